@@ -1,0 +1,19 @@
+//! Connections: resolving, connecting, TLS, and one exchange at a time on each. The only room that knows which HTTP/1 engine,
+//! which TLS and which sockets are used.
+
+mod connect;
+mod happy;
+mod http1;
+mod names;
+mod pem;
+mod resolve;
+mod tls;
+mod verdict;
+mod wire;
+
+pub(crate) use connect::{AddressFilter, Connector, Target};
+pub(crate) use happy::Attempts;
+pub(crate) use http1::{Connection, Failure, Http1, Received};
+pub(crate) use resolve::SystemResolver;
+pub use resolve::{Resolve, Resolving};
+pub(crate) use tls::TlsSettings;

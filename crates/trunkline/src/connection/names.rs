@@ -1,0 +1,219 @@
+//! The addresses of hosts: asked for once per burst, remembered for ten seconds, handed out in turn.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::resolve::Resolve;
+
+const TIME_TO_LIVE: Duration = Duration::from_secs(10);
+const MOST_NAMES: usize = 1_000;
+
+/// A failed lookup: one error for everybody who waited for it.
+pub(crate) type LookupError = Arc<io::Error>;
+
+/// A resolver and what it answered lately.
+#[derive(Clone)]
+pub(crate) struct Names(Arc<Inner>);
+
+struct Inner {
+    resolver: Arc<dyn Resolve>,
+    /// Held for a few map operations at a time, never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    book: Book,
+    flights: HashMap<FlightKey, Landing>,
+}
+
+/// Lookups are shared within one runtime only: one that runs on a parked runtime would never end for the others.
+type FlightKey = (Id, Arc<str>);
+type Outcome = Result<Arc<Answer>, LookupError>;
+/// Where those who did not start a lookup wait for it.
+type Landing = watch::Receiver<Option<Outcome>>;
+
+impl Names {
+    pub(crate) fn new(resolver: Arc<dyn Resolve>) -> Self {
+        Self(Arc::new(Inner { resolver, state: Mutex::default() }))
+    }
+
+    /// The addresses of `host`, never none; successive calls begin with different ones. Must be called within a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves a lookup it started running: its answer is for all who wait.
+    pub(crate) async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+        if let Some(literal) = literal(host) {
+            return Ok(vec![literal]);
+        }
+        if host.is_empty() {
+            return Err(Arc::new(io::Error::new(io::ErrorKind::InvalidInput, "the host is empty")));
+        }
+        let mut landing = match self.known_or_flight(host) {
+            Ok(answer) => return Ok(answer.in_turn()),
+            Err(landing) => landing,
+        };
+        // The sender goes without a word only if the lookup panicked or its runtime is ending.
+        let abandoned = || Arc::new(io::Error::other("the lookup was abandoned"));
+        let landed = landing.wait_for(Option::is_some).await.map_err(|_| abandoned())?.clone();
+        Ok(landed.ok_or_else(abandoned)??.in_turn())
+    }
+
+    /// What is remembered, or else the lookup under way, which is started if there is none.
+    fn known_or_flight(&self, host: &str) -> Result<Arc<Answer>, Landing> {
+        let runtime = Handle::current();
+        let key: FlightKey = (runtime.id(), Arc::from(host));
+        let mut state = self.0.lock();
+        if let Some(answer) = state.book.get(host, Instant::now()) {
+            return Ok(answer);
+        }
+        if let Some(landing) = state.flights.get(&key) {
+            return Err(landing.clone());
+        }
+        let (outcome, landing) = watch::channel(None);
+        state.flights.insert(key.clone(), landing.clone());
+        // A runtime that is ending drops what is spawned on it at once, and the flight then needs the lock to take itself out.
+        drop(state);
+        let flight = Flight { names: self.0.clone(), key, outcome };
+        runtime.spawn(flight.run());
+        Err(landing)
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held, and a cache is in no state that a panic could spoil.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A lookup under way, in a task of its own so that no request's cancellation ends it for the others.
+struct Flight {
+    names: Arc<Inner>,
+    key: FlightKey,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+impl Flight {
+    async fn run(self) {
+        let host = &*self.key.1;
+        let found = self.names.resolver.resolve(host).await;
+        let outcome = match found {
+            Ok(addresses) if addresses.is_empty() => {
+                Err(Arc::new(io::Error::new(io::ErrorKind::NotFound, "the resolver knows no address for it")))
+            }
+            Ok(addresses) => Ok(self.names.lock().book.put(&self.key.1, addresses, Instant::now())),
+            Err(error) => Err(Arc::new(error)),
+        };
+        // Remembered before the flight is taken out, and taken out before it is published: whoever comes now finds one or the
+        // other, and whoever was failed by it starts a new one.
+        self.leave();
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    fn leave(&self) {
+        let mut state = self.names.lock();
+        // Only its own entry: by the time it is dropped another flight may have begun.
+        let own = state.flights.get(&self.key).is_some_and(|landing| landing.same_channel(&self.outcome.subscribe()));
+        if own {
+            state.flights.remove(&self.key);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+fn literal(host: &str) -> Option<IpAddr> {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
+}
+
+/// A host's addresses.
+struct Answer {
+    addresses: Vec<IpAddr>,
+    turn: AtomicUsize,
+}
+
+impl Answer {
+    /// The addresses, beginning with the next one of each family. The families keep their order: it is the system's
+    /// preference (RFC 6724), and one of them may not work here at all.
+    fn in_turn(&self) -> Vec<IpAddr> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let (mut v4, mut v6): (Vec<IpAddr>, Vec<IpAddr>) = self.addresses.iter().partition(|address| address.is_ipv4());
+        for family in [&mut v4, &mut v6] {
+            if !family.is_empty() {
+                let by = turn % family.len();
+                family.rotate_left(by);
+            }
+        }
+        let v4_first = self.addresses.first().is_some_and(IpAddr::is_ipv4);
+        let (mut first, second) = if v4_first { (v4, v6) } else { (v6, v4) };
+        first.extend(second);
+        first
+    }
+}
+
+/// What was answered lately: decisions only, handed the time.
+#[derive(Default)]
+struct Book {
+    pages: HashMap<Arc<str>, Page>,
+    /// Counts uses, to find the least recent.
+    uses: u64,
+}
+
+struct Page {
+    answer: Arc<Answer>,
+    expires: Instant,
+    used: u64,
+}
+
+impl Book {
+    fn get(&mut self, host: &str, now: Instant) -> Option<Arc<Answer>> {
+        let page = self.pages.get_mut(host).filter(|page| now < page.expires)?;
+        self.uses += 1;
+        page.used = self.uses;
+        Some(page.answer.clone())
+    }
+
+    fn put(&mut self, host: &Arc<str>, mut addresses: Vec<IpAddr>, now: Instant) -> Arc<Answer> {
+        let mut seen = std::collections::HashSet::new();
+        addresses.retain(|address| seen.insert(*address));
+        // An expired answer still knows whose turn it was: a session with one connection a minute rotates too.
+        let turn = self.pages.get(host).map_or(0, |page| page.answer.turn.load(Ordering::Relaxed));
+        if self.pages.len() >= MOST_NAMES && !self.pages.contains_key(host) {
+            self.forget_one();
+        }
+        self.uses += 1;
+        let answer = Arc::new(Answer { addresses, turn: AtomicUsize::new(turn) });
+        let page = Page { answer: answer.clone(), expires: now + TIME_TO_LIVE, used: self.uses };
+        self.pages.insert(host.clone(), page);
+        answer
+    }
+
+    /// A walk over a thousand names, once per lookup at most: nothing beside the lookup.
+    fn forget_one(&mut self) {
+        let oldest = self.pages.iter().min_by_key(|(_, page)| page.used).map(|(host, _)| host.clone());
+        if let Some(host) = oldest {
+            self.pages.remove(&host);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The one error type: opaque, with questions to ask it.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use http::{Method, StatusCode};
+use url::Url;
+
+/// What this crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a request, or a setting, came to nothing.
+///
+/// It is opaque: ask it what you need to know. Its text names what was asked (method and URL, without credentials, query
+/// and fragment: tokens live there), the phase it failed in and, for a wait that ran out, who holds the connections. Causes are
+/// behind [`source`](StdError::source), one level each.
+///
+/// ```
+/// # async fn run(session: trunkline::Session) {
+/// if let Err(error) = session.get("http://127.0.0.1:9/").await {
+///     if error.is_timeout() {
+///         eprintln!("too slow while: {:?}", error.phase());
+///     } else if error.is_connect() {
+///         eprintln!("nobody there: {error}");
+///     }
+/// }
+/// # }
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    phase: Option<Phase>,
+    request: Option<(Method, Url)>,
+    sent: RequestSent,
+    detail: Option<String>,
+    source: Option<BoxError>,
+}
+
+/// What went wrong, in the coarsest terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A setting, an address or a header of the caller's that cannot be used.
+    Input,
+    Timeout,
+    Closed,
+    Connect,
+    /// The exchange on an established connection broke.
+    Exchange,
+    Redirect,
+    Status(StatusCode),
+    Body,
+}
+
+/// The part of a request's life an error belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Waiting for a connection or for leave to open one.
+    Acquire,
+    /// Looking up the host's addresses.
+    Resolve,
+    /// Opening the TCP connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Sending the request and waiting for the head of its response.
+    Response,
+    /// Reading the response's body.
+    Body,
+}
+
+impl Phase {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Acquire => "waiting for a connection",
+            Self::Resolve => "resolving the host",
+            Self::Connect => "connecting",
+            Self::Tls => "in the TLS handshake",
+            Self::Response => "waiting for the response",
+            Self::Body => "in the body",
+        }
+    }
+}
+
+/// Whether a failed request can have reached the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RequestSent {
+    /// Not a byte of it left this process: sending it again cannot do anything twice.
+    No,
+    /// Some or all of it was written, and no response was seen.
+    Maybe,
+    /// The server began to answer it.
+    Yes,
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self(Box::new(Inner { kind, phase: None, request: None, sent: RequestSent::No, detail: None, source: None }))
+    }
+
+    /// A value of the caller's that cannot be used: `detail` names it and says what would be right.
+    pub(crate) fn input(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Input).detail(detail)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(Kind::Closed)
+    }
+
+    pub(crate) fn timeout(phase: Phase) -> Self {
+        Self::new(Kind::Timeout).at(phase)
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn because(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, phase: Phase) -> Self {
+        self.0.phase = Some(phase);
+        self
+    }
+
+    pub(crate) fn sent(mut self, sent: RequestSent) -> Self {
+        self.0.sent = sent;
+        self
+    }
+
+    /// Names the request, unless it is named already.
+    pub(crate) fn of(mut self, method: &Method, url: &Url) -> Self {
+        if self.0.request.is_none() {
+            self.0.request = Some((method.clone(), redacted(url)));
+        }
+        self
+    }
+
+    /// A deadline passed: [`phase`](Self::phase) says while doing what.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == Kind::Timeout
+    }
+
+    /// No connection could be made: the name, the network, the address filter or TLS (also when it was too slow).
+    pub fn is_connect(&self) -> bool {
+        self.0.kind == Kind::Connect
+            || (self.is_timeout() && matches!(self.0.phase, Some(Phase::Resolve | Phase::Connect | Phase::Tls)))
+    }
+
+    /// The session or its pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.kind == Kind::Closed
+    }
+
+    /// A redirect that could not be followed: too many, a bad `Location`, a body that cannot be sent twice.
+    pub fn is_redirect(&self) -> bool {
+        self.0.kind == Kind::Redirect
+    }
+
+    /// The response's status was asked to be an error (`error_for_status`): see [`status`](Self::status).
+    pub fn is_status(&self) -> bool {
+        matches!(self.0.kind, Kind::Status(_))
+    }
+
+    /// The status, for an error made of one.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.0.kind {
+            Kind::Status(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The response's body was cut short, malformed, too large or not what it was to be read as.
+    pub fn is_body(&self) -> bool {
+        self.0.kind == Kind::Body
+    }
+
+    /// A setting, an address or a header given by the caller cannot be used; nothing was sent.
+    pub fn is_input(&self) -> bool {
+        self.0.kind == Kind::Input
+    }
+
+    /// Which part of the request's life failed, where that is known.
+    pub fn phase(&self) -> Option<Phase> {
+        self.0.phase
+    }
+
+    /// Whether the server can have seen the request: what a caller needs to know before sending it again.
+    pub fn request_sent(&self) -> RequestSent {
+        self.0.sent
+    }
+
+    /// What was asked for, without credentials, query and fragment.
+    pub fn url(&self) -> Option<&Url> {
+        self.0.request.as_ref().map(|(_, url)| url)
+    }
+
+    /// The method of the request that failed.
+    pub fn method(&self) -> Option<&Method> {
+        self.0.request.as_ref().map(|(method, _)| method)
+    }
+}
+
+/// An address as logs and errors may show it.
+pub(crate) fn redacted(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot carry credentials in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, phase, request, detail, .. } = &*self.0;
+        if let Some((method, url)) = request {
+            write!(f, "{method} {url}: ")?;
+        }
+        match kind {
+            Kind::Input => f.write_str("unusable value")?,
+            Kind::Timeout => f.write_str("timed out")?,
+            Kind::Closed => f.write_str("the session is closed")?,
+            Kind::Connect => f.write_str("no connection")?,
+            Kind::Exchange => f.write_str("the connection failed")?,
+            Kind::Redirect => f.write_str("redirect not followed")?,
+            Kind::Status(status) => write!(f, "status {status}")?,
+            Kind::Body => f.write_str("unusable body")?,
+        }
+        if let (Some(phase), Kind::Timeout | Kind::Connect | Kind::Exchange | Kind::Closed) = (phase, kind) {
+            write!(f, " {}", phase.words())?;
+        }
+        match detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, phase, request, sent, detail, source } = &*self.0;
+        let request = request.as_ref().map(|(method, url)| format!("{method} {url}"));
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("phase", phase)
+            .field("request", &request)
+            .field("sent", sent)
+            .field("detail", detail)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn secrets_in_the_address_are_not_shown() {
+        let url = Url::parse("https://ann:pass-word@example.com/activate?token=se-cret#frag").unwrap();
+        let error = Error::timeout(Phase::Acquire).of(&Method::GET, &url);
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("https://example.com/activate"), "{shown}");
+        for secret in ["ann", "pass-word", "se-cret", "frag"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}

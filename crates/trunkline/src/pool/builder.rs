@@ -1,0 +1,202 @@
+//! The settings of a pool.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::gate::Gate;
+use super::keeper::{Keepers, Watch};
+use super::shell::Shell;
+use super::state::{Rules, State};
+use super::sync::Mutex;
+use super::{Inner, Pool};
+use crate::connection::{AddressFilter, Connector, Http1, Resolve, SystemResolver, TlsSettings};
+use crate::error::{Error, Result};
+
+/// Settings for a [`Pool`]. The setters record; [`build`](Self::build) checks.
+#[must_use = "settings do nothing until they are built"]
+pub struct PoolBuilder {
+    limit: Option<usize>,
+    limit_per_host: Option<usize>,
+    idle_timeout: Duration,
+    max_lifetime: Option<Duration>,
+    replay: bool,
+    threshold: Option<Duration>,
+    resolver: Arc<dyn Resolve>,
+    address_filter: Option<AddressFilter>,
+    tls: TlsSettings,
+    http1: Http1,
+    made_at: &'static Location<'static>,
+}
+
+impl PoolBuilder {
+    #[track_caller]
+    pub(super) fn new() -> Self {
+        Self {
+            limit: Some(100),
+            limit_per_host: None,
+            idle_timeout: Duration::from_secs(15),
+            max_lifetime: None,
+            replay: true,
+            threshold: None,
+            resolver: Arc::new(SystemResolver),
+            address_filter: None,
+            tls: TlsSettings::default(),
+            http1: Http1::default(),
+            made_at: Location::caller(),
+        }
+    }
+
+    /// The most sockets the pool may own: those in use, idle ones and those being connected. `None` is no limit; 0 is refused.
+    /// Default: 100.
+    pub fn limit(mut self, sockets: impl Into<Option<usize>>) -> Self {
+        self.limit = sockets.into();
+        self
+    }
+
+    /// The most sockets to one host and port. `None` is no limit; 0 is refused. Default: none.
+    pub fn limit_per_host(mut self, sockets: impl Into<Option<usize>>) -> Self {
+        self.limit_per_host = sockets.into();
+        self
+    }
+
+    /// How long a connection is kept with nothing to do; less if the server's `Keep-Alive: timeout=n` says so. Default: 15 s.
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
+        self.idle_timeout = idle;
+        self
+    }
+
+    /// How old a connection may be when it is given to another request, give or take 10 %, so that those of a fleet do not end
+    /// together. `None` is no limit. Default: none.
+    pub fn max_lifetime(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.max_lifetime = age.into();
+        self
+    }
+
+    /// Whether a request that fails on a reused connection, before a byte of its response, is sent once more on a new one, if it was
+    /// provably not sent or is idempotent (RFC 9110 section 9.2.2). Default: yes.
+    pub fn replay(mut self, replay: bool) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Reports, as a warning of `tracing`, every connection that one request has held for longer than this, once. Default: none.
+    pub fn report_held(mut self, longer_than: impl Into<Option<Duration>>) -> Self {
+        self.threshold = longer_than.into();
+        self
+    }
+
+    /// Looks names up in another way than the system's. Its answers are cached like the system's: 10 s, 1,000 names.
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
+    /// Refuses addresses. It sees every address that is about to be connected to: those that names resolve to, literal ones, and
+    /// those that redirects lead to. Use it to keep requests to addresses given by strangers out of your own network.
+    ///
+    /// ```
+    /// # fn main() -> trunkline::Result<()> {
+    /// use std::net::IpAddr;
+    ///
+    /// let pool = trunkline::Pool::builder()
+    ///     .address_filter(|address| match address {
+    ///         IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local()),
+    ///         IpAddr::V6(v6) => !(v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local()),
+    ///     })
+    ///     .build()?;
+    /// # let _ = pool;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn address_filter(mut self, accept: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        self.address_filter = Some(Arc::new(accept));
+        self
+    }
+
+    /// Trusts these certificates (PEM, one or several) besides the platform's.
+    pub fn add_root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.extra_roots.push(pem.into());
+        self
+    }
+
+    /// Shows servers that ask for one this certificate: a PEM text with the chain and its private key.
+    pub fn client_identity(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.identity = Some(pem.into());
+        self
+    }
+
+    /// Accepts any certificate, for any name, expired or not. Whoever stands between you and the server can then read and
+    /// change everything. Default: no.
+    pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
+        self.tls.accept_invalid = accept;
+        self
+    }
+
+    /// The most headers a response may have. Default: 100.
+    pub fn max_headers(mut self, count: usize) -> Self {
+        self.http1.max_headers = Some(count);
+        self
+    }
+
+    /// The most bytes the head of a response may have. Default: about 400 KiB.
+    pub fn max_header_size(mut self, bytes: usize) -> Self {
+        self.http1.max_header_size = Some(bytes);
+        self
+    }
+
+    /// Makes the pool. No runtime is needed and nothing is opened.
+    ///
+    /// # Errors
+    ///
+    /// A limit of 0, or a certificate or key that cannot be read; the error names it.
+    pub fn build(self) -> Result<Pool> {
+        for (name, limit) in [("limit", self.limit), ("limit_per_host", self.limit_per_host)] {
+            if limit == Some(0) {
+                return Err(Error::input(format!("{name} is 0, and no request could ever be sent: use at least 1, or None for no limit")));
+            }
+        }
+        if self.http1.max_header_size.is_some_and(|size| size == 0) || self.http1.max_headers == Some(0) {
+            return Err(Error::input("max_headers or max_header_size is 0, and no response could be read: use at least 1"));
+        }
+        let rules = Rules {
+            limit: self.limit,
+            limit_per_host: self.limit_per_host,
+            idle_timeout: self.idle_timeout,
+            max_lifetime: self.max_lifetime,
+            seed: RandomState::new().hash_one(0),
+        };
+        let keepers = Arc::new(Keepers::new(self.threshold));
+        Ok(Pool(Arc::new(Inner {
+            shell: Arc::new(Shell::new(State::new(rules), Box::new(Watch(keepers.clone())))),
+            connector: Arc::new(Connector::new(self.resolver, self.address_filter, &self.tls)?),
+            keepers,
+            http1: self.http1,
+            replay: self.replay,
+            gate: Arc::new(Gate::default()),
+            sessions: AtomicUsize::new(0),
+            owners: AtomicU32::new(0),
+            closing: OnceCell::new(),
+            last_dial_error: Mutex::new(None),
+            made_at: self.made_at,
+        })))
+    }
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("limit", &self.limit)
+            .field("limit_per_host", &self.limit_per_host)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_lifetime", &self.max_lifetime)
+            .field("replay", &self.replay)
+            .finish_non_exhaustive()
+    }
+}

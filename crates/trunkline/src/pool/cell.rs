@@ -1,0 +1,141 @@
+//! The place where a slot's socket is kept: shared by the lease that uses it, the pool that may end it, and the keeper.
+//!
+//! Whoever takes the content out is the one who drops it and tells the state; so a socket is dropped once and reported once,
+//! whichever of them comes first (P1, P11).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::state::SlotId;
+use super::sync::{Mutex, lock};
+use crate::error::Result;
+use crate::stats::CloseReason;
+
+/// A connection as the pool sees it.
+pub(crate) trait Member: Send + 'static {
+    /// After an exchange, whatever became of it: may another follow? (P8)
+    fn retire(&mut self) -> Retired;
+
+    /// Ends it properly, without waiting for the peer.
+    fn end(self);
+}
+
+/// Whether a connection may be used again.
+#[derive(Debug)]
+pub(crate) enum Retired {
+    /// It may, and the server said for how long it keeps an idle one.
+    Keep { keep_alive: Option<Duration> },
+    Close(CloseReason),
+}
+
+pub(crate) type Dial<C> = Pin<Box<dyn Future<Output = Result<C>> + Send>>;
+
+pub(crate) enum Content<C> {
+    Dialing(Dial<C>),
+    Open(C),
+    /// Taken, by the holder itself or for this reason by the pool.
+    Taken(Option<CloseReason>),
+}
+
+pub(crate) struct Cell<K, C> {
+    pub(crate) slot: SlotId,
+    pub(crate) key: K,
+    inside: Mutex<Inside<C>>,
+}
+
+pub(crate) struct Inside<C> {
+    pub(crate) content: Content<C>,
+    /// Who drives the content at present.
+    waker: Option<Waker>,
+    /// What the lease is for, as reports show it.
+    pub(crate) label: Option<Label>,
+    /// When a response that nobody reads is to be ended.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// A request as a report names it: no path, no query, no credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub(crate) method: http::Method,
+    pub(crate) host: std::sync::Arc<str>,
+}
+
+impl<K, C> Cell<K, C> {
+    pub(crate) fn new(slot: SlotId, key: K, content: Content<C>) -> Self {
+        let inside = Inside { content, waker: None, label: None, deadline: None };
+        Self { slot, key, inside: Mutex::new(inside) }
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inside<C>) -> R) -> R {
+        f(&mut lock(&self.inside))
+    }
+
+    /// Polls the connection for its lease; the error is why it is gone.
+    pub(crate) fn poll<R>(
+        &self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut C, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<Result<R, Option<CloseReason>>> {
+        let mut inside = lock(&self.inside);
+        inside.remember(cx.waker());
+        match &mut inside.content {
+            Content::Open(connection) => f(connection, cx).map(Ok),
+            Content::Taken(reason) => Poll::Ready(Err(*reason)),
+            Content::Dialing(_) => Poll::Ready(Err(None)),
+        }
+    }
+
+    /// Drives the dial; once it is done the connection, or nothing, is in its place.
+    pub(crate) fn poll_dial(&self, cx: &mut Context<'_>) -> Poll<Dialed> {
+        let mut inside = lock(&self.inside);
+        inside.remember(cx.waker());
+        let Content::Dialing(dial) = &mut inside.content else { return Poll::Ready(Dialed::Elsewhere) };
+        match dial.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(connection)) => {
+                inside.content = Content::Open(connection);
+                Poll::Ready(Dialed::Open)
+            }
+            Poll::Ready(Err(error)) => {
+                inside.content = Content::Taken(None);
+                Poll::Ready(Dialed::Failed(error))
+            }
+        }
+    }
+
+    /// Empties the cell for this reason and wakes whoever drove the content. Dropping or ending what is returned is the
+    /// caller's, and so is the report.
+    pub(crate) fn take(&self, reason: Option<CloseReason>) -> Option<Content<C>> {
+        let mut inside = lock(&self.inside);
+        if matches!(inside.content, Content::Taken(_)) {
+            return None;
+        }
+        let content = std::mem::replace(&mut inside.content, Content::Taken(reason));
+        let waker = inside.waker.take();
+        drop(inside);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Some(content)
+    }
+}
+
+impl<C> Inside<C> {
+    fn remember(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            None => self.waker = Some(waker.clone()),
+        }
+    }
+}
+
+/// How a poll of a dial ended.
+#[derive(Debug)]
+pub(crate) enum Dialed {
+    Open,
+    Failed(crate::Error),
+    /// The cell holds no dial any more.
+    Elsewhere,
+}

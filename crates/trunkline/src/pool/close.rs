@@ -1,0 +1,73 @@
+//! The end of a pool or of a session: nothing new, what is under way may finish, then no socket is left (P11).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Inner;
+use super::gate::Gate;
+use super::state::Owner;
+use crate::stats::CloseReport;
+
+/// How long requests under way may take to finish, unless told otherwise.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+impl Inner {
+    pub(super) async fn close_within(self: &Arc<Self>, grace: Duration) -> CloseReport {
+        *self.closing.get_or_init(|| self.close_once(grace)).await
+    }
+
+    async fn close_once(self: &Arc<Self>, grace: Duration) -> CloseReport {
+        let begun = Instant::now();
+        let closed_before = self.closed_total();
+        self.gate.close();
+        let under_way = self.gate.count();
+        self.shell.event(|state, _| state.drain());
+        let aborted = self.drain(&self.gate, grace, None).await;
+        loop {
+            let emptied = self.keepers.emptied();
+            if self.shell.read(|state| state.ledger().total.open()) == 0 {
+                break;
+            }
+            emptied.await;
+        }
+        let report = CloseReport {
+            drained: under_way.saturating_sub(aborted),
+            aborted,
+            closed: self.closed_total() - closed_before,
+            elapsed: begun.elapsed(),
+        };
+        tracing::info!(target: "trunkline::pool", drained = report.drained, aborted, closed = report.closed, "closed");
+        report
+    }
+
+    /// A session's end while others use the pool.
+    pub(crate) async fn close_owner(self: &Arc<Self>, owner: Owner, gate: &Gate, grace: Duration) -> CloseReport {
+        let begun = Instant::now();
+        let closed_before = self.closed_total();
+        gate.close();
+        let under_way = gate.count();
+        self.shell.event(|state, _| state.drain_owner(owner));
+        let aborted = self.drain(gate, grace, Some(owner)).await;
+        CloseReport {
+            drained: under_way.saturating_sub(aborted),
+            aborted,
+            closed: self.closed_total() - closed_before,
+            elapsed: begun.elapsed(),
+        }
+    }
+
+    /// Waits for the requests under way, and ends those that outlast the grace. How many that were.
+    async fn drain(self: &Arc<Self>, gate: &Gate, grace: Duration, owner: Option<Owner>) -> usize {
+        if tokio::time::timeout(grace, gate.emptied()).await.is_ok() {
+            self.shell.event(|state, now| state.abort(owner, now));
+            return 0;
+        }
+        let outlasting = gate.count();
+        self.shell.event(|state, now| state.abort(owner, now));
+        outlasting
+    }
+
+    fn closed_total(&self) -> u64 {
+        self.shell.read(|state| state.ledger().closed.iter().sum())
+    }
+}

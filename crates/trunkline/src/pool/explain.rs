@@ -1,0 +1,55 @@
+//! A wait that ran out says who holds the connections (P13).
+
+use std::fmt::Write as _;
+
+use super::Inner;
+use super::key::Key;
+use super::ledger::Tally;
+use super::sync::lock;
+use crate::connection::Target;
+use crate::error::{Error, Phase};
+
+impl Inner {
+    pub(super) fn explain_wait(&self, key: &Key) -> Error {
+        let now = std::time::Instant::now();
+        let (rules, total, host, oldest) = self.shell.read(|state| {
+            let host = state.host(key);
+            let full = state.rules().limit_per_host.is_some_and(|limit| host.open() >= limit);
+            let oldest = state.oldest_lease(full.then_some(key), now);
+            (state.rules().clone(), state.ledger().total, host, oldest)
+        });
+        let mut text = format!(
+            "no connection became free: limit {} ({}), limit per host {} ({} to {})",
+            limit(rules.limit),
+            figures(total),
+            limit(rules.limit_per_host),
+            figures(host),
+            key.target,
+        );
+        if let Some((slot, age)) = oldest {
+            let label = self.shell.cell(slot).and_then(|cell| cell.with(|inside| inside.label.clone()));
+            let _ = write!(text, "; the oldest has been in use for {age:.1?}");
+            if let Some(label) = label {
+                let _ = write!(text, " by {} {}", label.method, label.host);
+            }
+        }
+        if let Some(error) = &*lock(&self.last_dial_error) {
+            let _ = write!(text, "; the last failed dial: {error}");
+        }
+        Error::timeout(Phase::Acquire).detail(text)
+    }
+
+    pub(super) fn note_dial_error(&self, target: &Target, error: &Error) {
+        tracing::debug!(target: "trunkline::pool", host = %target, %error, "a dial failed");
+        *lock(&self.last_dial_error) = Some(format!("{target}: {error}"));
+    }
+}
+
+fn figures(tally: Tally) -> String {
+    let Tally { dialing, in_use, idle, waiting } = tally;
+    format!("{in_use} in use, {idle} idle, {dialing} dialing, {waiting} waiting")
+}
+
+fn limit(limit: Option<usize>) -> String {
+    limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string())
+}

@@ -1,0 +1,157 @@
+//! A connection in use. However its holder ends, the connection goes back to the pool or its slot is freed (P7, P8).
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::cell::{Cell, Content, Dial, Dialed, Label, Member, Retired};
+use super::shell::Shell;
+use super::state::{PoolKey, Replacement};
+use crate::error::{Error, Result};
+use crate::stats::CloseReason;
+
+pub(crate) struct Lease<K: PoolKey + Send + 'static, C: Member> {
+    shell: Arc<Shell<K, C>>,
+    cell: Arc<Cell<K, C>>,
+    reused: bool,
+}
+
+impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
+    pub(super) fn new(shell: Arc<Shell<K, C>>, cell: Arc<Cell<K, C>>, reused: bool) -> Self {
+        Self { shell, cell, reused }
+    }
+
+    /// Did the connection serve another request before?
+    pub(crate) fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    pub(crate) fn shell(&self) -> &Arc<Shell<K, C>> {
+        &self.shell
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<Cell<K, C>> {
+        &self.cell
+    }
+
+    /// Says what the connection is used for.
+    pub(crate) fn label(&self, label: Label) {
+        self.cell.with(|inside| {
+            inside.label = Some(label);
+            inside.deadline = None;
+        });
+    }
+
+    /// When to end the exchange if nobody polls it.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        self.cell.with(|inside| inside.deadline = deadline);
+    }
+
+    /// Polls the connection. It may have been taken away: by a close or a deadline.
+    pub(crate) fn poll<R>(
+        &self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut C, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<Result<R>> {
+        self.cell.poll(cx, f).map(|result| result.map_err(taken))
+    }
+
+    /// Does something with the connection that needs no waiting.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut C) -> R) -> Result<R> {
+        self.cell.with(|inside| match &mut inside.content {
+            Content::Open(connection) => Ok(f(connection)),
+            Content::Taken(reason) => Err(taken(*reason)),
+            Content::Dialing(_) => Err(taken(None)),
+        })
+    }
+
+    /// P10: the connection was found dead before use. Another idle one takes its place, or one that `dial` makes.
+    pub(crate) async fn replace(mut self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
+        self.discard()?;
+        match self.shell.replace(self.cell.slot) {
+            (Replacement::Reuse(_), Some(other)) => {
+                self.cell = other;
+                Ok(self)
+            }
+            (Replacement::Dial, _) => self.dial_anew(dial).await,
+            _ => Err(Error::closed()),
+        }
+    }
+
+    /// P10: the connection failed its request. A new one is dialed in its slot.
+    pub(crate) async fn redial(self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
+        self.discard()?;
+        match self.shell.redial(self.cell.slot, CloseReason::PeerClosed) {
+            Replacement::Dial => self.dial_anew(dial).await,
+            _ => Err(Error::closed()),
+        }
+    }
+
+    /// Drops the socket; the slot stays taken.
+    fn discard(&self) -> Result<()> {
+        match self.cell.take(None) {
+            Some(content) => {
+                drop(content);
+                Ok(())
+            }
+            None => Err(self.cell.with(|inside| match inside.content {
+                Content::Taken(reason) => taken(reason),
+                _ => taken(None),
+            })),
+        }
+    }
+
+    async fn dial_anew(mut self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
+        let slot = self.cell.slot;
+        self.cell.with(|inside| inside.content = Content::Dialing(dial(slot)));
+        // A close that came before the dial stood in the cell found nothing to end.
+        if !self.shell.read(|state| state.is_dialing(slot)) {
+            return Err(Error::closed());
+        }
+        match std::future::poll_fn(|cx| self.cell.poll_dial(cx)).await {
+            Dialed::Open if self.shell.event(|state, now| state.dialed(slot, now)) => {
+                self.reused = false;
+                Ok(self)
+            }
+            Dialed::Failed(error) => {
+                self.shell.dial_failed(slot);
+                Err(error)
+            }
+            // The pool was closed meanwhile.
+            Dialed::Open | Dialed::Elsewhere => Err(Error::closed()),
+        }
+    }
+}
+
+impl<K: PoolKey + Send + 'static, C: Member> Drop for Lease<K, C> {
+    fn drop(&mut self) {
+        let retired = self.cell.with(|inside| {
+            inside.label = None;
+            inside.deadline = None;
+            match &mut inside.content {
+                Content::Open(connection) => Some(connection.retire()),
+                Content::Dialing(_) => Some(Retired::Close(CloseReason::Cancelled)),
+                Content::Taken(_) => None,
+            }
+        });
+        let slot = self.cell.slot;
+        match retired {
+            Some(Retired::Keep { keep_alive }) => {
+                if !self.shell.event(|state, now| state.returned(slot, keep_alive, now)) {
+                    self.shell.close_cell(&self.cell, CloseReason::Aborted);
+                }
+            }
+            Some(Retired::Close(reason)) => self.shell.close_cell(&self.cell, reason),
+            // Whoever took the connection has reported it.
+            None => {}
+        }
+    }
+}
+
+/// What a holder is told whose connection was taken away.
+fn taken(reason: Option<CloseReason>) -> Error {
+    match reason {
+        Some(CloseReason::Deadline) => Error::timeout(crate::Phase::Body),
+        _ => Error::closed(),
+    }
+}

@@ -1,0 +1,359 @@
+//! The locked shell around the state: it hands events in, and carries out what comes back once the lock is released.
+//!
+//! Lock order: a cell before the state. Nothing is dropped, woken or spawned under the state's lock.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use super::cell::{Cell, Content, Dial, Dialed, Member};
+use super::lease::Lease;
+use super::state::{Action, Checkout, Owner, PoolKey, Replacement, SlotId, Standing, State, TicketId};
+use super::sync::{Mutex, lock};
+use crate::error::{Error, Result};
+use crate::stats::CloseReason;
+
+pub(crate) struct Shell<K: PoolKey, C> {
+    desk: Mutex<Desk<K, C>>,
+    keeping: Box<dyn Keeping<K, C>>,
+}
+
+/// The shell's side of the keeper.
+pub(crate) trait Keeping<K: PoolKey, C>: Send + Sync {
+    /// A dial was left behind: drive it.
+    fn tend(&self, shell: &Arc<Shell<K, C>>, cell: &Arc<Cell<K, C>>);
+    /// A connection went idle: look after it soon.
+    fn idle(&self, shell: &Arc<Shell<K, C>>, cell: &Arc<Cell<K, C>>, now: Instant);
+    /// The pool that drains owns no socket any more.
+    fn emptied(&self);
+}
+
+struct Desk<K: PoolKey, C> {
+    state: State<K>,
+    /// By slot. A slot whose request has leave to dial and did not begin has none yet.
+    cells: Vec<Option<Arc<Cell<K, C>>>>,
+    /// By ticket.
+    wakers: Vec<Option<Waker>>,
+}
+
+/// What is to be done outside the lock.
+enum Errand<K, C> {
+    Wake(Waker),
+    Close(Arc<Cell<K, C>>),
+    Tend(Arc<Cell<K, C>>),
+    Idle(Arc<Cell<K, C>>),
+    Abort(Arc<Cell<K, C>>),
+    Emptied,
+}
+
+impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
+    pub(crate) fn new(state: State<K>, keeping: Box<dyn Keeping<K, C>>) -> Self {
+        let desk = Desk { state, cells: Vec::new(), wakers: Vec::new() };
+        Self { desk: Mutex::new(desk), keeping }
+    }
+
+    /// Asks the state something that changes nothing.
+    pub(crate) fn read<R>(&self, f: impl FnOnce(&State<K>) -> R) -> R {
+        f(&lock(&self.desk).state)
+    }
+
+    /// Tells the state of an event, and carries out what it wants done about it.
+    pub(crate) fn event<R>(self: &Arc<Self>, f: impl FnOnce(&mut State<K>, Instant) -> R) -> R {
+        self.at_desk(|desk, now| f(&mut desk.state, now))
+    }
+
+    fn at_desk<R>(self: &Arc<Self>, f: impl FnOnce(&mut Desk<K, C>, Instant) -> R) -> R {
+        let now = Instant::now();
+        let mut desk = lock(&self.desk);
+        let result = f(&mut desk, now);
+        let errands = desk.errands(now);
+        drop(desk);
+        for errand in errands {
+            self.run(errand, now);
+        }
+        result
+    }
+
+    fn run(self: &Arc<Self>, errand: Errand<K, C>, now: Instant) {
+        match errand {
+            Errand::Wake(waker) => waker.wake(),
+            Errand::Tend(cell) => self.keeping.tend(self, &cell),
+            Errand::Idle(cell) => self.keeping.idle(self, &cell, now),
+            Errand::Close(cell) => self.close_cell(&cell, CloseReason::Closed),
+            Errand::Abort(cell) => self.close_cell(&cell, CloseReason::Aborted),
+            Errand::Emptied => self.keeping.emptied(),
+        }
+    }
+
+    /// Empties the cell, ends what was in it and frees its slot; nothing, if somebody else is doing so.
+    pub(crate) fn close_cell(self: &Arc<Self>, cell: &Cell<K, C>, reason: CloseReason) {
+        if let Some(content) = cell.take(Some(reason)) {
+            if let Content::Open(connection) = content {
+                connection.end();
+            }
+            self.closed(cell.slot, reason);
+        }
+    }
+
+    /// The slot's socket is gone.
+    pub(crate) fn closed(self: &Arc<Self>, slot: SlotId, reason: CloseReason) {
+        self.at_desk(|desk, now| {
+            desk.vacate(slot);
+            desk.state.closed(slot, reason, now);
+        });
+    }
+
+    /// The keeper's dial, or the request's, is done.
+    pub(crate) fn dial_failed(self: &Arc<Self>, slot: SlotId) -> bool {
+        self.at_desk(|desk, now| {
+            desk.vacate(slot);
+            desk.state.dial_failed(slot, now)
+        })
+    }
+
+    pub(crate) fn cell(&self, slot: SlotId) -> Option<Arc<Cell<K, C>>> {
+        lock(&self.desk).cells.get(slot.0).cloned().flatten()
+    }
+
+    pub(crate) fn cells(&self) -> Vec<Arc<Cell<K, C>>> {
+        lock(&self.desk).cells.iter().flatten().cloned().collect()
+    }
+
+    /// P10: something in the place of a connection found dead; its socket is gone.
+    pub(super) fn replace(self: &Arc<Self>, slot: SlotId) -> (Replacement, Option<Arc<Cell<K, C>>>) {
+        self.at_desk(|desk, now| match desk.state.replace(slot, now) {
+            Replacement::Reuse(other) => {
+                desk.vacate(slot);
+                (Replacement::Reuse(other), Some(desk.occupied(other)))
+            }
+            Replacement::Closed => {
+                desk.vacate(slot);
+                (Replacement::Closed, None)
+            }
+            Replacement::Dial => (Replacement::Dial, None),
+        })
+    }
+
+    pub(super) fn redial(self: &Arc<Self>, slot: SlotId, reason: CloseReason) -> Replacement {
+        self.at_desk(|desk, now| {
+            let replacement = desk.state.redial(slot, reason, now);
+            if replacement == Replacement::Closed {
+                desk.vacate(slot);
+            }
+            replacement
+        })
+    }
+}
+
+impl<K: PoolKey, C> Desk<K, C> {
+    /// Turns the state's actions into errands.
+    fn errands(&mut self, now: Instant) -> Vec<Errand<K, C>> {
+        let mut errands = Vec::new();
+        while self.state.has_actions() {
+            let actions: Vec<_> = self.state.take_actions().collect();
+            for action in actions {
+                match action {
+                    Action::Wake(ticket) => errands.extend(self.wakers[ticket.0].take().map(Errand::Wake)),
+                    Action::Tend(slot) => errands.extend(self.at(slot).map(Errand::Tend)),
+                    Action::Idle(slot) => errands.extend(self.at(slot).map(Errand::Idle)),
+                    Action::Abort(slot) => errands.extend(self.at(slot).map(Errand::Abort)),
+                    Action::Close(slot) => match self.at(slot) {
+                        Some(cell) => errands.push(Errand::Close(cell)),
+                        // Leave to dial that was not made use of: there is no socket to drop.
+                        None => self.state.closed(slot, CloseReason::Cancelled, now),
+                    },
+                }
+            }
+        }
+        if !self.state.is_open() && self.state.ledger().total.open() == 0 {
+            errands.push(Errand::Emptied);
+        }
+        errands
+    }
+
+    fn at(&self, slot: SlotId) -> Option<Arc<Cell<K, C>>> {
+        self.cells.get(slot.0).cloned().flatten()
+    }
+
+    fn occupied(&self, slot: SlotId) -> Arc<Cell<K, C>> {
+        self.at(slot).expect("a slot that was dialed has a cell")
+    }
+
+    fn occupy(&mut self, slot: SlotId, cell: Arc<Cell<K, C>>) {
+        if self.cells.len() <= slot.0 {
+            self.cells.resize_with(slot.0 + 1, || None);
+        }
+        self.cells[slot.0] = Some(cell);
+    }
+
+    fn vacate(&mut self, slot: SlotId) {
+        if let Some(cell) = self.cells.get_mut(slot.0) {
+            *cell = None;
+        }
+    }
+
+    fn listen(&mut self, ticket: TicketId, waker: &Waker) {
+        if self.wakers.len() <= ticket.0 {
+            self.wakers.resize(ticket.0 + 1, None);
+        }
+        match &mut self.wakers[ticket.0] {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+}
+
+/// A request on its way to a connection (P2, P4). Dropped, it gives up its place and what it was given (P7).
+pub(crate) struct Acquire<K: PoolKey + Send + 'static, C: Member, D> {
+    shell: Arc<Shell<K, C>>,
+    key: K,
+    owner: Owner,
+    under_way: bool,
+    dial: D,
+    ticket: Option<TicketId>,
+    dialing: Option<Arc<Cell<K, C>>>,
+}
+
+impl<K, C, D> Acquire<K, C, D>
+where
+    K: PoolKey + Send + 'static,
+    C: Member,
+    D: FnMut(SlotId) -> Dial<C>,
+{
+    pub(crate) fn new(shell: &Arc<Shell<K, C>>, key: K, owner: Owner, under_way: bool, dial: D) -> Self {
+        Self { shell: shell.clone(), key, owner, under_way, dial, ticket: None, dialing: None }
+    }
+
+    /// Does it wait for leave to dial, or for a connection to come back? (Not: for its own dial.)
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.ticket.is_some() && self.dialing.is_none()
+    }
+
+    fn lease(&mut self, cell: Arc<Cell<K, C>>, reused: bool) -> Lease<K, C> {
+        self.ticket = None;
+        self.dialing = None;
+        Lease::new(self.shell.clone(), cell, reused)
+    }
+
+    /// P2, first look: an idle connection, or a place in the queue.
+    fn enter(&mut self) -> Result<Option<Lease<K, C>>> {
+        let Self { key, owner, under_way, .. } = self;
+        let found = self.shell.at_desk(|desk, now| match desk.state.checkout(key, *owner, *under_way, now) {
+            Checkout::Reuse(slot) => Ok(Ok(desk.occupied(slot))),
+            Checkout::Queued(ticket) => {
+                // A number may have been another's: that one's waker is not to be woken for this.
+                if let Some(waker) = desk.wakers.get_mut(ticket.0) {
+                    *waker = None;
+                } else {
+                    desk.wakers.resize(ticket.0 + 1, None);
+                }
+                Ok(Err(ticket))
+            }
+            Checkout::Closed => Err(Error::closed()),
+        })?;
+        match found {
+            Ok(cell) => Ok(Some(self.lease(cell, true))),
+            Err(ticket) => {
+                self.ticket = Some(ticket);
+                Ok(None)
+            }
+        }
+    }
+
+    /// How the ticket stands; a grant is claimed on the way.
+    fn look(&mut self, ticket: TicketId, waker: &Waker) -> (Standing, Option<Arc<Cell<K, C>>>) {
+        self.shell.at_desk(|desk, _| {
+            let standing = desk.state.standing(ticket);
+            match standing {
+                Standing::Granted(slot) => {
+                    desk.state.claim(ticket);
+                    (standing, Some(desk.occupied(slot)))
+                }
+                Standing::Closed => {
+                    desk.state.claim(ticket);
+                    (standing, None)
+                }
+                Standing::Waiting | Standing::Dialing(_) => {
+                    desk.listen(ticket, waker);
+                    (standing, None)
+                }
+            }
+        })
+    }
+
+    /// Makes use of the leave to dial. None if the ticket's standing changed meanwhile.
+    fn begin_dial(&mut self, ticket: TicketId, slot: SlotId) -> Option<Arc<Cell<K, C>>> {
+        let dial = (self.dial)(slot);
+        let cell = Arc::new(Cell::new(slot, self.key.clone(), Content::Dialing(dial)));
+        let begun = self.shell.at_desk(|desk, _| {
+            let begun = desk.state.standing(ticket) == Standing::Dialing(slot);
+            if begun {
+                desk.occupy(slot, cell.clone());
+            }
+            begun
+        });
+        begun.then_some(cell)
+    }
+}
+
+impl<K, C, D> Future for Acquire<K, C, D>
+where
+    K: PoolKey + Send + Unpin + 'static,
+    C: Member,
+    D: FnMut(SlotId) -> Dial<C> + Unpin,
+{
+    type Output = Result<Lease<K, C>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let Some(ticket) = self.ticket else {
+                if let Some(lease) = self.enter()? {
+                    return Poll::Ready(Ok(lease));
+                }
+                continue;
+            };
+            let slot = match self.look(ticket, cx.waker()) {
+                (Standing::Waiting, _) => return Poll::Pending,
+                (Standing::Dialing(slot), _) => slot,
+                (_, Some(cell)) => return Poll::Ready(Ok(self.lease(cell, true))),
+                (_, None) => {
+                    self.ticket = None;
+                    return Poll::Ready(Err(Error::closed()));
+                }
+            };
+            let cell = match self.dialing.take() {
+                Some(cell) => cell,
+                None => match self.begin_dial(ticket, slot) {
+                    Some(cell) => cell,
+                    None => continue,
+                },
+            };
+            self.dialing = Some(cell.clone());
+            match std::task::ready!(cell.poll_dial(cx)) {
+                Dialed::Open => {
+                    if self.shell.event(|state, now| state.dialed(slot, now)) {
+                        return Poll::Ready(Ok(self.lease(cell, false)));
+                    }
+                }
+                Dialed::Failed(error) => {
+                    if self.shell.dial_failed(slot) {
+                        self.ticket = None;
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                // The pool ended the dial or gave this request another connection: the ticket says which.
+                Dialed::Elsewhere => {}
+            }
+        }
+    }
+}
+
+impl<K: PoolKey + Send + 'static, C: Member, D> Drop for Acquire<K, C, D> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shell.event(|state, now| state.cancel(ticket, now));
+        }
+    }
+}

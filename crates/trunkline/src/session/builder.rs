@@ -1,0 +1,163 @@
+//! The settings of a session.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use tokio::sync::OnceCell;
+
+use super::request::IntoUrl;
+use super::{Inner, Session, Settings};
+use crate::error::{BoxError, Error, Result};
+use crate::pool::{Gate, Pool, PoolBuilder};
+use crate::timeouts::Timeouts;
+
+/// Settings for a [`Session`]. The setters record; [`build`](Self::build) checks.
+#[must_use = "settings do nothing until they are built"]
+pub struct SessionBuilder {
+    pool: Option<Pool>,
+    own_pool: PoolBuilder,
+    base_url: Option<Result<url::Url>>,
+    headers: Result<HeaderMap>,
+    settings: Settings,
+}
+
+impl SessionBuilder {
+    #[track_caller]
+    pub(super) fn new() -> Self {
+        let headers = [
+            (ACCEPT, HeaderValue::from_static("*/*")),
+            (USER_AGENT, HeaderValue::from_static(concat!("trunkline/", env!("CARGO_PKG_VERSION")))),
+        ];
+        Self {
+            pool: None,
+            own_pool: Pool::builder(),
+            base_url: None,
+            headers: Ok(HeaderMap::from_iter(headers)),
+            settings: Settings {
+                timeouts: Timeouts::new(),
+                max_redirects: 10,
+                error_for_status: false,
+                max_body_size: 100 * 1024 * 1024,
+            },
+        }
+    }
+
+    /// Sends this session's requests through a pool that other sessions may share. The pool is closed with the last of them. Default: a pool of its
+    /// own with the default settings.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// What relative addresses are relative to (RFC 3986 section 5): with `https://example.com/api/`, `users` means
+    /// `https://example.com/api/users`. Default: none, and relative addresses are refused.
+    pub fn base_url(mut self, url: impl IntoUrl) -> Self {
+        self.base_url = Some(url.into_url(None));
+        self
+    }
+
+    /// A header for every request that does not set one of that name itself; the last of a name holds. Defaults: `accept: */*` and
+    /// `user-agent`.
+    pub fn header<K, V>(mut self, name: K, value: V) -> Self
+    where
+        K: TryInto<HeaderName>,
+        K::Error: Into<BoxError>,
+        V: TryInto<HeaderValue>,
+        V::Error: Into<BoxError>,
+    {
+        self.headers = self.headers.and_then(|mut headers| {
+            let (name, value) = header(name, value)?;
+            headers.insert(name, value);
+            Ok(headers)
+        });
+        self
+    }
+
+    /// The `User-Agent` of every request. Default: `trunkline/` and its version.
+    pub fn user_agent<V>(self, value: V) -> Self
+    where
+        V: TryInto<HeaderValue>,
+        V::Error: Into<BoxError>,
+    {
+        self.header(USER_AGENT, value)
+    }
+
+    /// Time limits for every request that does not set its own. Defaults: at the setters of [`Timeouts`].
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts;
+        self
+    }
+
+    /// How many redirects are followed; with 0 the redirecting response itself is returned. Default: 10.
+    pub fn max_redirects(mut self, hops: usize) -> Self {
+        self.settings.max_redirects = hops;
+        self
+    }
+
+    /// Makes a response with a status of 400 or above an error. Default: no.
+    pub fn error_for_status(mut self, error: bool) -> Self {
+        self.settings.error_for_status = error;
+        self
+    }
+
+    /// The most bytes that `bytes`, `text` and `json` read; `chunk` and `into_body` are not bounded. Default: 100 MiB.
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.settings.max_body_size = bytes;
+        self
+    }
+
+    /// Makes the session. No runtime is needed and nothing is opened.
+    ///
+    /// # Errors
+    ///
+    /// An unusable base URL or header; the error names it. A pool that is closed.
+    pub fn build(self) -> Result<Session> {
+        let base_url = self.base_url.transpose()?;
+        let headers = self.headers?;
+        let pool = match self.pool {
+            Some(pool) => pool,
+            None => self.own_pool.build()?,
+        };
+        if pool.0.gate().is_closed() {
+            return Err(Error::closed().detail("the pool given to the session is closed: make a new one"));
+        }
+        Ok(Session(Arc::new(Inner {
+            owner: pool.0.join(),
+            pool,
+            gate: Arc::new(Gate::default()),
+            closing: OnceCell::new(),
+            joined: AtomicBool::new(true),
+            base_url,
+            headers,
+            settings: self.settings,
+        })))
+    }
+}
+
+/// A header given by the caller; what may be a secret is marked so that nothing prints it.
+pub(super) fn header<K, V>(name: K, value: V) -> Result<(HeaderName, HeaderValue)>
+where
+    K: TryInto<HeaderName>,
+    K::Error: Into<BoxError>,
+    V: TryInto<HeaderValue>,
+    V::Error: Into<BoxError>,
+{
+    let unusable = |error: BoxError| Error::input("a header's name is made of letters, digits and -_.!#$%&'*+^`|~").because(error);
+    let name = name.try_into().map_err(|error| unusable(error.into()))?;
+    let mut value = value.try_into().map_err(|error| {
+        // The value itself may be a secret.
+        Error::input(format!("the value of the header {name} has a character that a header cannot hold")).because(error)
+    })?;
+    if [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name) {
+        value.set_sensitive(true);
+    }
+    Ok((name, value))
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,247 @@
+//! The session: one for the whole application, shared by every handler and job.
+
+mod builder;
+mod redirect;
+mod request;
+mod response;
+mod run;
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use tokio::sync::OnceCell;
+use url::Url;
+
+pub use self::builder::SessionBuilder;
+pub use self::request::{IntoUrl, RequestBuilder};
+pub use self::response::{Hop, Response};
+use crate::body::Body;
+use crate::error::Result;
+use crate::pool::{Gate, Pool};
+use crate::stats::{CloseReport, PoolStats};
+use crate::timeouts::Timeouts;
+
+/// How long requests under way may take to finish after `close()`.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// One HTTP session for the whole application.
+///
+/// Open one before the application serves, hand clones of it to every handler and job, and close it, awaited, after the last of
+/// them. It keeps connections alive and shares them, never opens more than its [`Pool`] allows, and can say at any moment what it is doing.
+///
+/// A `Session` is a handle: cloning it is cheap and names the same session. It can be made anywhere, no runtime needed, and used from several
+/// tokio runtimes, which must have their I/O and time drivers enabled.
+///
+/// ```
+/// # #[tokio::main] async fn main() -> trunkline::Result<()> {
+/// use trunkline::Session;
+///
+/// let session = Session::new();
+/// // … session.get("https://example.com/").await?.text().await? …
+/// let report = session.close().await;
+/// assert_eq!(report.aborted, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    owner: u32,
+    /// Requests under way in this session.
+    gate: Arc<Gate>,
+    closing: OnceCell<CloseReport>,
+    /// It counts among the pool's sessions until it is closed or dropped.
+    joined: AtomicBool,
+    base_url: Option<Url>,
+    headers: HeaderMap,
+    settings: Settings,
+}
+
+/// What a request may set for itself and otherwise has from its session.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    timeouts: Timeouts,
+    max_redirects: usize,
+    error_for_status: bool,
+    max_body_size: usize,
+}
+
+impl Session {
+    /// A session with the default settings and a pool of its own. It never fails and opens nothing yet.
+    #[track_caller]
+    pub fn new() -> Self {
+        Self::builder().build().expect("the default settings are valid")
+    }
+
+    /// Settings for a session.
+    #[track_caller]
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::new()
+    }
+
+    /// Runs `work` with the session and closes it afterwards, awaited, on success, error and panic alike: Python's `async with`.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() {
+    /// use trunkline::Session;
+    ///
+    /// let answer = Session::new().scope(async |session| session.stats().open).await;
+    /// assert_eq!(answer, 0);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `work` does, once the session is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it drops `work` with the requests it has under way; the session is then not closed.
+    pub async fn scope<R>(self, work: impl AsyncFnOnce(&Self) -> R) -> R {
+        let result = {
+            let mut running = pin!(work(&self));
+            // The session is closed whatever the work left behind, and nothing of the work is seen again after a panic.
+            std::future::poll_fn(|cx| {
+                match std::panic::catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+                    Ok(poll) => poll.map(Ok),
+                    Err(panic) => Poll::Ready(Err(panic)),
+                }
+            })
+            .await
+        };
+        self.close().await;
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// A `GET` request. Await it, or set more first.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A `HEAD` request.
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// A `POST` request.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A `PUT` request.
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// A `PATCH` request.
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A `DELETE` request.
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// A request with this method. What is wrong with the address is told when it is sent.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), method, url.into_url(self.0.base_url.as_ref()))
+    }
+
+    /// Sends a request made elsewhere, with the session's headers added where it has none of that name, and follows redirects.
+    ///
+    /// # Errors
+    ///
+    /// As [`RequestBuilder::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RequestBuilder::send`].
+    pub async fn execute(&self, request: http::Request<Body>) -> Result<Response> {
+        let (head, body) = request.into_parts();
+        let uri = head.uri.to_string();
+        let mut builder = self.request(head.method, uri.as_str()).body(body);
+        builder.replace_headers(head.headers);
+        builder.send().await
+    }
+
+    /// The figures of the session's pool at this instant.
+    pub fn stats(&self) -> PoolStats {
+        self.0.pool.stats()
+    }
+
+    /// The pool its requests go through.
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// [`close_within`](Self::close_within) ten seconds.
+    pub async fn close(&self) -> CloseReport {
+        self.close_within(GRACE).await
+    }
+
+    /// Ends the session. New requests and those that wait for a connection fail at once with an error that
+    /// [`is_closed`](crate::Error::is_closed); requests under way, and the responses being read, may finish within the grace, then they are aborted.
+    /// With its pool's last session the pool is closed too, and this returns when the process owns no socket of it any more.
+    ///
+    /// Called again, or by two tasks at once, it waits for the same end and returns the same report.
+    ///
+    /// # Cancel safety
+    ///
+    /// The session stays closed to new requests; call it again to go on with the rest.
+    pub async fn close_within(&self, grace: Duration) -> CloseReport {
+        *self.0.closing.get_or_init(|| self.0.close_once(grace)).await
+    }
+}
+
+impl Inner {
+    async fn close_once(&self, grace: Duration) -> CloseReport {
+        self.gate.close();
+        // A close that was given up has parted already, and is continued here; closing the pool twice is no harm.
+        let last = self.part() || self.pool.0.has_no_session();
+        if last {
+            self.pool.close_within(grace).await
+        } else {
+            self.pool.0.close_owner(self.owner, &self.gate, grace).await
+        }
+    }
+
+    /// True if this was the pool's last session.
+    fn part(&self) -> bool {
+        self.joined.swap(false, Ordering::AcqRel) && self.pool.0.part()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.part();
+    }
+}
+
+impl Default for Session {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may be secrets: their names alone are shown.
+        let headers: Vec<_> = self.0.headers.keys().collect();
+        f.debug_struct("Session")
+            .field("base_url", &self.0.base_url.as_ref().map(|url| crate::error::redacted(url).to_string()))
+            .field("headers", &headers)
+            .field("settings", &self.0.settings)
+            .field("pool", &self.0.pool)
+            .finish()
+    }
+}

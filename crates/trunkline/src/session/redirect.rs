@@ -1,0 +1,120 @@
+//! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard where practice differs).
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use http::{Method, Response, StatusCode};
+use url::Url;
+
+use super::run::Prepared;
+use crate::body::Body;
+use crate::error::{Error, Kind, RequestSent, Result, redacted};
+use crate::pool::ResponseBody;
+
+/// The request that the response asks for, if it redirects. `body` is the request's, if it can be sent again.
+pub(super) fn next(
+    request: &Prepared,
+    response: &Response<ResponseBody>,
+    body: Option<Body>,
+) -> Result<Option<Prepared>> {
+    let status = response.status();
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
+    let location = std::str::from_utf8(location.as_bytes()).map_err(|_| refused("its Location is not text"))?;
+    let url = resolve(&request.url, location)?;
+    let mut headers = request.headers.clone();
+    let method = method(status, &request.method);
+    let body = if method == request.method {
+        body.ok_or_else(|| refused("the body of the request cannot be sent a second time"))?
+    } else {
+        let described = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRANSFER_ENCODING;
+        let dropped: Vec<_> = headers.keys().filter(|name| described(name)).cloned().collect();
+        for name in dropped {
+            headers.remove(name);
+        }
+        Body::empty()
+    };
+    let mut next = Prepared { method, url, headers, body };
+    if next.url.origin() != request.url.origin() {
+        cross_origin(&mut next);
+    }
+    Ok(Some(next))
+}
+
+/// What the other origin has no business to see.
+fn cross_origin(next: &mut Prepared) {
+    for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST] {
+        next.headers.remove(secret);
+    }
+    // Both fail only for addresses that cannot carry credentials in the first place.
+    let _ = next.url.set_username("");
+    let _ = next.url.set_password(None);
+}
+
+/// 301 and 302 turn POST into GET, as browsers do; 303 turns everything but HEAD into it; 307 and 308 change nothing.
+fn method(status: StatusCode, method: &Method) -> Method {
+    match (status, method) {
+        (StatusCode::SEE_OTHER, method) if method != Method::HEAD => Method::GET,
+        (StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND, &Method::POST) => Method::GET,
+        (_, method) => method.clone(),
+    }
+}
+
+fn resolve(from: &Url, location: &str) -> Result<Url> {
+    let mut url = from.join(location).map_err(|error| refused("its Location is not an address").because(error))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(refused(format!("it leads to {}:, and only http and https are followed", url.scheme())));
+    }
+    // RFC 9110 section 10.2.2.
+    if url.fragment().is_none() {
+        url.set_fragment(from.fragment());
+    }
+    Ok(url)
+}
+
+pub(super) fn too_many(limit: usize, next: &Url) -> Error {
+    refused(format!("{limit} redirects were followed (max_redirects), and there is another to {}", redacted(next)))
+}
+
+fn refused(detail: impl Into<String>) -> Error {
+    Error::new(Kind::Redirect).sent(RequestSent::Yes).detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_method_follows_the_status() {
+        for (status, from, to) in [
+            (301, Method::POST, Method::GET),
+            (302, Method::POST, Method::GET),
+            (303, Method::POST, Method::GET),
+            (303, Method::PUT, Method::GET),
+            (303, Method::HEAD, Method::HEAD),
+            (301, Method::PUT, Method::PUT),
+            (302, Method::DELETE, Method::DELETE),
+            (307, Method::POST, Method::POST),
+            (308, Method::POST, Method::POST),
+        ] {
+            assert_eq!(method(StatusCode::from_u16(status).unwrap(), &from), to, "{status} {from}");
+        }
+    }
+
+    #[test]
+    fn a_location_is_relative_to_where_it_was_given() {
+        let from = Url::parse("https://example.com/a/b?q#part").unwrap();
+        for (location, to) in [
+            ("c", "https://example.com/a/c#part"),
+            ("/c?d", "https://example.com/c?d#part"),
+            ("//other.example/x#y", "https://other.example/x#y"),
+            ("?r", "https://example.com/a/b?r#part"),
+            ("", "https://example.com/a/b?q#part"),
+        ] {
+            assert_eq!(resolve(&from, location).unwrap().as_str(), to, "{location}");
+        }
+        for odd in ["ftp://example.com/", "javascript:alert(1)", "https://exa mple.com/"] {
+            assert!(resolve(&from, odd).unwrap_err().is_redirect(), "{odd}");
+        }
+    }
+}

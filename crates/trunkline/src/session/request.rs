@@ -1,0 +1,295 @@
+//! A request being put together.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request};
+use serde::Serialize;
+use url::Url;
+
+use super::builder::header;
+use super::run::Prepared;
+use super::{Response, Session, Settings};
+use crate::body::Body;
+use crate::error::{BoxError, Error, Result};
+use crate::timeouts::Timeouts;
+
+/// A request: await it, or set more of it first.
+///
+/// The setters record; what is wrong with one of them is told when the request is sent.
+///
+/// ```no_run
+/// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+/// let page = session.get("https://example.com/").query(&[("q", "trunk line")]).await?.text().await?;
+/// # let _ = page;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a request is sent when it is awaited"]
+pub struct RequestBuilder {
+    session: Session,
+    settings: Settings,
+    method: Method,
+    /// The first thing that was wrong, if anything was.
+    parts: Result<Parts>,
+}
+
+struct Parts {
+    url: Url,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl RequestBuilder {
+    pub(super) fn new(session: Session, method: Method, url: Result<Url>) -> Self {
+        let settings = session.0.settings;
+        let parts = url.map(|url| Parts { url, headers: HeaderMap::new(), body: Body::empty() });
+        Self { session, settings, method, parts }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Parts) -> Result<()>) -> Self {
+        self.parts = self.parts.and_then(|mut parts| change(&mut parts).map(|()| parts));
+        self
+    }
+
+    /// Adds a header, besides others of that name given here and instead of the session's.
+    pub fn header<K, V>(self, name: K, value: V) -> Self
+    where
+        K: TryInto<HeaderName>,
+        K::Error: Into<BoxError>,
+        V: TryInto<HeaderValue>,
+        V::Error: Into<BoxError>,
+    {
+        self.with(|parts| {
+            let (name, value) = header(name, value)?;
+            parts.headers.append(name, value);
+            Ok(())
+        })
+    }
+
+    pub(super) fn replace_headers(&mut self, headers: HeaderMap) {
+        if let Ok(parts) = &mut self.parts {
+            parts.headers = headers;
+        }
+    }
+
+    /// Adds pairs to the query: anything that serialises to them, such as a slice of pairs or a struct.
+    pub fn query<T: Serialize + ?Sized>(self, pairs: &T) -> Self {
+        self.with(|parts| {
+            let added = serde_urlencoded::to_string(pairs)
+                .map_err(|error| Error::input("the query does not serialise to pairs of names and values").because(error))?;
+            if !added.is_empty() {
+                let query = match parts.url.query() {
+                    Some(present) if !present.is_empty() => format!("{present}&{added}"),
+                    _ => added,
+                };
+                parts.url.set_query(Some(&query));
+            }
+            Ok(())
+        })
+    }
+
+    /// The body: bytes, text, or a [`Body`].
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        self.with(|parts| {
+            parts.body = body.into();
+            Ok(())
+        })
+    }
+
+    /// A JSON body, with its `Content-Type` unless one is set.
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Self {
+        self.with(|parts| {
+            let json = serde_json::to_vec(value).map_err(|error| Error::input("the body does not serialise to JSON").because(error))?;
+            parts.content_type("application/json");
+            parts.body = json.into();
+            Ok(())
+        })
+    }
+
+    /// A form, url-encoded as a browser does it, with its `Content-Type` unless one is set.
+    pub fn form<T: Serialize + ?Sized>(self, pairs: &T) -> Self {
+        self.with(|parts| {
+            let form = serde_urlencoded::to_string(pairs)
+                .map_err(|error| Error::input("the form does not serialise to pairs of names and values").because(error))?;
+            parts.content_type("application/x-www-form-urlencoded");
+            parts.body = form.into();
+            Ok(())
+        })
+    }
+
+    /// `Authorization: Basic` (RFC 7617).
+    pub fn basic_auth(self, username: impl fmt::Display, password: impl fmt::Display) -> Self {
+        let username = username.to_string();
+        self.with(|parts| {
+            if username.contains(':') {
+                return Err(Error::input(format!("the user name {username:?} has a colon, which basic authentication cannot carry")));
+            }
+            parts.authorize(basic(&username, &password.to_string()));
+            Ok(())
+        })
+    }
+
+    /// `Authorization: Bearer` (RFC 6750).
+    pub fn bearer_auth(self, token: impl fmt::Display) -> Self {
+        self.with(|parts| {
+            let value = HeaderValue::try_from(format!("Bearer {token}"))
+                .map_err(|error| Error::input("the bearer token has a character that a header cannot hold").because(error))?;
+            parts.authorize(value);
+            Ok(())
+        })
+    }
+
+    /// Time limits for this request; what is unset in them is the session's.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts.or(self.settings.timeouts);
+        self
+    }
+
+    /// How many redirects are followed; with 0 the redirecting response itself is returned. Default: the session's.
+    pub fn max_redirects(mut self, hops: usize) -> Self {
+        self.settings.max_redirects = hops;
+        self
+    }
+
+    /// Makes a response with a status of 400 or above an error. Default: the session's.
+    pub fn error_for_status(mut self, error: bool) -> Self {
+        self.settings.error_for_status = error;
+        self
+    }
+
+    /// Sends it, follows redirects, and returns the response as soon as its head has come. Awaiting the builder does the same.
+    ///
+    /// # Errors
+    ///
+    /// Something unusable that was set, no connection in time, a connection that broke, a redirect that cannot be followed, a passed deadline,
+    /// a closed session and, if asked for, a status of 400 or above. A response with any other status is no error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and no other request is
+    /// delayed. Whether the server saw it is then unknown.
+    pub async fn send(self) -> Result<Response> {
+        let Self { session, settings, method, parts } = self;
+        let Parts { url, headers, body } = parts?;
+        super::run::run(&session.0, settings, Prepared { method, url, headers, body }).await
+    }
+
+    /// The request as it stands, to be sent by [`Session::execute`] or looked at.
+    ///
+    /// # Errors
+    ///
+    /// Something unusable that was set.
+    pub fn build(self) -> Result<Request<Body>> {
+        let Parts { url, headers, body } = self.parts?;
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = super::run::uri(&url)?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl Parts {
+    fn content_type(&mut self, value: &'static str) {
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(value));
+    }
+
+    fn authorize(&mut self, mut value: HeaderValue) {
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+    }
+}
+
+pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
+    let credentials = STANDARD.encode(format!("{username}:{password}"));
+    let mut value = HeaderValue::try_from(format!("Basic {credentials}")).expect("base64 is made of letters that a header can hold");
+    value.set_sensitive(true);
+    value
+}
+
+impl IntoFuture for RequestBuilder {
+    type Output = Result<Response>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.parts.as_ref().map(|parts| crate::error::redacted(&parts.url).to_string());
+        f.debug_struct("RequestBuilder").field("method", &self.method).field("url", &url).finish_non_exhaustive()
+    }
+}
+
+/// What a request's address can be made of: text, or a [`Url`].
+pub trait IntoUrl: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_url(self, base: Option<&Url>) -> Result<Url>;
+}
+
+impl IntoUrl for Url {
+    fn into_url(self, _: Option<&Url>) -> Result<Url> {
+        check(self)
+    }
+}
+
+impl IntoUrl for &Url {
+    fn into_url(self, _: Option<&Url>) -> Result<Url> {
+        check(self.clone())
+    }
+}
+
+impl IntoUrl for &str {
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        let parsed = Url::options().base_url(base).parse(self);
+        parsed.map_err(|error| unusable(self).because(error)).and_then(check)
+    }
+}
+
+impl IntoUrl for &String {
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        self.as_str().into_url(base)
+    }
+}
+
+impl IntoUrl for String {
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        self.as_str().into_url(base)
+    }
+}
+
+fn check(url: Url) -> Result<Url> {
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(unusable(url.as_str())),
+    }
+}
+
+/// Names the address without what may be secret in it.
+fn unusable(address: &str) -> Error {
+    let shown = match Url::parse(address) {
+        Ok(url) => crate::error::redacted(&url).to_string(),
+        Err(_) => {
+            let address = address.split(['?', '#']).next().unwrap_or_default();
+            address.rsplit_once('@').map_or(address, |(_, rest)| rest).chars().take(200).collect()
+        }
+    };
+    Error::input(format!("{shown:?} is not an http or https URL, such as https://example.com/path"))
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals the trait")]
+    pub trait Sealed {}
+    impl Sealed for super::Url {}
+    impl Sealed for &super::Url {}
+    impl Sealed for &str {}
+    impl Sealed for String {}
+    impl Sealed for &String {}
+}

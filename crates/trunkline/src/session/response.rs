@@ -1,0 +1,231 @@
+//! A response: its head is here, its body comes as it is read.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::error::{Error, Kind, Phase, RequestSent, Result};
+use crate::pool::{ConnectionInfo, ResponseBody};
+
+/// The response to a request: status and headers at once, the body when it is read.
+///
+/// Read the body to its end, or drop the response: an unread body keeps its connection in use until its deadline.
+///
+/// ```no_run
+/// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+/// let response = session.get("https://example.com/").await?;
+/// println!("{} from {}", response.status(), response.url());
+/// println!("{}", response.text().await?);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Response {
+    head: http::response::Parts,
+    body: ResponseBody,
+    method: Method,
+    url: Url,
+    history: Vec<Hop>,
+    max_body_size: usize,
+}
+
+/// A redirect that was followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hop {
+    /// The status that redirected.
+    pub status: StatusCode,
+    /// The address that was asked.
+    pub url: Url,
+}
+
+impl Response {
+    pub(super) fn new(
+        response: http::Response<ResponseBody>,
+        method: Method,
+        url: Url,
+        history: Vec<Hop>,
+        max_body_size: usize,
+    ) -> Self {
+        let (head, body) = response.into_parts();
+        Self { head, body, method, url, history, max_body_size }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The address that answered: the last one, if redirects were followed.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The redirects that were followed, first to last.
+    pub fn history(&self) -> &[Hop] {
+        &self.history
+    }
+
+    /// The version of HTTP it came in.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// How its connection came about.
+    pub fn connection(&self) -> Option<&ConnectionInfo> {
+        self.head.extensions.get()
+    }
+
+    /// How many bytes of body are still to come, if the server said so.
+    pub fn content_length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The response itself, or an error if its status is 400 or above.
+    ///
+    /// # Errors
+    ///
+    /// One that [`is_status`](Error::is_status) and has the status.
+    pub fn error_for_status(self) -> Result<Self> {
+        let status = self.status();
+        if status.is_client_error() || status.is_server_error() {
+            return Err(self.name(Error::new(Kind::Status(status)).sent(RequestSent::Yes)));
+        }
+        Ok(self)
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    ///
+    /// A body that breaks off, or is larger than the session's `max_body_size`; a passed deadline; a closed session.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, what was read is lost and the connection is closed, unless the rest has already arrived.
+    pub async fn bytes(mut self) -> Result<Bytes> {
+        let limit = self.max_body_size;
+        let announced = self.content_length().and_then(|length| usize::try_from(length).ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(self.too_large());
+        }
+        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk().await? else {
+            return if first.len() > limit { Err(self.too_large()) } else { Ok(first) };
+        };
+        let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).max(first.len() + second.len()));
+        let mut next = Some(second);
+        whole.extend_from_slice(&first);
+        while let Some(chunk) = next {
+            if whole.len() + chunk.len() > limit {
+                return Err(self.too_large());
+            }
+            whole.extend_from_slice(&chunk);
+            next = self.chunk().await?;
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The whole body as UTF-8 text; what is not UTF-8 in it becomes U+FFFD.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bytes`](Self::bytes).
+    pub async fn text(self) -> Result<String> {
+        let bytes = self.bytes().await?;
+        Ok(match String::from_utf8_lossy(&bytes) {
+            std::borrow::Cow::Borrowed(text) => text.to_owned(),
+            std::borrow::Cow::Owned(text) => text,
+        })
+    }
+
+    /// The whole body as JSON, whatever its `Content-Type`.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), and a body that is not the JSON that `T` is made of.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bytes`](Self::bytes).
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
+        let (method, url) = (self.method.clone(), self.url.clone());
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let detail = format!("not the JSON that was expected: {error}");
+            Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail).because(error).of(&method, &url)
+        })
+    }
+
+    /// The next piece of the body, as it comes; `None` at its end.
+    ///
+    /// ```no_run
+    /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+    /// let mut response = session.get("https://example.com/large").await?;
+    /// let mut size = 0;
+    /// while let Some(chunk) = response.chunk().await? {
+    ///     size += chunk.len();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A body that breaks off, a passed deadline, a closed session.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: call it again.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        while let Some(frame) = self.body.frame().await {
+            match frame {
+                Ok(frame) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Err(error) => return Err(self.name(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The body alone, to be read as an [`http_body::Body`].
+    pub fn into_body(self) -> ResponseBody {
+        self.body
+    }
+
+    fn too_large(&self) -> Error {
+        let detail = format!("larger than max_body_size, which is {} bytes", self.max_body_size);
+        self.name(Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail))
+    }
+
+    fn name(&self, error: Error) -> Error {
+        error.of(&self.method, &self.url)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status())
+            .field("url", &crate::error::redacted(&self.url).as_str())
+            .field("history", &self.history.len())
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! The main loop of a request: deadline → exchange → redirect, until there is an answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::{Method, Request, Uri};
+use http_body_util::BodyExt;
+use tracing::Instrument as _;
+use url::Url;
+
+use super::redirect;
+use super::request::basic;
+use super::response::{Hop, Response};
+use super::{Inner, Settings};
+use crate::body::Body;
+use crate::error::{Error, Result, redacted};
+use crate::pool::{Call, Pass, ResponseBody};
+use crate::timeouts::Timeouts;
+
+/// A request with everything that was set on it.
+pub(super) struct Prepared {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+pub(super) async fn run(session: &Arc<Inner>, settings: Settings, request: Prepared) -> Result<Response> {
+    let span = tracing::debug_span!(
+        target: "trunkline::session",
+        "request",
+        method = %request.method,
+        host = request.url.host_str().unwrap_or_default(),
+        path = request.url.path(),
+    );
+    hops(session, settings, request).instrument(span).await
+}
+
+async fn hops(session: &Arc<Inner>, settings: Settings, mut request: Prepared) -> Result<Response> {
+    let (first_method, first_url) = (request.method.clone(), request.url.clone());
+    let name = |error: Error| error.of(&first_method, &first_url);
+    let passes = enter(session).map_err(name)?;
+    let timeouts = settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
+    let deadline = timeouts.total.and_then(|total| Instant::now().checked_add(total));
+    for (name, value) in &session.headers {
+        if !request.headers.contains_key(name) {
+            request.headers.insert(name, value.clone());
+        }
+    }
+    let mut history = Vec::new();
+    loop {
+        take_credentials(&mut request);
+        let body = std::mem::take(&mut request.body);
+        let again = body.try_clone();
+        let Prepared { method, url, .. } = &request;
+        let here = |error: Error| error.of(method, url);
+        let (head, body) = outgoing(&request, body).map_err(here)?;
+        let call = Call { owner: session.owner, under_way: true, deadline, timeouts, passes: passes.clone() };
+        let response = session.pool.0.exchange(head, body, call).await.map_err(here)?;
+        let next = match redirect::next(&request, &response, again).map_err(here)? {
+            Some(next) if settings.max_redirects > 0 => next,
+            _ => {
+                let Prepared { method, url, .. } = request;
+                let response = Response::new(response, method, url, history, settings.max_body_size);
+                return if settings.error_for_status { response.error_for_status() } else { Ok(response) };
+            }
+        };
+        if history.len() == settings.max_redirects {
+            return Err(here(redirect::too_many(settings.max_redirects, &next.url)));
+        }
+        tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redacted(&next.url), "redirect");
+        history.push(Hop { status: response.status(), url: url.clone() });
+        finish(response.into_body()).await;
+        request = next;
+    }
+}
+
+/// The request counts as under way in its session and in its pool until its response has been read.
+fn enter(session: &Inner) -> Result<Vec<Arc<Pass>>> {
+    let own = session.gate.enter().ok_or_else(Error::closed)?;
+    let shared = session.pool.0.gate().enter().ok_or_else(Error::closed)?;
+    Ok(vec![Arc::new(own), Arc::new(shared)])
+}
+
+/// Credentials in the address become a header, unless one is set, and are never sent as part of the address.
+fn take_credentials(request: &mut Prepared) {
+    let Prepared { url, headers, .. } = request;
+    if url.username().is_empty() && url.password().is_none() {
+        return;
+    }
+    if !headers.contains_key(AUTHORIZATION) {
+        let decoded = |text: &str| percent_decoded(text);
+        headers.insert(AUTHORIZATION, basic(&decoded(url.username()), &decoded(url.password().unwrap_or_default())));
+    }
+    // Both fail only for addresses that cannot carry credentials in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+}
+
+fn percent_decoded(text: &str) -> String {
+    // The rules of a form differ from those of an address in `+` alone.
+    let as_form = format!("x={}", text.replace('+', "%2B"));
+    url::form_urlencoded::parse(as_form.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+fn outgoing(request: &Prepared, body: Body) -> Result<(http::request::Parts, Body)> {
+    let mut outgoing = Request::new(body);
+    *outgoing.method_mut() = request.method.clone();
+    *outgoing.uri_mut() = uri(&request.url)?;
+    *outgoing.headers_mut() = request.headers.clone();
+    Ok(outgoing.into_parts())
+}
+
+pub(super) fn uri(url: &Url) -> Result<Uri> {
+    let text = &url[..url::Position::AfterQuery];
+    text.parse().map_err(|error: http::uri::InvalidUri| {
+        Error::input(format!("{} cannot be asked for over HTTP: {error}", redacted(url))).because(error)
+    })
+}
+
+/// A redirecting response's body is short: reading it keeps the connection for the next hop. A long or slow one is given up.
+async fn finish(body: ResponseBody) {
+    const PATIENCE: Duration = Duration::from_millis(250);
+    let short = http_body_util::Limited::new(body, 64 * 1024);
+    // Whatever becomes of it, the redirect is followed.
+    let _ = tokio::time::timeout(PATIENCE, short.collect()).await;
+}

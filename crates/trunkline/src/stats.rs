@@ -1,0 +1,165 @@
+//! What a pool says of itself: its figures, why it closed what it closed, and the report of its end.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a connection, or an attempt to make one, came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Idle for longer than the pool's `idle_timeout` or the server's `Keep-Alive` allows.
+    IdleTimeout,
+    /// Older than `max_lifetime`.
+    Lifetime,
+    /// Made before the last `Pool::refresh`.
+    Refreshed,
+    /// Closed by the server while idle.
+    PeerClosed,
+    /// Idle, and its place was needed for another host.
+    Evicted,
+    /// Served its own host for long enough while an older request of another waited.
+    Yielded,
+    /// The server or the request said `Connection: close`, or HTTP/1.0 did.
+    NotPersistent,
+    /// The exchange was not complete on both sides when its response was dropped or its request failed.
+    Incomplete,
+    /// The request was dropped while it dialed.
+    Cancelled,
+    /// The dial failed.
+    DialFailed,
+    /// Another address, tried at the same time, answered first.
+    Superseded,
+    /// The request's deadline passed while nobody read its response.
+    Deadline,
+    /// The tokio runtime that drove it ended.
+    RuntimeGone,
+    /// The pool was closed.
+    Closed,
+    /// The pool or the session was closed, and the request did not finish within the grace.
+    Aborted,
+}
+
+impl CloseReason {
+    const ALL: [Self; Self::COUNT] = [
+        Self::IdleTimeout,
+        Self::Lifetime,
+        Self::Refreshed,
+        Self::PeerClosed,
+        Self::Evicted,
+        Self::Yielded,
+        Self::NotPersistent,
+        Self::Incomplete,
+        Self::Cancelled,
+        Self::DialFailed,
+        Self::Superseded,
+        Self::Deadline,
+        Self::RuntimeGone,
+        Self::Closed,
+        Self::Aborted,
+    ];
+    pub(crate) const COUNT: usize = Self::Aborted as usize + 1;
+}
+
+/// How many connections ended for which reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closes([u64; CloseReason::COUNT]);
+
+impl Closes {
+    pub(crate) fn new(counts: [u64; CloseReason::COUNT]) -> Self {
+        Self(counts)
+    }
+
+    /// How many ended for this reason.
+    pub fn by(&self, reason: CloseReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// How many ended in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Every reason that occurred, with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (CloseReason, u64)> {
+        CloseReason::ALL.into_iter().map(|reason| (reason, self.by(reason))).filter(|&(_, count)| count > 0)
+    }
+}
+
+/// A pool's figures, all of one instant.
+///
+/// They add up: `open = idle + in_use + dialing = created − closed.total()`, and each of the first five is the sum of its hosts'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Sockets owned, those still being connected included.
+    pub open: usize,
+    /// Connections that nobody uses, kept for the next request.
+    pub idle: usize,
+    /// Connections that serve a request.
+    pub in_use: usize,
+    /// Connections being made.
+    pub dialing: usize,
+    /// Requests that wait for a connection or for leave to make one.
+    pub waiting: usize,
+    /// Connections begun since the pool was made, failed ones included.
+    pub created: u64,
+    /// Times a request was given a connection that had served another.
+    pub reused: u64,
+    /// Connections ended since the pool was made.
+    pub closed: Closes,
+    /// Connections that could not be made.
+    pub dials_failed: u64,
+    /// The same for each host that has connections or waiting requests now.
+    pub hosts: Vec<HostStats>,
+}
+
+/// One host's share of [`PoolStats`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostStats {
+    /// `host:port`.
+    pub host: String,
+    /// Sockets owned.
+    pub open: usize,
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// Connections that serve a request.
+    pub in_use: usize,
+    /// Connections being made.
+    pub dialing: usize,
+    /// Requests that wait.
+    pub waiting: usize,
+}
+
+/// What a close did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Requests that were under way and finished within the grace.
+    pub drained: usize,
+    /// Requests that were under way and were aborted when the grace was over.
+    pub aborted: usize,
+    /// Connections closed by it.
+    pub closed: u64,
+    /// From the call to the last socket's end.
+    pub elapsed: Duration,
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { drained, aborted, closed, elapsed } = self;
+        write!(f, "{drained} requests drained, {aborted} aborted, {closed} connections closed in {elapsed:.1?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_count() {
+        for (position, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, position);
+        }
+    }
+}

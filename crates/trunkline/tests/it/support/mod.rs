@@ -1,0 +1,28 @@
+//! What the tests run against: real servers (nginx, httpbin), one that misbehaves as told, certificates, and a look at
+//! the kernel's own list of this process's sockets.
+//!
+//! It knows nothing of this crate, so other crates' tests take it with `#[path = "…/support/mod.rs"] mod support;`.
+//! Servers run outside the test's runtime (a process or a thread of their own): a test may stop its clock, block its
+//! thread or drop its runtime.
+
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+#![allow(unreachable_pub, reason = "written as a library, compiled into each test binary")]
+#![allow(clippy::unwrap_used, reason = "test code: a broken harness is to fail the test")]
+
+pub mod deaf;
+pub mod httpbin;
+pub mod nginx;
+pub mod rogue;
+pub mod sockets;
+pub mod tls;
+
+mod process;
+mod temp_dir;
+
+pub use deaf::Deaf;
+pub use httpbin::Httpbin;
+pub use nginx::Nginx;
+pub use rogue::{Gate, Log, Mood, Recorded, Rogue, Step};
+pub use sockets::{Socket, TcpState, sockets_of, sockets_to, watch};
+pub use temp_dir::TempDir;
+pub use tls::{Identity, TestCa};
