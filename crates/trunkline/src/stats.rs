@@ -29,8 +29,10 @@ pub enum CloseReason {
     DialFailed,
     /// Another address, tried at the same time, answered first.
     Superseded,
-    /// The request's deadline passed while nobody read its response.
+    /// The request's deadline passed.
     Deadline,
+    /// The server was silent for longer than the request's `read` timeout.
+    Silence,
     /// The tokio runtime that drove it ended.
     RuntimeGone,
     /// The pool was closed.
@@ -53,6 +55,7 @@ impl CloseReason {
         Self::DialFailed,
         Self::Superseded,
         Self::Deadline,
+        Self::Silence,
         Self::RuntimeGone,
         Self::Closed,
         Self::Aborted,

@@ -155,3 +155,6 @@ fn broken(target: &Target, error: io::Error) -> Error {
         .detail(format!("{target} closed the connection at once"))
         .because(error)
 }
+
+#[cfg(test)]
+mod tests;

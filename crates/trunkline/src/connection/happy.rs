@@ -41,7 +41,7 @@ pub(crate) struct Lost {
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops every socket first and then gives its slot back, except the one the dial owns.
+/// Dropping it drops each socket and only then gives back its slot; the slot the dial owns stays with the dial.
 pub(crate) async fn race<S, C, F>(
     addresses: Vec<SocketAddr>,
     attempts: &dyn Attempts,
@@ -234,13 +234,13 @@ impl fmt::Display for Lost {
         for (address, error) in &self.tried {
             f.write_str(separator)?;
             match error.kind() {
-                io::ErrorKind::ConnectionRefused => write!(f, "connection refused by {address}")?,
-                io::ErrorKind::TimedOut => write!(f, "no answer from {address}")?,
+                io::ErrorKind::ConnectionRefused => write!(f, "connection refused by {address}"),
+                io::ErrorKind::TimedOut => write!(f, "no answer from {address}"),
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-                    write!(f, "no route to {address}")?
+                    write!(f, "no route to {address}")
                 }
-                _ => write!(f, "{address}: {error}")?,
-            }
+                _ => write!(f, "{address}: {error}"),
+            }?;
             separator = "; ";
         }
         for address in &self.untried {

@@ -217,3 +217,174 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::sync::Semaphore;
+
+    use super::super::resolve::Resolving;
+    use super::*;
+
+    /// Answers when it is let, and counts how often it was asked.
+    #[derive(Clone)]
+    struct Scripted {
+        asked: Arc<AtomicUsize>,
+        let_go: Arc<Semaphore>,
+        answer: fn(usize) -> io::Result<Vec<IpAddr>>,
+    }
+
+    impl Scripted {
+        fn new(permits: usize, answer: fn(usize) -> io::Result<Vec<IpAddr>>) -> Self {
+            Self { asked: Arc::default(), let_go: Arc::new(Semaphore::new(permits)), answer }
+        }
+
+        fn names(&self) -> Names {
+            Names::new(Arc::new(self.clone()))
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Resolve for Scripted {
+        fn resolve(&self, host: &str) -> Resolving {
+            if host == "stuck.test" {
+                return Box::pin(std::future::pending());
+            }
+            let nth = self.asked.fetch_add(1, Ordering::Relaxed);
+            let (let_go, answer) = (self.let_go.clone(), self.answer);
+            Box::pin(async move {
+                let_go.acquire().await.map_err(io::Error::other)?.forget();
+                answer(nth)
+            })
+        }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn two(_: usize) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![ip("10.0.0.1"), ip("10.0.0.2")])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_asks_once_and_each_of_it_begins_elsewhere() {
+        let resolver = Scripted::new(1, two);
+        let names = resolver.names();
+        let (one, other) = tokio::join!(names.lookup("a.test"), names.lookup("a.test"));
+        assert_eq!(resolver.asked(), 1);
+        assert_ne!(one.unwrap()[0], other.unwrap()[0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_lasts_ten_seconds() {
+        let resolver = Scripted::new(9, two);
+        let names = resolver.names();
+        let first = names.lookup("a.test").await.unwrap();
+        tokio::time::advance(Duration::from_millis(9_900)).await;
+        names.lookup("a.test").await.unwrap();
+        assert_eq!(resolver.asked(), 1);
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert_eq!(names.lookup("a.test").await.unwrap(), first, "third turn of two");
+        assert_eq!(resolver.asked(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_first_asker_does_not_end_the_lookup_for_the_others() {
+        let resolver = Scripted::new(0, two);
+        let names = resolver.names();
+        let mut second = pin!(names.lookup("a.test"));
+        {
+            let first = names.lookup("a.test");
+            assert!(tokio::time::timeout(Duration::from_millis(1), first).await.is_err());
+            assert!(tokio::time::timeout(Duration::from_millis(1), &mut second).await.is_err());
+        }
+        resolver.let_go.add_permits(1);
+        assert_eq!(second.await.unwrap().len(), 2);
+        assert_eq!(resolver.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_shared_and_forgotten() {
+        let resolver = Scripted::new(9, |nth| if nth == 0 { Err(io::Error::other("no such host")) } else { two(nth) });
+        let names = resolver.names();
+        let (one, other) = tokio::join!(names.lookup("a.test"), names.lookup("a.test"));
+        assert!(Arc::ptr_eq(&one.unwrap_err(), &other.unwrap_err()));
+        assert_eq!(names.lookup("a.test").await.unwrap().len(), 2);
+        assert_eq!(resolver.asked(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_address_is_an_error() {
+        let names = Scripted::new(1, |_| Ok(Vec::new())).names();
+        assert_eq!(names.lookup("a.test").await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(names.lookup("").await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resolver_that_panics_fails_the_lookup_and_the_next_may_succeed() {
+        let resolver = Scripted::new(9, |nth| if nth == 0 { panic!("a faulty resolver") } else { two(nth) });
+        let names = resolver.names();
+        assert!(names.lookup("a.test").await.is_err());
+        assert!(names.lookup("a.test").await.is_ok());
+    }
+
+    #[test]
+    fn a_runtime_that_ends_fails_its_lookups_and_those_of_others_go_on() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let names = Scripted::new(9, two).names();
+        let (ending, other) = (runtime(), runtime());
+        // Two who ask, and a lookup that is under way when the runtime is parked, then dropped.
+        let landing = ending.block_on(async { names.known_or_flight("stuck.test").err().unwrap() });
+        let asking = ending.spawn({
+            let names = names.clone();
+            async move { names.lookup("stuck.test").await }
+        });
+        ending.block_on(tokio::task::yield_now());
+        let elsewhere = other.block_on(async { names.known_or_flight("stuck.test").err().unwrap() });
+        assert!(!elsewhere.same_channel(&landing), "a parked runtime's lookup is not waited for");
+        drop(ending);
+        assert!(landing.has_changed().is_err(), "those who wait hear of it");
+        assert!(other.block_on(asking).is_err());
+        assert!(elsewhere.has_changed().is_ok());
+        assert_eq!(names.0.lock().flights.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn literals_are_not_looked_up() {
+        let resolver = Scripted::new(0, two);
+        for literal in ["127.0.0.1", "::1", "[::1]"] {
+            let found = resolver.names().lookup(literal).await.unwrap();
+            assert_eq!(found, [ip(literal.trim_matches(['[', ']']))]);
+        }
+        assert_eq!(resolver.asked(), 0);
+    }
+
+    #[test]
+    fn turns_keep_the_families_in_their_order() {
+        let mut book = Book::default();
+        let addresses = vec![ip("::1"), ip("10.0.0.1"), ip("::2"), ip("::1")];
+        let answer = book.put(&"a.test".into(), addresses, Instant::now());
+        assert_eq!(answer.in_turn(), [ip("::1"), ip("::2"), ip("10.0.0.1")]);
+        assert_eq!(answer.in_turn(), [ip("::2"), ip("::1"), ip("10.0.0.1")]);
+        assert_eq!(answer.in_turn(), [ip("::1"), ip("::2"), ip("10.0.0.1")]);
+    }
+
+    #[test]
+    fn the_least_recently_used_name_makes_room() {
+        let (mut book, now) = (Book::default(), Instant::now());
+        for n in 0..MOST_NAMES {
+            book.put(&format!("{n}.test").into(), vec![ip("10.0.0.1")], now);
+        }
+        assert!(book.get("0.test", now).is_some());
+        book.put(&"one.more.test".into(), vec![ip("10.0.0.1")], now);
+        assert_eq!(book.pages.len(), MOST_NAMES);
+        assert!(book.get("0.test", now).is_some());
+        assert!(book.get("1.test", now).is_none());
+        assert!(book.get("0.test", now + TIME_TO_LIVE).is_none());
+    }
+}

@@ -38,7 +38,8 @@ fn certificate(reason: &CertificateError) -> String {
         }
         E::UnknownIssuer => "its issuer is not trusted here (`add_root_certificate` adds one)".into(),
         E::Revoked => "it was revoked".into(),
-        E::BadSignature => "its signature is wrong".into(),
+        // Mostly an authority that was made anew under the same name.
+        E::BadSignature => "it was not signed by the trusted issuer whose name it bears".into(),
         E::BadEncoding => "it is malformed".into(),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "it was not issued for servers".into(),
         E::Other(other) => format!("{other}"),

@@ -18,6 +18,9 @@ pub(crate) trait Member: Send + 'static {
     /// After an exchange, whatever became of it: may another follow? (P8)
     fn retire(&mut self) -> Retired;
 
+    /// Changes whenever a byte passes in either direction.
+    fn traffic(&self) -> u64;
+
     /// Ends it properly, without waiting for the peer.
     fn end(self);
 }
@@ -49,22 +52,49 @@ pub(crate) struct Inside<C> {
     pub(crate) content: Content<C>,
     /// Who drives the content at present.
     waker: Option<Waker>,
-    /// What the lease is for, as reports show it.
-    pub(crate) label: Option<Label>,
-    /// When a response that nobody reads is to be ended.
+    /// What the lease is for, as reports show it: no more than this, for the rest may be secret.
+    pub(crate) method: Option<http::Method>,
+    limits: Limits,
+}
+
+/// How long an exchange may go on. The keeper enforces it, whether somebody polls the exchange or not, so that a request needs no
+/// timer of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// Its end, whatever it is doing.
     pub(crate) deadline: Option<Instant>,
+    /// How long the connection may be silent.
+    pub(crate) silence: Option<Duration>,
+    traffic: u64,
+    last_traffic: Option<Instant>,
 }
 
-/// A request as a report names it: no path, no query, no credentials.
-#[derive(Clone, Debug)]
-pub(crate) struct Label {
-    pub(crate) method: http::Method,
-    pub(crate) host: std::sync::Arc<str>,
+impl Limits {
+    pub(crate) fn new(deadline: Option<Instant>, silence: Option<Duration>, now: Instant) -> Self {
+        Self { deadline, silence, traffic: 0, last_traffic: Some(now) }
+    }
+
+    /// When the exchange is to be ended if nothing happens, and why.
+    pub(crate) fn due(&self) -> Option<(Instant, CloseReason)> {
+        let silent = self.silence.zip(self.last_traffic).and_then(|(silence, last)| last.checked_add(silence));
+        match (self.deadline, silent) {
+            (Some(deadline), Some(silent)) if silent < deadline => Some((silent, CloseReason::Silence)),
+            (Some(deadline), _) => Some((deadline, CloseReason::Deadline)),
+            (None, silent) => silent.map(|silent| (silent, CloseReason::Silence)),
+        }
+    }
+
+    fn saw(&mut self, traffic: u64) {
+        if self.traffic != traffic {
+            self.traffic = traffic;
+            self.last_traffic = Some(Instant::now());
+        }
+    }
 }
 
-impl<K, C> Cell<K, C> {
+impl<K, C: Member> Cell<K, C> {
     pub(crate) fn new(slot: SlotId, key: K, content: Content<C>) -> Self {
-        let inside = Inside { content, waker: None, label: None, deadline: None };
+        let inside = Inside { content, waker: None, method: None, limits: Limits::default() };
         Self { slot, key, inside: Mutex::new(inside) }
     }
 
@@ -81,7 +111,12 @@ impl<K, C> Cell<K, C> {
         let mut inside = lock(&self.inside);
         inside.remember(cx.waker());
         match &mut inside.content {
-            Content::Open(connection) => f(connection, cx).map(Ok),
+            Content::Open(connection) => {
+                let result = f(connection, cx).map(Ok);
+                let traffic = connection.traffic();
+                inside.limits.saw(traffic);
+                result
+            }
             Content::Taken(reason) => Poll::Ready(Err(*reason)),
             Content::Dialing(_) => Poll::Ready(Err(None)),
         }
@@ -123,6 +158,22 @@ impl<K, C> Cell<K, C> {
 }
 
 impl<C> Inside<C> {
+    /// An exchange begins.
+    pub(crate) fn begin(&mut self, method: http::Method, limits: Limits) {
+        self.method = Some(method);
+        self.limits = limits;
+    }
+
+    /// It has ended.
+    pub(crate) fn finish(&mut self) {
+        self.method = None;
+        self.limits = Limits::default();
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     fn remember(&mut self, waker: &Waker) {
         match &mut self.waker {
             Some(known) => known.clone_from(waker),

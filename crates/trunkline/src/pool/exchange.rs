@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 
-use super::cell::{Dial, Label};
-use super::clock::{Clock, Expired};
-use super::gate::Pass;
+use super::cell::{Dial, Limits};
 use super::key::{Key, Runtime};
 use super::lease::Lease;
 use super::response::ResponseBody;
@@ -18,61 +16,75 @@ use super::shell::Acquire;
 use super::state::{Owner, SlotId};
 use super::{ConnectionInfo, Inner};
 use crate::body::Body;
-use crate::connection::{Connection, Failure, Received};
+use crate::connection::{Connection, Failure, Received, Target};
 use crate::error::{Error, Phase, RequestSent, Result};
 use crate::timeouts::Timeouts;
 
 type PoolLease = Lease<Key, Connection>;
 
 /// Whose exchange this is, and how long it may take.
+#[derive(Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) owner: Owner,
-    /// A later exchange of a request that began before the pool was closed.
-    pub(crate) under_way: bool,
     pub(crate) deadline: Option<Instant>,
     pub(crate) timeouts: Timeouts,
-    pub(crate) passes: Vec<Arc<Pass>>,
+}
+
+/// What is to be sent. The body is taken out of it; the rest stays.
+pub(crate) struct Outgoing {
+    pub(crate) head: Parts,
+    pub(crate) body: Body,
 }
 
 impl Inner {
+    /// The caller is inside the pool's gate: while it drains, this may still go on.
     pub(crate) async fn exchange(
         self: &Arc<Self>,
-        mut head: Parts,
-        mut body: Body,
-        call: Call,
+        outgoing: &mut Outgoing,
+        call: &Call,
     ) -> Result<Response<ResponseBody>> {
+        let Outgoing { head, body } = outgoing;
         let key = Key { target: super::target(&head.uri)?, runtime: Runtime::current()? };
-        let label = Label { method: head.method.clone(), host: key.target.to_string().into() };
-        prepare(&mut head, &label)?;
+        to_the_wire(head, &key.target)?;
         let begun = Instant::now();
-        let mut lease = self.acquire(&key, &call).await?;
+        let mut lease = self.acquire(&key, call).await?;
         let waited = begun.elapsed();
         loop {
-            let replayable = head.method.is_idempotent() && body.try_clone().is_some();
-            lease = self.fit_for_use(lease, &key, &call, replayable).await?;
-            lease.label(label.clone());
-            let again = if lease.is_reused() { body.try_clone() } else { None };
-            let request = Request::from_parts(head.clone(), std::mem::take(&mut body));
-            let mut clock = Clock::new(call.deadline, call.timeouts.read);
-            let Failed { failure, sent, early } = match converse(&lease, request, &mut clock).await {
-                Ok(response) => return Ok(self.answered(response, lease, clock, waited, call.passes)),
+            let again = body.try_clone();
+            let replayable = head.method.is_idempotent() && again.is_some();
+            lease = self.fit_for_use(lease, &key, call, replayable).await?;
+            self.begin(&lease, head, call);
+            let sending = Request::from_parts(head.clone(), std::mem::take(body));
+            let Failed { failure, sent, early } = match converse(&lease, sending).await {
+                Ok(response) => return Ok(self.answered(response, lease, waited)),
                 Err(failed) => failed,
             };
-            let unsent = failure.unsent.map(Request::into_body);
             let replay = lease.is_reused() && self.replay && early && !failure.error.is_timeout();
-            body = match (unsent, again) {
-                (Some(body), _) if replay => body,
-                (None, Some(body)) if replay && (sent == RequestSent::No || head.method.is_idempotent()) => body,
-                _ => return Err(failure.error.sent(sent)),
+            *body = match (failure.unsent, again) {
+                (Some(unsent), _) if replay => unsent.into_body(),
+                (None, Some(again)) if replay && (sent == RequestSent::No || replayable) => again,
+                _ => return Err(failure.error),
             };
-            tracing::debug!(target: "trunkline::pool", host = %label.host, ?sent, "replay: the reused connection was gone");
-            lease = lease.redial(self.dialer(&key, &call)).await?;
+            tracing::debug!(target: "trunkline::pool", host = %key.target, ?sent, "replay: the reused connection was gone");
+            // Rare, and kept out of the future that every request is.
+            lease = Box::pin(lease.redial(self.dialer(&key, call))).await?;
+        }
+    }
+
+    /// The exchange's limits hold from now on, whoever polls it.
+    fn begin(&self, lease: &PoolLease, head: &Parts, call: &Call) {
+        let now = Instant::now();
+        let limits = Limits::new(call.deadline, call.timeouts.read, now);
+        lease.begin(head.method.clone(), limits);
+        let held = self.keepers.threshold().map(|threshold| now + threshold);
+        if let Some(due) = limits.due().map(|(due, _)| due).into_iter().chain(held).min() {
+            self.keepers.look_by(lease.shell(), &lease.cell().key.runtime, due, None);
         }
     }
 
     async fn acquire(self: &Arc<Self>, key: &Key, call: &Call) -> Result<PoolLease> {
         let dial = self.dialer(key, call);
-        let mut acquire = pin!(Acquire::new(&self.shell, key.clone(), call.owner, call.under_way, dial));
+        let mut acquire = pin!(Acquire::new(&self.shell, key.clone(), call.owner, true, dial));
         let limit = call.timeouts.acquire.and_then(|limit| Instant::now().checked_add(limit));
         let due = [limit, call.deadline].into_iter().flatten().min();
         let mut timer = None;
@@ -109,7 +121,7 @@ impl Inner {
                 break;
             }
             tracing::debug!(target: "trunkline::pool", host = %key.target, "an idle connection was found closed");
-            lease = lease.replace(self.dialer(key, call)).await?;
+            lease = Box::pin(lease.replace(self.dialer(key, call))).await?;
         }
         Ok(lease)
     }
@@ -137,14 +149,7 @@ impl Inner {
         }
     }
 
-    fn answered(
-        &self,
-        response: Response<Received>,
-        lease: PoolLease,
-        clock: Clock,
-        waited: Duration,
-        passes: Vec<Arc<Pass>>,
-    ) -> Response<ResponseBody> {
+    fn answered(&self, response: Response<Received>, lease: PoolLease, waited: Duration) -> Response<ResponseBody> {
         let (mut head, received) = response.into_parts();
         let peer = lease.with(|connection| {
             connection.answered(&head.headers);
@@ -153,12 +158,12 @@ impl Inner {
         if let Ok(peer) = peer {
             head.extensions.insert(ConnectionInfo { reused: lease.is_reused(), peer, waited });
         }
-        Response::from_parts(head, ResponseBody::new(received, lease, clock, passes, &self.keepers))
+        Response::from_parts(head, ResponseBody::new(received, lease))
     }
 }
 
-/// The request as it goes over the wire: origin-form, and the `Host` that HTTP/1.1 demands (RFC 9112 sections 3.2, 3.2.1).
-fn prepare(head: &mut Parts, label: &Label) -> Result<()> {
+/// The head as it goes over the wire: origin-form, with the `Host` that HTTP/1.1 demands (RFC 9112 sections 3.2, 3.2.1).
+fn to_the_wire(head: &mut Parts, target: &Target) -> Result<()> {
     if head.method == http::Method::CONNECT {
         return Err(Error::input("the method CONNECT asks for a tunnel, which a session does not open: use another method"));
     }
@@ -166,11 +171,10 @@ fn prepare(head: &mut Parts, label: &Label) -> Result<()> {
         let authority = head.uri.authority().map_or("", |authority| authority.as_str());
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let host = HeaderValue::from_str(host)
-            .map_err(|error| Error::input(format!("{} is not a host name", label.host)).because(error))?;
+            .map_err(|error| Error::input(format!("{target} is not a host name")).because(error))?;
         head.headers.insert(header::HOST, host);
     }
-    let path = head.uri.path_and_query().cloned();
-    head.uri = path.map_or_else(|| http::Uri::from_static("/"), http::Uri::from);
+    head.uri = head.uri.path_and_query().map_or_else(|| http::Uri::from_static("/"), |path| path.clone().into());
     head.version = http::Version::HTTP_11;
     Ok(())
 }
@@ -184,36 +188,30 @@ struct Failed {
 }
 
 /// Sends the request and waits for the head of its response, driving the connection from here.
-async fn converse(lease: &PoolLease, request: Request<Body>, clock: &mut Clock) -> Result<Response<Received>, Failed> {
+async fn converse(lease: &PoolLease, request: Request<Body>) -> Result<Response<Received>, Failed> {
     let lost = |error| Failed { failure: Failure { error, unsent: None }, sent: RequestSent::No, early: false };
     let mut response = pin!(lease.with(|connection| connection.send(request)).map_err(lost)?);
+    let mut progress = (false, false);
     let result = std::future::poll_fn(|cx| {
         let driven = lease.poll(cx, |connection, cx| {
-            let ended = connection.drive(cx).is_ready();
-            Poll::Ready((ended, connection.traffic()))
+            let _ended = connection.drive(cx);
+            Poll::Ready((connection.has_written(), connection.has_read()))
         });
-        let traffic = match driven {
-            Poll::Ready(Ok((_, traffic))) => traffic,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure { error, unsent: None })),
-            Poll::Pending => 0,
-        };
-        if let Poll::Ready(result) = response.as_mut().poll(cx) {
-            return Poll::Ready(result);
+        match std::task::ready!(driven) {
+            Ok(seen) => progress = seen,
+            Err(error) => return Poll::Ready(Err(Failure { error, unsent: None })),
         }
-        clock.poll_expired(cx, traffic).map(|expired: Expired| {
-            let error = Error::timeout(Phase::Response).detail(expired.words());
-            Err(Failure { error, unsent: None })
-        })
+        response.as_mut().poll(cx)
     })
     .await;
     result.map_err(|mut failure| {
-        let (written, read) = lease.with(|connection| (connection.has_written(), connection.has_read())).unwrap_or((true, false));
+        let (written, read) = progress;
         let sent = match (failure.unsent.is_some() || !written, read) {
             (true, _) => RequestSent::No,
             (false, false) => RequestSent::Maybe,
             (false, true) => RequestSent::Yes,
         };
-        failure.error = failure.error.sent(sent);
+        failure.error = failure.error.at(Phase::Response).sent(sent);
         Failed { failure, sent, early: !read }
     })
 }

@@ -27,10 +27,10 @@ impl Inner {
             key.target,
         );
         if let Some((slot, age)) = oldest {
-            let label = self.shell.cell(slot).and_then(|cell| cell.with(|inside| inside.label.clone()));
             let _ = write!(text, "; the oldest has been in use for {age:.1?}");
-            if let Some(label) = label {
-                let _ = write!(text, " by {} {}", label.method, label.host);
+            if let Some(cell) = self.shell.cell(slot) {
+                let method = cell.with(|inside| inside.method.clone()).unwrap_or_default();
+                let _ = write!(text, " by {method} {}", cell.key.target);
             }
         }
         if let Some(error) = &*lock(&self.last_dial_error) {

@@ -18,6 +18,14 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 pub(crate) struct Pass(Arc<Gate>);
 
+/// A request under way in its pool and, if it is one's, in its session.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for their drop")]
+pub(crate) struct Passes {
+    pub(crate) pool: Pass,
+    pub(crate) session: Option<Pass>,
+}
+
 impl Gate {
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Pass> {
         let before = self.inside.fetch_add(1, Ordering::AcqRel);

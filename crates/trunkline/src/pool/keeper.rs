@@ -2,7 +2,6 @@
 //!
 //! One task for each pool and runtime. It begins when there is something to look after and ends a second after the last of it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -16,7 +15,6 @@ use super::shell::{Keeping, Shell};
 use super::state::{ADOPTION, SlotId};
 use super::sync::{Mutex, lock};
 use crate::connection::Connection;
-use crate::stats::CloseReason;
 
 type PoolShell = Shell<Key, Connection>;
 type PoolCell = Cell<Key, Connection>;
@@ -27,7 +25,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The pool's keepers, by runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Keepers {
-    running: Mutex<HashMap<runtime::Id, Arc<Desk>>>,
+    running: Mutex<Vec<(runtime::Id, Arc<Desk>)>>,
     /// P14.
     threshold: Option<Duration>,
     emptied: Notify,
@@ -71,12 +69,12 @@ impl Keepers {
         call: Option<SlotId>,
     ) {
         let mut running = lock(&self.running);
-        if let Some(desk) = running.get(&runtime.id()) {
+        if let Some(desk) = find(&running, runtime) {
             return desk.call(due, call);
         }
         let inbox = Inbox { next_look: due, calls: call.into_iter().collect() };
         let desk = Arc::new(Desk { inbox: Mutex::new(inbox), bell: Notify::new() });
-        running.insert(runtime.id(), desk.clone());
+        running.push((runtime.id(), desk.clone()));
         drop(running);
         let keeper =
             Keeper { keepers: self.clone(), shell: Arc::downgrade(shell), desk, runtime: runtime.clone(), done: false };
@@ -88,7 +86,17 @@ impl Keepers {
 /// The shell's view of the keepers.
 pub(crate) struct Watch(pub(crate) Arc<Keepers>);
 
+/// Most pools are used by one runtime.
+fn find<'a>(running: &'a [(runtime::Id, Arc<Desk>)], runtime: &Runtime) -> Option<&'a Arc<Desk>> {
+    running.iter().find(|(id, _)| *id == runtime.id()).map(|(_, desk)| desk)
+}
+
 impl Keeping<Key, Connection> for Watch {
+    fn is_watching(&self, key: &Key, now: Instant) -> bool {
+        let running = lock(&self.0.running);
+        find(&running, &key.runtime).is_some_and(|desk| lock(&desk.inbox).next_look <= now + ADOPTION)
+    }
+
     fn tend(&self, shell: &Arc<PoolShell>, cell: &Arc<PoolCell>) {
         self.0.look_by(shell, &cell.key.runtime, Instant::now(), Some(cell.slot));
     }
@@ -106,11 +114,17 @@ impl Desk {
     fn call(&self, due: Instant, call: Option<SlotId>) {
         let mut inbox = lock(&self.inbox);
         inbox.calls.extend(call);
-        if due < inbox.next_look {
-            inbox.next_look = due;
+        if due < inbox.next_look || call.is_some() {
+            inbox.next_look = inbox.next_look.min(due);
             drop(inbox);
             self.bell.notify_one();
         }
+    }
+
+    fn is_due(&self, next_look: &mut Instant) -> bool {
+        let inbox = lock(&self.inbox);
+        *next_look = inbox.next_look;
+        !inbox.calls.is_empty() || inbox.next_look <= Instant::now()
     }
 }
 
@@ -143,9 +157,11 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         let mut last_work = Instant::now();
-        while let Some(next_look) = self.look_around(&mut last_work) {
-            // Rung, or time to look: the same.
-            let _ = tokio::time::timeout_at(next_look.into(), self.desk.bell.notified()).await;
+        while let Some(mut next_look) = self.look_around(&mut last_work) {
+            // The bell may bring the next look forward, or say that a cell called; else it is not time yet.
+            while !self.desk.is_due(&mut next_look) {
+                let _ = tokio::time::timeout_at(next_look.into(), self.desk.bell.notified()).await;
+            }
         }
     }
 
@@ -181,7 +197,7 @@ impl Keeper {
         let mut running = lock(&self.keepers.running);
         let mut inbox = lock(&self.desk.inbox);
         if now >= end && inbox.calls.is_empty() && inbox.next_look >= now + LINGER {
-            running.remove(&self.runtime.id());
+            running.retain(|(id, _)| *id != self.runtime.id());
             self.done = true;
             return None;
         }
@@ -216,16 +232,16 @@ impl Keeper {
         }
     }
 
-    /// Ends the exchanges whose deadline has passed, read or not; tells when the next one's does.
+    /// Ends the exchanges whose time is up, polled or not; tells when the next one's is.
     fn end_overdue(&self, shell: &Arc<PoolShell>, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         for cell in shell.cells() {
             if cell.key.runtime != self.runtime {
                 continue;
             }
-            match cell.with(|inside| inside.deadline) {
-                Some(deadline) if deadline <= now => shell.close_cell(&cell, CloseReason::Deadline),
-                Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
+            match cell.with(|inside| inside.limits().due()) {
+                Some((due, reason)) if due <= now => shell.close_cell(&cell, reason),
+                Some((due, _)) => next = Some(next.map_or(due, |next| next.min(due))),
                 None => {}
             }
         }
@@ -236,12 +252,9 @@ impl Keeper {
     fn report_held(&self, shell: &Arc<PoolShell>, now: Instant) -> Option<Instant> {
         let threshold = self.keepers.threshold?;
         for (slot, held) in shell.event(|state, now| state.held_too_long(threshold, now)) {
-            let label = shell.cell(slot).and_then(|cell| cell.with(|inside| inside.label.clone()));
-            let (method, host) = match &label {
-                Some(label) => (label.method.as_str(), &*label.host),
-                None => ("", ""),
-            };
-            tracing::warn!(target: "trunkline::pool", method, host, ?held, "a connection has been held for long");
+            let Some(cell) = shell.cell(slot) else { continue };
+            let (host, method) = (&cell.key.target, cell.with(|inside| inside.method.clone()));
+            tracing::warn!(target: "trunkline::pool", ?method, %host, ?held, "a connection has been held for long");
         }
         shell.read(|state| state.ledger().total.in_use > 0).then(|| now + threshold.max(ADOPTION) / 4)
     }
@@ -253,7 +266,7 @@ impl Drop for Keeper {
             return;
         }
         // The runtime is shutting down: nobody will poll its connections any more.
-        lock(&self.keepers.running).remove(&self.runtime.id());
+        lock(&self.keepers.running).retain(|(id, _)| *id != self.runtime.id());
         if let Some(shell) = self.shell.upgrade() {
             shell.event(|state, _| state.forsake(|key| key.runtime == self.runtime));
         }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
-use super::cell::{Cell, Content, Dial, Dialed, Label, Member, Retired};
+use super::cell::{Cell, Content, Dial, Dialed, Limits, Member, Retired};
 use super::shell::Shell;
 use super::state::{PoolKey, Replacement};
-use crate::error::{Error, Result};
+use crate::error::{Error, Phase, Result};
 use crate::stats::CloseReason;
 
 pub(crate) struct Lease<K: PoolKey + Send + 'static, C: Member> {
@@ -34,17 +33,9 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         &self.cell
     }
 
-    /// Says what the connection is used for.
-    pub(crate) fn label(&self, label: Label) {
-        self.cell.with(|inside| {
-            inside.label = Some(label);
-            inside.deadline = None;
-        });
-    }
-
-    /// When to end the exchange if nobody polls it.
-    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
-        self.cell.with(|inside| inside.deadline = deadline);
+    /// An exchange begins: what for, and how long it may take.
+    pub(crate) fn begin(&self, method: http::Method, limits: Limits) {
+        self.cell.with(|inside| inside.begin(method, limits));
     }
 
     /// Polls the connection. It may have been taken away: by a close or a deadline.
@@ -126,8 +117,7 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
 impl<K: PoolKey + Send + 'static, C: Member> Drop for Lease<K, C> {
     fn drop(&mut self) {
         let retired = self.cell.with(|inside| {
-            inside.label = None;
-            inside.deadline = None;
+            inside.finish();
             match &mut inside.content {
                 Content::Open(connection) => Some(connection.retire()),
                 Content::Dialing(_) => Some(Retired::Close(CloseReason::Cancelled)),
@@ -151,7 +141,12 @@ impl<K: PoolKey + Send + 'static, C: Member> Drop for Lease<K, C> {
 /// What a holder is told whose connection was taken away.
 fn taken(reason: Option<CloseReason>) -> Error {
     match reason {
-        Some(CloseReason::Deadline) => Error::timeout(crate::Phase::Body),
+        Some(CloseReason::Deadline) => {
+            Error::timeout(Phase::Response).detail("the request's deadline passed (timeout `total`)")
+        }
+        Some(CloseReason::Silence) => {
+            Error::timeout(Phase::Response).detail("nothing came from the server for too long (timeout `read`)")
+        }
         _ => Error::closed(),
     }
 }

@@ -4,7 +4,6 @@
 
 mod builder;
 mod cell;
-mod clock;
 mod close;
 mod exchange;
 mod explain;
@@ -35,8 +34,8 @@ use url::Url;
 
 pub use self::builder::PoolBuilder;
 use self::cell::{Member, Retired};
-pub(crate) use self::exchange::Call;
-pub(crate) use self::gate::{Gate, Pass};
+pub(crate) use self::exchange::{Call, Outgoing};
+pub(crate) use self::gate::{Gate, Passes};
 use self::keeper::Keepers;
 use self::key::Key;
 use self::ledger::{Ledger, Tally};
@@ -140,11 +139,12 @@ impl Pool {
             let pass = self.0.gate.enter().ok_or_else(Error::closed)?;
             let timeouts = timeouts.or(Timeouts::DEFAULT);
             let deadline = timeouts.total.and_then(|total| Instant::now().checked_add(total));
-            let passes = vec![Arc::new(pass)];
-            let call = Call { owner: POOL, under_way: true, deadline, timeouts, passes };
-            self.0.exchange(head, Body::wrap(body), call).await
+            let call = Call { owner: POOL, deadline, timeouts };
+            let mut response = self.0.exchange(&mut Outgoing { head, body: Body::wrap(body) }, &call).await?;
+            response.body_mut().hold(Passes { pool: pass, session: None });
+            Ok(response)
         };
-        sent.await.map_err(|error| match Url::parse(&uri.to_string()) {
+        sent.await.map_err(|error: Error| match Url::parse(&uri.to_string()) {
             Ok(url) => error.of(&method, &url),
             Err(_) => error,
         })
@@ -285,6 +285,10 @@ impl Member for Connection {
             Ok(keep_alive) => Retired::Keep { keep_alive },
             Err(reason) => Retired::Close(reason),
         }
+    }
+
+    fn traffic(&self) -> u64 {
+        Connection::traffic(self)
     }
 
     fn end(self) {

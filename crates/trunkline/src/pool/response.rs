@@ -2,15 +2,12 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::clock::Clock;
-use super::gate::Pass;
-use super::keeper::Keepers;
+use super::gate::Passes;
 use super::key::Key;
 use super::lease::Lease;
 use crate::connection::{Connection, Received};
@@ -35,28 +32,24 @@ pub struct ResponseBody {
 
 struct Reading {
     lease: Lease<Key, Connection>,
-    clock: Clock,
-    _passes: Vec<Arc<Pass>>,
+    passes: Option<Passes>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(
-        received: Received,
-        lease: Lease<Key, Connection>,
-        mut clock: Clock,
-        passes: Vec<Arc<Pass>>,
-        keepers: &Arc<Keepers>,
-    ) -> Self {
-        clock.restart();
-        let mut body = Self { received, reading: None };
-        let reading = Reading { lease, clock, _passes: passes };
-        if body.received.is_end_stream() {
+    pub(super) fn new(received: Received, lease: Lease<Key, Connection>) -> Self {
+        let reading = Reading { lease, passes: None };
+        if received.is_end_stream() {
             reading.finish();
-            return body;
+            return Self { received, reading: None };
         }
-        reading.watch(keepers);
-        body.reading = Some(reading);
-        body
+        Self { received, reading: Some(reading) }
+    }
+
+    /// The request counts as under way until the end of the body.
+    pub(crate) fn hold(&mut self, passes: Passes) {
+        if let Some(reading) = &mut self.reading {
+            reading.passes = Some(passes);
+        }
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
@@ -64,14 +57,10 @@ impl ResponseBody {
         let frame = match received.poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                let traffic = std::task::ready!(reading.drive(cx))?;
-                match received.poll_frame(cx) {
-                    Poll::Ready(frame) => frame,
-                    Poll::Pending => {
-                        let expired = std::task::ready!(reading.clock.poll_expired(cx, traffic));
-                        return Poll::Ready(Some(Err(Error::timeout(Phase::Body).detail(expired.words()))));
-                    }
+                if let Err(error) = std::task::ready!(reading.drive(cx)) {
+                    return Poll::Ready(Some(Err(error)));
                 }
+                std::task::ready!(received.poll_frame(cx))
             }
         };
         Poll::Ready(frame.map(|frame| frame.map_err(|cause| reading.broken(cause))))
@@ -93,28 +82,17 @@ impl ResponseBody {
 }
 
 impl Reading {
-    /// Asks the keeper to end the exchange at its deadline even if nobody polls it.
-    fn watch(&self, keepers: &Arc<Keepers>) {
-        let (shell, runtime) = (self.lease.shell(), &self.lease.cell().key.runtime);
-        if let Some(deadline) = self.clock.deadline() {
-            self.lease.set_deadline(Some(deadline));
-            keepers.look_by(shell, runtime, deadline, None);
-        }
-        if let Some(threshold) = keepers.threshold() {
-            keepers.look_by(shell, runtime, std::time::Instant::now() + threshold, None);
-        }
-    }
-
-    fn drive(&self, cx: &mut Context<'_>) -> Poll<Result<u64>> {
-        self.lease.poll(cx, |connection, cx| {
+    fn drive(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let driven = self.lease.poll(cx, |connection, cx| {
             let _ended = connection.drive(cx);
-            Poll::Ready(connection.traffic())
-        })
+            Poll::Ready(())
+        });
+        driven.map_err(|error| error.at(Phase::Body))
     }
 
     /// Why the body broke off: taken away by a close or a deadline, or broken by the server.
     fn broken(&self, cause: crate::error::BoxError) -> Error {
-        let taken = self.lease.with(|_| ()).err();
+        let taken = self.lease.with(|_| ()).err().map(|error| error.at(Phase::Body));
         taken.unwrap_or_else(|| {
             Error::new(Kind::Body)
                 .at(Phase::Body)

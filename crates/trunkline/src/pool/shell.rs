@@ -24,6 +24,8 @@ pub(crate) struct Shell<K: PoolKey, C> {
 pub(crate) trait Keeping<K: PoolKey, C>: Send + Sync {
     /// A dial was left behind: drive it.
     fn tend(&self, shell: &Arc<Shell<K, C>>, cell: &Arc<Cell<K, C>>);
+    /// Will idle connections of this key be looked after soon? Asked under the lock, for nearly every exchange.
+    fn is_watching(&self, key: &K, now: Instant) -> bool;
     /// A connection went idle: look after it soon.
     fn idle(&self, shell: &Arc<Shell<K, C>>, cell: &Arc<Cell<K, C>>, now: Instant);
     /// The pool that drains owns no socket any more.
@@ -68,7 +70,7 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
         let now = Instant::now();
         let mut desk = lock(&self.desk);
         let result = f(&mut desk, now);
-        let errands = desk.errands(now);
+        let errands = desk.errands(&*self.keeping, now);
         drop(desk);
         for errand in errands {
             self.run(errand, now);
@@ -149,22 +151,26 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
 
 impl<K: PoolKey, C> Desk<K, C> {
     /// Turns the state's actions into errands.
-    fn errands(&mut self, now: Instant) -> Vec<Errand<K, C>> {
+    fn errands(&mut self, keeping: &dyn Keeping<K, C>, now: Instant) -> Vec<Errand<K, C>> {
         let mut errands = Vec::new();
-        while self.state.has_actions() {
-            let actions: Vec<_> = self.state.take_actions().collect();
-            for action in actions {
-                match action {
-                    Action::Wake(ticket) => errands.extend(self.wakers[ticket.0].take().map(Errand::Wake)),
-                    Action::Tend(slot) => errands.extend(self.at(slot).map(Errand::Tend)),
-                    Action::Idle(slot) => errands.extend(self.at(slot).map(Errand::Idle)),
-                    Action::Abort(slot) => errands.extend(self.at(slot).map(Errand::Abort)),
-                    Action::Close(slot) => match self.at(slot) {
-                        Some(cell) => errands.push(Errand::Close(cell)),
-                        // Leave to dial that was not made use of: there is no socket to drop.
-                        None => self.state.closed(slot, CloseReason::Cancelled, now),
-                    },
+        while let Some(action) = self.state.next_action() {
+            match action {
+                Action::Wake(ticket) => errands.extend(self.wakers[ticket.0].take().map(Errand::Wake)),
+                Action::Tend(slot) => match self.at(slot) {
+                    Some(cell) => errands.push(Errand::Tend(cell)),
+                    // The request was served before it made use of its leave to dial: there is nothing to look after.
+                    None => self.state.abandon(slot, now),
+                },
+                Action::Idle(slot) => {
+                    let unwatched = self.cells[slot.0].as_ref().filter(|cell| !keeping.is_watching(&cell.key, now));
+                    errands.extend(unwatched.cloned().map(Errand::Idle));
                 }
+                Action::Abort(slot) => errands.extend(self.at(slot).map(Errand::Abort)),
+                Action::Close(slot) => match self.at(slot) {
+                    Some(cell) => errands.push(Errand::Close(cell)),
+                    // Leave to dial that was not made use of: there is no socket to drop.
+                    None => self.state.closed(slot, CloseReason::Cancelled, now),
+                },
             }
         }
         if !self.state.is_open() && self.state.ledger().total.open() == 0 {

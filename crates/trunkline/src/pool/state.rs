@@ -6,7 +6,7 @@
 //! A *slot* is leave to own one socket. It is taken before the socket exists and freed after it is gone, and passes through
 //! `Dialing → InUse ⇄ Idle → Closing`. A *ticket* is a request that got no idle connection at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
@@ -127,7 +127,7 @@ pub(crate) struct State<K: PoolKey> {
     /// When the connections that the keeper adopted are due to be closed.
     expiries: BTreeSet<(Instant, SlotId)>,
     ledger: Ledger,
-    actions: Vec<Action>,
+    actions: VecDeque<Action>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +251,7 @@ impl<K: PoolKey> State<K> {
             ready: BTreeSet::new(),
             expiries: BTreeSet::new(),
             ledger: Ledger::default(),
-            actions: Vec::new(),
+            actions: VecDeque::new(),
         }
     }
 
@@ -422,6 +422,15 @@ impl<K: PoolKey> State<K> {
         leased
     }
 
+    /// A request was served before its dial began: nothing is left behind.
+    pub(crate) fn abandon(&mut self, slot: SlotId, now: Instant) {
+        if self.slots.get(slot.0).is_some_and(|slot| slot.phase == Phase::Dialing(Dialer::Nobody)) {
+            self.orphans.remove(&mut self.slots, slot.0);
+            self.free(slot.0, CloseReason::Cancelled);
+            self.pump(now);
+        }
+    }
+
     /// The slot's socket is gone: the slot is free.
     pub(crate) fn closed(&mut self, slot: SlotId, reason: CloseReason, now: Instant) {
         let reason = match self.slots[slot.0].phase {
@@ -520,13 +529,13 @@ impl<K: PoolKey> State<K> {
         if let Standing::Dialing(dial) = self.tickets[ticket].standing {
             self.slots[dial.0].phase = Phase::Dialing(Dialer::Nobody);
             self.orphans.push_back(&mut self.slots, dial.0);
-            self.actions.push(Action::Tend(dial));
+            self.actions.push_back(Action::Tend(dial));
         }
         self.tickets[ticket].standing = Standing::Granted(SlotId(slot));
         self.slots[slot].owner = self.tickets[ticket].owner;
         self.ledger.reused += 1;
         self.lend(slot, now);
-        self.actions.push(Action::Wake(TicketId(ticket)));
+        self.actions.push_back(Action::Wake(TicketId(ticket)));
     }
 
     fn lend(&mut self, slot: usize, now: Instant) {
@@ -552,7 +561,7 @@ impl<K: PoolKey> State<K> {
         self.key_entries[entry].idle.push_back(&mut self.slots, slot);
         self.host_entries[host].idle.push_back(&mut self.slots, slot);
         self.idle.push_back(&mut self.slots, slot);
-        self.actions.push(Action::Idle(SlotId(slot)));
+        self.actions.push_back(Action::Idle(SlotId(slot)));
     }
 
     /// The key's most recently used idle connection that is still good; what is overdue is closed on the way.
@@ -608,7 +617,7 @@ impl<K: PoolKey> State<K> {
 
     fn close_slot(&mut self, slot: usize, reason: CloseReason) {
         self.slots[slot].phase = Phase::Closing(reason);
-        self.actions.push(Action::Close(SlotId(slot)));
+        self.actions.push_back(Action::Close(SlotId(slot)));
     }
 
     fn lifetime(&self) -> Option<Duration> {
@@ -630,7 +639,7 @@ impl<K: PoolKey> State<K> {
             self.pass_over(ticket);
             let slot = self.open_slot(entry, ticket, now);
             self.tickets[ticket].standing = Standing::Dialing(SlotId(slot));
-            self.actions.push(Action::Wake(TicketId(ticket)));
+            self.actions.push_back(Action::Wake(TicketId(ticket)));
             self.relist(entry);
         }
         self.make_room_with_orphans();
@@ -862,7 +871,7 @@ impl<K: PoolKey> State<K> {
             let leased = matches!(slot.phase, Phase::InUse | Phase::Dialing(Dialer::Lease));
             if leased && owned(slot.owner) {
                 slot.phase = Phase::Closing(CloseReason::Aborted);
-                self.actions.push(Action::Abort(SlotId(id)));
+                self.actions.push_back(Action::Abort(SlotId(id)));
                 aborted += 1;
             }
         }
@@ -883,7 +892,7 @@ impl<K: PoolKey> State<K> {
                 Standing::Waiting | Standing::Closed => self.dequeue(ticket),
             }
             self.tickets[ticket].standing = Standing::Closed;
-            self.actions.push(Action::Wake(TicketId(ticket)));
+            self.actions.push_back(Action::Wake(TicketId(ticket)));
         }
         failing.len()
     }
@@ -926,13 +935,9 @@ impl<K: PoolKey> State<K> {
         self.phase == Life::Open
     }
 
-    /// What is to be done about the events since the last call.
-    pub(crate) fn take_actions(&mut self) -> std::vec::Drain<'_, Action> {
-        self.actions.drain(..)
-    }
-
-    pub(crate) fn has_actions(&self) -> bool {
-        !self.actions.is_empty()
+    /// What is to be done next about the events so far.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
     }
 
     fn enter(&mut self, key: &K) -> usize {
@@ -1020,3 +1025,7 @@ fn splitmix64(seed: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+#[path = "tests/audit.rs"]
+mod audit;

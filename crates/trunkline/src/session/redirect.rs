@@ -1,6 +1,6 @@
 //! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard where practice differs).
 
-use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode};
 use url::Url;
 
@@ -11,7 +11,9 @@ use crate::pool::ResponseBody;
 
 /// The request that the response asks for, if it redirects. `body` is the request's, if it can be sent again.
 pub(super) fn next(
-    request: &Prepared,
+    asked: &Method,
+    from: &Url,
+    mut headers: HeaderMap,
     response: &Response<ResponseBody>,
     body: Option<Body>,
 ) -> Result<Option<Prepared>> {
@@ -21,10 +23,9 @@ pub(super) fn next(
     }
     let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| refused("its Location is not text"))?;
-    let url = resolve(&request.url, location)?;
-    let mut headers = request.headers.clone();
-    let method = method(status, &request.method);
-    let body = if method == request.method {
+    let url = resolve(from, location)?;
+    let method = method(status, asked);
+    let body = if method == *asked {
         body.ok_or_else(|| refused("the body of the request cannot be sent a second time"))?
     } else {
         let described = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRANSFER_ENCODING;
@@ -35,7 +36,7 @@ pub(super) fn next(
         Body::empty()
     };
     let mut next = Prepared { method, url, headers, body };
-    if next.url.origin() != request.url.origin() {
+    if next.url.origin() != from.origin() {
         cross_origin(&mut next);
     }
     Ok(Some(next))

@@ -15,7 +15,7 @@ use super::response::{Hop, Response};
 use super::{Inner, Settings};
 use crate::body::Body;
 use crate::error::{Error, Result, redacted};
-use crate::pool::{Call, Pass, ResponseBody};
+use crate::pool::{Call, Outgoing, Passes, ResponseBody};
 use crate::timeouts::Timeouts;
 
 /// A request with everything that was set on it.
@@ -38,49 +38,58 @@ pub(super) async fn run(session: &Arc<Inner>, settings: Settings, request: Prepa
 }
 
 async fn hops(session: &Arc<Inner>, settings: Settings, mut request: Prepared) -> Result<Response> {
-    let (first_method, first_url) = (request.method.clone(), request.url.clone());
-    let name = |error: Error| error.of(&first_method, &first_url);
-    let passes = enter(session).map_err(name)?;
+    let Prepared { method, url, .. } = &request;
+    let passes = enter(session).map_err(|error| error.of(method, url))?;
     let timeouts = settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
     let deadline = timeouts.total.and_then(|total| Instant::now().checked_add(total));
-    for (name, value) in &session.headers {
-        if !request.headers.contains_key(name) {
-            request.headers.insert(name, value.clone());
-        }
-    }
+    let call = Call { owner: session.owner, deadline, timeouts };
+    add_defaults(&mut request.headers, &session.headers);
     let mut history = Vec::new();
     loop {
         take_credentials(&mut request);
-        let body = std::mem::take(&mut request.body);
+        let Prepared { method, url, headers, body } = request;
         let again = body.try_clone();
-        let Prepared { method, url, .. } = &request;
-        let here = |error: Error| error.of(method, url);
-        let (head, body) = outgoing(&request, body).map_err(here)?;
-        let call = Call { owner: session.owner, under_way: true, deadline, timeouts, passes: passes.clone() };
-        let response = session.pool.0.exchange(head, body, call).await.map_err(here)?;
-        let next = match redirect::next(&request, &response, again).map_err(here)? {
-            Some(next) if settings.max_redirects > 0 => next,
-            _ => {
-                let Prepared { method, url, .. } = request;
-                let response = Response::new(response, method, url, history, settings.max_body_size);
-                return if settings.error_for_status { response.error_for_status() } else { Ok(response) };
-            }
+        let here = |error: Error| error.of(&method, &url);
+        let mut outgoing = outgoing(&method, &url, headers, body).map_err(here)?;
+        let mut response = session.pool.0.exchange(&mut outgoing, &call).await.map_err(here)?;
+        let next = if settings.max_redirects == 0 {
+            None
+        } else {
+            redirect::next(&method, &url, outgoing.head.headers, &response, again).map_err(here)?
+        };
+        let Some(next) = next else {
+            response.body_mut().hold(passes);
+            let response = Response::new(response, method, url, history, settings.max_body_size);
+            return if settings.error_for_status { response.error_for_status() } else { Ok(response) };
         };
         if history.len() == settings.max_redirects {
             return Err(here(redirect::too_many(settings.max_redirects, &next.url)));
         }
         tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redacted(&next.url), "redirect");
-        history.push(Hop { status: response.status(), url: url.clone() });
-        finish(response.into_body()).await;
+        history.push(Hop { status: response.status(), url });
+        Box::pin(finish(response.into_body())).await;
         request = next;
     }
 }
 
 /// The request counts as under way in its session and in its pool until its response has been read.
-fn enter(session: &Inner) -> Result<Vec<Arc<Pass>>> {
+fn enter(session: &Inner) -> Result<Passes> {
     let own = session.gate.enter().ok_or_else(Error::closed)?;
-    let shared = session.pool.0.gate().enter().ok_or_else(Error::closed)?;
-    Ok(vec![Arc::new(own), Arc::new(shared)])
+    let pool = session.pool.0.gate().enter().ok_or_else(Error::closed)?;
+    Ok(Passes { pool, session: Some(own) })
+}
+
+/// The session's headers, where the request has none of the name.
+fn add_defaults(headers: &mut HeaderMap, defaults: &HeaderMap) {
+    if headers.is_empty() {
+        headers.clone_from(defaults);
+        return;
+    }
+    for (name, value) in defaults {
+        if !headers.contains_key(name) {
+            headers.insert(name, value.clone());
+        }
+    }
 }
 
 /// Credentials in the address become a header, unless one is set, and are never sent as part of the address.
@@ -104,12 +113,13 @@ fn percent_decoded(text: &str) -> String {
     url::form_urlencoded::parse(as_form.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-fn outgoing(request: &Prepared, body: Body) -> Result<(http::request::Parts, Body)> {
-    let mut outgoing = Request::new(body);
-    *outgoing.method_mut() = request.method.clone();
-    *outgoing.uri_mut() = uri(&request.url)?;
-    *outgoing.headers_mut() = request.headers.clone();
-    Ok(outgoing.into_parts())
+fn outgoing(method: &Method, url: &Url, headers: HeaderMap, body: Body) -> Result<Outgoing> {
+    let mut request = Request::new(());
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = uri(url)?;
+    *request.headers_mut() = headers;
+    let (head, ()) = request.into_parts();
+    Ok(Outgoing { head, body })
 }
 
 pub(super) fn uri(url: &Url) -> Result<Uri> {

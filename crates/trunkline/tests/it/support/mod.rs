@@ -21,8 +21,8 @@ mod temp_dir;
 
 pub use deaf::Deaf;
 pub use httpbin::Httpbin;
-pub use nginx::Nginx;
-pub use rogue::{Gate, Log, Mood, Recorded, Rogue, Step};
-pub use sockets::{Socket, TcpState, sockets_of, sockets_to, watch};
+pub use nginx::{Access, Nginx, StubStatus};
+pub use rogue::{CHAOS_BODY, Gate, Log, Mood, Random, Recorded, Rogue, Script, Step};
+pub use sockets::{Peak, Socket, TcpState, Watcher, sockets_of, sockets_to, watch, watch_all};
 pub use temp_dir::TempDir;
 pub use tls::{Identity, TestCa};

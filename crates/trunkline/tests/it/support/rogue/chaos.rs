@@ -59,7 +59,7 @@ impl Mood {
 }
 
 /// The body of every sound answer.
-pub(super) const BODY: &[u8] = b"chaos, but well";
+pub const CHAOS_BODY: &[u8] = b"chaos, but well";
 
 pub(super) async fn serve(connection: &mut Connection, seed: u64) -> io::Result<()> {
     loop {
@@ -70,7 +70,7 @@ pub(super) async fn serve(connection: &mut Connection, seed: u64) -> io::Result<
         // Half of them good, else no connection would ever be used twice.
         let mood = if random.below(2) == 0 { Mood::Ok } else { random.of(&Mood::ALL) };
         if mood == Mood::Early {
-            connection.send(&response(200, "", BODY)).await?;
+            connection.send(&response(200, "", CHAOS_BODY)).await?;
         }
         connection.read_head().await?;
         connection.note_mood(mood);
@@ -80,7 +80,7 @@ pub(super) async fn serve(connection: &mut Connection, seed: u64) -> io::Result<
 }
 
 async fn answer(connection: &mut Connection, mood: Mood, random: &mut Random) -> io::Result<()> {
-    let good = response(200, "", BODY);
+    let good = response(200, "", CHAOS_BODY);
     match mood {
         Mood::Ok => connection.send(&good).await,
         Mood::SlowOk => {
@@ -103,13 +103,13 @@ async fn answer(connection: &mut Connection, mood: Mood, random: &mut Random) ->
         Mood::TwoAnswers => connection.send(&good.repeat(2)).await,
         Mood::HugeHead => {
             let line = format!("X-Huge: {}\r\n", "x".repeat(1000));
-            connection.send(&response(200, &line.repeat(103), BODY)).await
+            connection.send(&response(200, &line.repeat(103), CHAOS_BODY)).await
         }
         Mood::GarbageChunk => {
             close_after(connection, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n").await
         }
         Mood::OkThenClose => close_after(connection, &good).await,
-        Mood::AnnouncedClose => close_after(connection, &response(200, "Connection: close\r\n", BODY)).await,
+        Mood::AnnouncedClose => close_after(connection, &response(200, "Connection: close\r\n", CHAOS_BODY)).await,
     }
 }
 
@@ -122,7 +122,7 @@ async fn pause(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
-/// Marsaglia's xorshift64.
+/// Marsaglia's xorshift64, for tests that want chance which repeats.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

@@ -32,7 +32,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use chaos::Mood;
+pub use chaos::{CHAOS_BODY, Mood, Random};
 pub use log::{Log, Recorded};
 pub use step::{Gate, Script, Step};
 

@@ -1,0 +1,132 @@
+//! A site made for fetching: thousands of pages of different sizes, each with links, over connections that are kept alive.
+//!
+//! ```sh
+//! cargo run -p trunkline --example site -- --port 8000 --pages 3000
+//! ```
+//!
+//! | path | what is there |
+//! |---|---|
+//! | `/` | the first line says how many requests came over how many connections |
+//! | `/urls` | the address of every page, one a line |
+//! | `/page/1` … `/page/N` | a page of 1 to 32 KiB, after 5 milliseconds |
+//!
+//! `--port 0`, the default, takes a free port. The first line of its output is the address it listens on. Ctrl-C ends it.
+
+#![expect(clippy::print_stdout, reason = "what it says is what it is for")]
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, Response};
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+
+/// How long a page takes to make: what a small query to a database would take.
+const WORK: Duration = Duration::from_millis(5);
+
+struct Site {
+    address: String,
+    pages: u32,
+    requests: AtomicU64,
+    connections: AtomicU64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let (port, pages) = arguments()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = format!("http://{}", listener.local_addr()?);
+    println!("{address}");
+    let site = Arc::new(Site { address, pages, requests: AtomicU64::new(0), connections: AtomicU64::new(0) });
+
+    let counting = site.clone();
+    let listener = listener.tap_io(move |socket| {
+        counting.connections.fetch_add(1, Ordering::Relaxed);
+        // A page is written in one piece: Nagle could only delay its last segment.
+        let _ = socket.set_nodelay(true);
+    });
+    let app = Router::new()
+        .route("/page/{number}", get(page))
+        .layer(from_fn_with_state(site.clone(), count))
+        .route("/urls", get(urls))
+        .route("/", get(figures))
+        .with_state(site.clone());
+    let interrupted = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    axum::serve(listener, app).with_graceful_shutdown(interrupted).await?;
+    println!("{}", site.figures());
+    Ok(())
+}
+
+fn arguments() -> anyhow::Result<(u16, u32)> {
+    let (mut port, mut pages) = (0, 3000);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        match name.as_str() {
+            "--port" => port = number(&name, arguments.next())?,
+            "--pages" => pages = number(&name, arguments.next())?,
+            _ => bail!("usage: site [--port N] [--pages N]"),
+        }
+    }
+    Ok((port, pages))
+}
+
+fn number<N: FromStr>(name: &str, value: Option<String>) -> anyhow::Result<N> {
+    value.and_then(|value| value.parse().ok()).with_context(|| format!("{name} is to be followed by a number"))
+}
+
+async fn count(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    site.requests.fetch_add(1, Ordering::Relaxed);
+    next.run(request).await
+}
+
+async fn page(State(site): State<Arc<Site>>, Path(number): Path<u32>) -> Result<Html<String>, StatusCode> {
+    if !(1..=site.pages).contains(&number) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    tokio::time::sleep(WORK).await;
+    Ok(Html(site.page(number)))
+}
+
+async fn urls(State(site): State<Arc<Site>>) -> String {
+    (1..=site.pages).fold(String::new(), |mut urls, number| {
+        let _ = writeln!(urls, "{}/page/{number}", site.address);
+        urls
+    })
+}
+
+async fn figures(State(site): State<Arc<Site>>) -> String {
+    format!("{}\nits pages are listed at {}/urls\n", site.figures(), site.address)
+}
+
+impl Site {
+    fn figures(&self) -> String {
+        let (requests, connections) = (&self.requests, &self.connections);
+        let (requests, connections) = (requests.load(Ordering::Relaxed), connections.load(Ordering::Relaxed));
+        format!("the site answered {requests} requests for pages, over {connections} connections")
+    }
+
+    /// Links to two further pages, like a tree, and as much text as the number says.
+    fn page(&self, number: u32) -> String {
+        let mut html = format!("<!doctype html>\n<title>Page {number}</title>\n<h1>Page {number}</h1>\n");
+        for next in [number.saturating_mul(2), number.saturating_mul(2).saturating_add(1)] {
+            if next <= self.pages {
+                let _ = writeln!(html, "<p><a href=\"/page/{next}\">Page {next}</a></p>");
+            }
+        }
+        let kib = 1 + number.wrapping_mul(2_654_435_761) % 32;
+        html.extend(std::iter::repeat_n("<p>All of this came over a connection that was open already.</p>\n", kib as usize * 16));
+        html
+    }
+}

@@ -1,0 +1,188 @@
+//! What must hold of the state after every event, seen from the inside: its lists, orders and sums (P1, P3, P7, P12).
+
+use super::*;
+
+impl<K: PoolKey> State<K> {
+    /// Panics if anything contradicts anything else.
+    pub(crate) fn audit(&self) {
+        self.audit_idle();
+        self.audit_queues();
+        self.audit_slots();
+        self.audit_sums();
+        self.audit_order();
+    }
+
+    /// Is nothing remembered but figures?
+    pub(crate) fn is_blank(&self) -> bool {
+        self.keys.is_empty()
+            && self.key_entries.is_empty()
+            && self.hosts.is_empty()
+            && self.host_entries.is_empty()
+            && self.slots.is_empty()
+            && self.tickets.is_empty()
+            && self.idle.is_empty()
+            && self.orphans.is_empty()
+            && self.ready.is_empty()
+            && self.expiries.is_empty()
+    }
+
+    /// The end of the slot's lifetime, as drawn for its connection.
+    pub(crate) fn lifetime_end(&self, slot: SlotId) -> Option<Instant> {
+        self.slots[slot.0].expires
+    }
+
+    /// Concurrent attempts besides each dial's first.
+    pub(crate) fn attempts(&self) -> usize {
+        self.slots.iter().map(|(_, slot)| slot.attempts).sum()
+    }
+
+    fn audit_idle(&self) {
+        let all = walk(&self.idle, &self.slots);
+        let idle: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.phase == Phase::Idle).map(|(id, _)| id).collect();
+        assert_eq!(sorted(&all), idle, "the idle list is the idle slots");
+        assert!(all.is_sorted_by_key(|&slot| self.slots[slot].since), "the longest idle first");
+        for (entry, key) in &self.key_entries {
+            let own: Vec<_> = all.iter().copied().filter(|&slot| self.slots[slot].key == entry).collect();
+            assert_eq!(walk(&key.idle, &self.slots), own, "a key's idle list is its part of all");
+            assert!(own.is_empty() || key.queue.is_empty(), "P2: nobody waits beside an idle connection of his key");
+        }
+        for (entry, host) in &self.host_entries {
+            let own: Vec<_> = all.iter().copied().filter(|&slot| self.host_of(slot) == entry).collect();
+            assert_eq!(walk(&host.idle, &self.slots), own, "a host's idle list is its part of all");
+        }
+        let adopted = self.slots.iter().filter_map(|(id, slot)| Some((slot.adopted?, SlotId(id))));
+        assert_eq!(self.expiries, adopted.collect(), "what is adopted has its end listed, and nothing else has");
+        assert!(self.expiries.iter().all(|(_, slot)| self.slots[slot.0].phase == Phase::Idle), "only the idle are adopted");
+    }
+
+    fn audit_queues(&self) {
+        for (entry, key) in &self.key_entries {
+            let queue = walk(&key.queue, &self.tickets);
+            let queued = |ticket: &Ticket| matches!(ticket.standing, Standing::Waiting | Standing::Dialing(_));
+            let expected = self.tickets.iter().filter(|(_, ticket)| ticket.key == entry && queued(ticket));
+            assert_eq!(sorted(&queue), expected.map(|(id, _)| id).collect::<Vec<_>>(), "who lacks a connection is queued");
+            assert!(queue.is_sorted_by_key(|&ticket| self.tickets[ticket].arrival), "first come, first");
+            let waits = |&ticket: &usize| self.tickets[ticket].standing == Standing::Waiting;
+            assert!(queue.is_sorted_by_key(waits), "leave to dial is given in order");
+            assert_eq!(key.undialed, queue.iter().copied().find(waits));
+            assert_eq!(key.listed, key.undialed.map(|ticket| self.tickets[ticket].arrival));
+        }
+        for (id, ticket) in &self.tickets {
+            match ticket.standing {
+                Standing::Dialing(slot) => {
+                    assert_eq!(self.slots[slot.0].phase, Phase::Dialing(Dialer::Ticket(id)));
+                }
+                Standing::Granted(slot) => assert_eq!(self.slots[slot.0].phase, Phase::InUse),
+                Standing::Waiting | Standing::Closed => {}
+            }
+        }
+    }
+
+    fn audit_slots(&self) {
+        let orphans: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.phase == Phase::Dialing(Dialer::Nobody)).collect();
+        let ids: Vec<_> = orphans.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(sorted(&walk(&self.orphans, &self.slots)), ids, "dials left behind are listed, and nothing else is");
+        for (id, slot) in &self.slots {
+            match slot.phase {
+                Phase::Dialing(dialer) => {
+                    assert_eq!(slot.column, Column::Dialing);
+                    if let Dialer::Ticket(ticket) = dialer {
+                        assert_eq!(self.tickets[ticket].standing, Standing::Dialing(SlotId(id)));
+                    }
+                }
+                Phase::InUse => assert_eq!(slot.column, Column::InUse),
+                Phase::Idle => assert_eq!(slot.column, Column::Idle),
+                Phase::Closing(_) => {}
+            }
+            assert!(slot.attempts == 0 || slot.column == Column::Dialing, "only a dial has attempts");
+            assert!(slot.streak <= STREAK);
+        }
+    }
+
+    fn audit_sums(&self) {
+        let mut total = Tally::default();
+        for (entry, host) in &self.host_entries {
+            let tally = self.count(entry);
+            assert_eq!(host.tally, tally, "a host's figures are its slots and waiters");
+            assert!(self.rules.limit_per_host.is_none_or(|limit| tally.open() <= limit), "P1: the limit of a host");
+            total.dialing += tally.dialing;
+            total.in_use += tally.in_use;
+            total.idle += tally.idle;
+            total.waiting += tally.waiting;
+            assert_eq!(host.members, self.key_entries.iter().filter(|(_, key)| key.host == entry).count());
+            assert_eq!(self.hosts.get(&host.host), Some(&entry));
+        }
+        assert_eq!(self.ledger.total, total, "P12: the hosts' sums are the totals");
+        assert!(self.rules.limit.is_none_or(|limit| total.open() <= limit), "P1: the limit");
+        assert_eq!(self.ledger.created - self.ledger.closed_total(), total.open() as u64, "P12: created less closed is open");
+        assert_eq!((self.keys.len(), self.hosts.len()), (self.key_entries.len(), self.host_entries.len()));
+        for (entry, key) in &self.key_entries {
+            let slots = self.slots.iter().filter(|(_, slot)| slot.key == entry).count();
+            let tickets = self.tickets.iter().filter(|(_, ticket)| ticket.key == entry).count();
+            assert_eq!(key.members, slots + tickets);
+            assert!(key.members > 0, "a key that nothing names is forgotten");
+            assert_eq!(self.keys.get(&key.key), Some(&entry));
+        }
+    }
+
+    fn count(&self, host: usize) -> Tally {
+        let mut tally = Tally::default();
+        for (_, slot) in self.slots.iter().filter(|(_, slot)| self.key_entries[slot.key].host == host) {
+            tally.count(slot.column, 1 + slot.attempts as isize);
+        }
+        let waits = |ticket: &Ticket| ticket.standing == Standing::Waiting && self.key_entries[ticket.key].host == host;
+        tally.waiting = self.tickets.iter().filter(|(_, ticket)| waits(ticket)).count();
+        tally
+    }
+
+    /// P3: nobody waits for what is there, or for what nobody uses, unless it is on its way.
+    fn audit_order(&self) {
+        for (entry, host) in &self.host_entries {
+            let keys = self.key_entries.iter().filter(|(_, key)| key.host == entry);
+            assert_eq!(host.waiting, keys.filter_map(|(id, key)| Some((key.listed?, id))).collect());
+            let oldest = host.waiting.first().map(|&(arrival, _)| arrival);
+            assert_eq!(host.listed, if self.host_has_room(entry) { oldest } else { None });
+        }
+        let ready = self.host_entries.iter().filter_map(|(id, host)| Some((host.listed?, id)));
+        assert_eq!(self.ready, ready.collect());
+        assert!(self.ready.is_empty() || !self.has_room(), "nobody who can go waits");
+
+        let closing = |slot: &Slot| matches!(slot.phase, Phase::Closing(_));
+        let coming = self.slots.iter().filter(|(_, slot)| closing(slot)).count();
+        let unwanted = |slot: usize| self.key_entries[self.slots[slot].key].queue.is_empty();
+        let unwanted: Vec<_> = walk(&self.orphans, &self.slots).into_iter().filter(|&slot| unwanted(slot)).collect();
+        let able = self.host_entries.iter().filter(|(id, _)| self.host_has_room(*id)).map(|(_, host)| {
+            let left = self.rules.limit_per_host.map_or(usize::MAX, |limit| limit - host.tally.open());
+            host.tally.waiting.min(left)
+        });
+        let able: usize = able.sum();
+        assert!(self.idle.is_empty() || coming >= able, "an idle connection is in the way of {able}, and {coming} close");
+        assert!(unwanted.is_empty() || coming > 0 || able == 0, "a dial that nobody wants is in the way of a request");
+        for (entry, host) in self.host_entries.iter().filter(|(id, _)| !self.host_has_room(*id)) {
+            let closing = self.slots.iter().filter(|(id, slot)| closing(slot) && self.host_of(*id) == entry).count();
+            let waiting = host.tally.waiting;
+            assert!(host.idle.is_empty() || closing >= waiting, "an idle connection is in the way of its host's {waiting}");
+            let unwanted = unwanted.iter().any(|&slot| self.host_of(slot) == entry);
+            assert!(!unwanted || closing > 0 || waiting == 0, "a dial that nobody wants is in the way of its host's");
+        }
+    }
+
+    fn host_of(&self, slot: usize) -> usize {
+        self.key_entries[self.slots[slot].key].host
+    }
+}
+
+/// What stands in the list, checked to be the same from both ends.
+fn walk<const N: usize, T: Linked>(list: &List<N>, arena: &Slab<T>) -> Vec<usize> {
+    let forth: Vec<_> = std::iter::successors(list.front(), |&at| List::<N>::after(arena, at)).collect();
+    let mut back: Vec<_> = std::iter::successors(list.back(), |&at| List::<N>::before(arena, at)).collect();
+    back.reverse();
+    assert_eq!(forth, back);
+    forth
+}
+
+fn sorted(ids: &[usize]) -> Vec<usize> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids
+}

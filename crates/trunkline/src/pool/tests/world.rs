@@ -1,0 +1,334 @@
+//! A world in miniature for the state: keys, requests and sockets with a clock that is told the time.
+//!
+//! It keeps the shell's duties: what the state wants closed is dropped first and reported then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::pool::state::{Action, Checkout, Owner, PoolKey, Rules, SlotId, Standing, State, TicketId};
+use crate::stats::CloseReason;
+
+/// A host's number and one of its keys'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Site(pub(super) u8, pub(super) u8);
+
+pub(super) const A: Site = Site(0, 0);
+/// Another key of A's host.
+pub(super) const A2: Site = Site(0, 1);
+pub(super) const B: Site = Site(1, 0);
+pub(super) const C: Site = Site(2, 0);
+
+impl PoolKey for Site {
+    type Host = u8;
+
+    fn host(&self) -> u8 {
+        self.0
+    }
+}
+
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(super) fn rules() -> Rules {
+    Rules { limit: None, limit_per_host: None, idle_timeout: IDLE_TIMEOUT, max_lifetime: None, seed: 7 }
+}
+
+pub(super) fn limited(limit: impl Into<Option<usize>>, per_host: impl Into<Option<usize>>) -> Rules {
+    Rules { limit: limit.into(), limit_per_host: per_host.into(), ..rules() }
+}
+
+pub(super) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A request's number, in order of arrival.
+pub(super) type Request = usize;
+
+/// Where a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Is {
+    Waiting,
+    Dialing,
+    /// Given a connection that it has not seen yet.
+    Granted,
+    /// It has its connection; true if that had come back to the pool before.
+    Leased { reused: bool },
+    Refused,
+    /// Its dial failed.
+    Failed,
+    Gone,
+}
+
+use Is::{Dialing, Failed, Gone, Granted, Leased, Refused, Waiting};
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Queued(TicketId),
+    Leased(SlotId, bool),
+    Ended(Is),
+}
+
+pub(super) struct World {
+    pub(super) state: State<Site>,
+    pub(super) now: Instant,
+    pub(super) log: Vec<Action>,
+    begun: Instant,
+    places: Vec<Place>,
+    /// Every socket, and every leave to own one, with the key it belongs to.
+    sockets: BTreeMap<SlotId, Site>,
+    /// Closes that were asked for, and not carried out: see [`hold_closes`](Self::hold_closes).
+    held: Option<BTreeSet<SlotId>>,
+}
+
+impl World {
+    pub(super) fn new(rules: Rules) -> Self {
+        let now = Instant::now();
+        Self {
+            state: State::new(rules),
+            now,
+            log: Vec::new(),
+            begun: now,
+            places: Vec::new(),
+            sockets: BTreeMap::new(),
+            held: None,
+        }
+    }
+
+    /// Time goes on until so many milliseconds after the beginning.
+    pub(super) fn at(&mut self, time: u64) -> &mut Self {
+        self.now = self.begun + ms(time);
+        self
+    }
+
+    pub(super) fn arrive(&mut self, key: Site) -> Request {
+        self.arrive_of(key, 1)
+    }
+
+    pub(super) fn arrive_of(&mut self, key: Site, owner: Owner) -> Request {
+        self.enter(key, owner, false)
+    }
+
+    /// A later exchange of a request that began before the close.
+    pub(super) fn arrive_under_way(&mut self, key: Site) -> Request {
+        self.enter(key, 1, true)
+    }
+
+    fn enter(&mut self, key: Site, owner: Owner, under_way: bool) -> Request {
+        let place = match self.state.checkout(&key, owner, under_way, self.now) {
+            Checkout::Reuse(slot) => Place::Leased(slot, true),
+            Checkout::Queued(ticket) => Place::Queued(ticket),
+            Checkout::Closed => Place::Ended(Refused),
+        };
+        self.places.push(place);
+        self.carry_out();
+        self.places.len() - 1
+    }
+
+    pub(super) fn is(&self, request: Request) -> Is {
+        match self.places[request] {
+            Place::Queued(ticket) => match self.state.standing(ticket) {
+                Standing::Waiting => Waiting,
+                Standing::Dialing(_) => Dialing,
+                Standing::Granted(_) => Granted,
+                Standing::Closed => Refused,
+            },
+            Place::Leased(_, reused) => Leased { reused },
+            Place::Ended(how) => how,
+        }
+    }
+
+    /// The slot the request dials in, was given or holds.
+    pub(super) fn slot(&self, request: Request) -> SlotId {
+        match self.places[request] {
+            Place::Queued(ticket) => match self.state.standing(ticket) {
+                Standing::Dialing(slot) | Standing::Granted(slot) => slot,
+                standing => panic!("no slot: {standing:?}"),
+            },
+            Place::Leased(slot, _) => slot,
+            Place::Ended(how) => panic!("no slot: {how:?}"),
+        }
+    }
+
+    /// The request is polled: it claims what it was given.
+    pub(super) fn poll(&mut self, request: Request) -> Is {
+        if let Place::Queued(ticket) = self.places[request] {
+            match self.state.standing(ticket) {
+                Standing::Granted(slot) => {
+                    self.state.claim(ticket);
+                    self.places[request] = Place::Leased(slot, true);
+                }
+                Standing::Closed => {
+                    self.state.claim(ticket);
+                    self.places[request] = Place::Ended(Refused);
+                }
+                Standing::Waiting | Standing::Dialing(_) => {}
+            }
+            self.carry_out();
+        }
+        self.is(request)
+    }
+
+    /// The request's own dial succeeds.
+    pub(super) fn connects(&mut self, request: Request) {
+        let slot = self.slot(request);
+        assert!(self.finish_dial(slot), "the request that dialed has the connection");
+        self.places[request] = Place::Leased(slot, false);
+    }
+
+    /// A dial succeeds. Has the request that dialed the connection now?
+    pub(super) fn finish_dial(&mut self, slot: SlotId) -> bool {
+        let own = self.state.dialed(slot, self.now);
+        self.carry_out();
+        own
+    }
+
+    /// A dial fails. Does the request fail with it?
+    pub(super) fn fail_dial(&mut self, slot: SlotId) -> bool {
+        self.sockets.remove(&slot);
+        let own = self.state.dial_failed(slot, self.now);
+        self.carry_out();
+        own
+    }
+
+    /// The request's own dial fails, and the request with it.
+    pub(super) fn fails(&mut self, request: Request) {
+        let slot = self.slot(request);
+        assert!(self.fail_dial(slot), "the request that dialed fails");
+        self.places[request] = Place::Ended(Failed);
+    }
+
+    /// The exchange is complete and the connection fit for another.
+    pub(super) fn finish(&mut self, request: Request) {
+        self.finish_hinted(request, None);
+    }
+
+    pub(super) fn finish_hinted(&mut self, request: Request, keep_alive: Option<Duration>) {
+        let slot = self.leave(request);
+        if !self.state.returned(slot, keep_alive, self.now) {
+            self.drop_socket(slot, CloseReason::Aborted);
+        }
+        self.carry_out();
+    }
+
+    /// The exchange ends and its connection with it.
+    pub(super) fn end(&mut self, request: Request, reason: CloseReason) {
+        let slot = self.leave(request);
+        self.drop_socket(slot, reason);
+        self.carry_out();
+    }
+
+    fn leave(&mut self, request: Request) -> SlotId {
+        let Place::Leased(slot, _) = self.places[request] else { panic!("it has no connection") };
+        self.places[request] = Place::Ended(Gone);
+        slot
+    }
+
+    /// The request is dropped before it has a connection.
+    pub(super) fn cancel(&mut self, request: Request) {
+        let Place::Queued(ticket) = self.places[request] else { panic!("it is not queued") };
+        self.places[request] = Place::Ended(Gone);
+        self.state.cancel(ticket, self.now);
+        self.carry_out();
+    }
+
+    pub(super) fn event<R>(&mut self, f: impl FnOnce(&mut State<Site>, Instant) -> R) -> R {
+        let result = f(&mut self.state, self.now);
+        self.carry_out();
+        result
+    }
+
+    /// A connection for each of these, dialed, used and given back, in this order.
+    pub(super) fn warm(&mut self, keys: &[Site]) {
+        let requests: Vec<_> = keys.iter().map(|&key| self.arrive(key)).collect();
+        for &request in &requests {
+            self.connects(request);
+        }
+        for request in requests {
+            self.finish(request);
+        }
+    }
+
+    /// A request that has a connection of its own.
+    pub(super) fn lease(&mut self, key: Site) -> Request {
+        let request = self.arrive(key);
+        if self.is(request) == Dialing {
+            self.connects(request);
+        }
+        assert!(matches!(self.is(request), Leased { .. }), "{:?}", self.is(request));
+        request
+    }
+
+    /// From now on closes take until [`carry_out_closes`](Self::carry_out_closes).
+    pub(super) fn hold_closes(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    pub(super) fn carry_out_closes(&mut self) {
+        for slot in self.held.take().unwrap_or_default() {
+            self.drop_socket(slot, CloseReason::Closed);
+        }
+        self.carry_out();
+    }
+
+    /// What the state asked for since the last call.
+    pub(super) fn take_log(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.log)
+    }
+
+    pub(super) fn closed(&self, reason: CloseReason) -> u64 {
+        self.state.ledger().closed[reason as usize]
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.state.ledger().total.open()
+    }
+
+    /// Everybody leaves, every socket ends; then nothing may be left but figures.
+    pub(super) fn rest(mut self) {
+        self.carry_out_closes();
+        for request in 0..self.places.len() {
+            match self.places[request] {
+                Place::Queued(_) => self.cancel(request),
+                Place::Leased(slot, _) if self.sockets.contains_key(&slot) => self.end(request, CloseReason::Incomplete),
+                Place::Leased(..) | Place::Ended(_) => {}
+            }
+        }
+        self.event(|state, _| state.drain());
+        assert!(self.sockets.is_empty(), "sockets are left: {:?}", self.sockets);
+        assert!(self.state.is_blank());
+    }
+
+    fn drop_socket(&mut self, slot: SlotId, reason: CloseReason) {
+        if self.sockets.remove(&slot).is_some() {
+            self.state.closed(slot, reason, self.now);
+        }
+    }
+
+    fn carry_out(&mut self) {
+        self.note_sockets();
+        while let Some(action) = self.state.next_action() {
+            self.log.push(action);
+            match action {
+                Action::Close(slot) => match &mut self.held {
+                    Some(held) => drop(held.insert(slot)),
+                    None => self.drop_socket(slot, CloseReason::Closed),
+                },
+                // The lease that holds it is told, and lets go.
+                Action::Abort(slot) => self.drop_socket(slot, CloseReason::Aborted),
+                Action::Wake(_) | Action::Tend(_) | Action::Idle(_) => {}
+            }
+            self.note_sockets();
+        }
+        self.state.audit();
+        assert_eq!(self.sockets.len() + self.state.attempts(), self.open(), "P1: a slot for each socket");
+    }
+
+    fn note_sockets(&mut self) {
+        for place in &self.places {
+            if let Place::Queued(ticket) = *place
+                && let Standing::Dialing(slot) = self.state.standing(ticket)
+            {
+                self.sockets.insert(slot, A);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The session against real servers and misbehaving ones; sockets are counted from outside, by the kernel.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
+mod support;
+
+mod chaos;
+mod closing;
+mod idle;
+mod limits;
+mod runtimes;
+mod stale;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Bounds a test that could hang.
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, future).await.expect("it hangs")
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Waits until it holds.
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A count that is reduced in a plain run.
+fn soak(full: usize, plain: usize) -> usize {
+    if std::env::var_os("TRUNKLINE_SOAK").is_some() { full } else { plain }
+}
