@@ -126,7 +126,7 @@ impl Site {
             }
         }
         let kib = 1 + number.wrapping_mul(2_654_435_761) % 32;
-        html.extend(std::iter::repeat_n("<p>All of this came over a connection that was open already.</p>\n", kib as usize * 16));
+        html.extend(std::iter::repeat_n("<p>Text that makes this page as long as its number would have it.</p>\n", kib as usize * 16));
         html
     }
 }

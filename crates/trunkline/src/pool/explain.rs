@@ -14,7 +14,7 @@ impl Inner {
         let now = std::time::Instant::now();
         let (rules, total, host, oldest) = self.shell.read(|state| {
             let host = state.host(key);
-            let full = state.rules().limit_per_host.is_some_and(|limit| host.open() >= limit);
+            let full = state.rules().limit_per_host.is_some_and(|limit| host.taken() >= limit);
             let oldest = state.oldest_lease(full.then_some(key), now);
             (state.rules().clone(), state.ledger().total, host, oldest)
         });
@@ -46,7 +46,7 @@ impl Inner {
 }
 
 fn figures(tally: Tally) -> String {
-    let Tally { dialing, in_use, idle, waiting } = tally;
+    let Tally { dialing, in_use, idle, waiting, .. } = tally;
     format!("{in_use} in use, {idle} idle, {dialing} dialing, {waiting} waiting")
 }
 

@@ -5,6 +5,8 @@ use crate::stats::CloseReason;
 /// What a slot counts as, or a request that waits for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
+    /// Leave to dial that its request has not made use of yet: there is no socket.
+    Reserved,
     Dialing,
     InUse,
     Idle,
@@ -13,6 +15,7 @@ pub(crate) enum Column {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
+    pub(crate) reserved: usize,
     pub(crate) dialing: usize,
     pub(crate) in_use: usize,
     pub(crate) idle: usize,
@@ -20,12 +23,19 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Sockets owned.
     pub(crate) fn open(&self) -> usize {
         self.dialing + self.in_use + self.idle
     }
 
+    /// What counts against the limits.
+    pub(crate) fn taken(&self) -> usize {
+        self.open() + self.reserved
+    }
+
     pub(super) fn count(&mut self, column: Column, by: isize) {
         let figure = match column {
+            Column::Reserved => &mut self.reserved,
             Column::Dialing => &mut self.dialing,
             Column::InUse => &mut self.in_use,
             Column::Idle => &mut self.idle,

@@ -311,7 +311,7 @@ pub struct ConnectionInfo {
 fn stats(state: &State<Key>) -> PoolStats {
     let Ledger { total, created, reused, dials_failed, closed } = state.ledger();
     let hosts = state.hosts().map(|((host, port), tally)| {
-        let Tally { dialing, in_use, idle, waiting } = *tally;
+        let Tally { dialing, in_use, idle, waiting, .. } = *tally;
         HostStats { host: format!("{host}:{port}"), open: tally.open(), idle, in_use, dialing, waiting }
     });
     PoolStats {

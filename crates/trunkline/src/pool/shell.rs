@@ -156,21 +156,13 @@ impl<K: PoolKey, C> Desk<K, C> {
         while let Some(action) = self.state.next_action() {
             match action {
                 Action::Wake(ticket) => errands.extend(self.wakers[ticket.0].take().map(Errand::Wake)),
-                Action::Tend(slot) => match self.at(slot) {
-                    Some(cell) => errands.push(Errand::Tend(cell)),
-                    // The request was served before it made use of its leave to dial: there is nothing to look after.
-                    None => self.state.abandon(slot, now),
-                },
+                Action::Tend(slot) => errands.extend(self.at(slot).map(Errand::Tend)),
                 Action::Idle(slot) => {
                     let unwatched = self.cells[slot.0].as_ref().filter(|cell| !keeping.is_watching(&cell.key, now));
                     errands.extend(unwatched.cloned().map(Errand::Idle));
                 }
                 Action::Abort(slot) => errands.extend(self.at(slot).map(Errand::Abort)),
-                Action::Close(slot) => match self.at(slot) {
-                    Some(cell) => errands.push(Errand::Close(cell)),
-                    // Leave to dial that was not made use of: there is no socket to drop.
-                    None => self.state.closed(slot, CloseReason::Cancelled, now),
-                },
+                Action::Close(slot) => errands.extend(self.at(slot).map(Errand::Close)),
             }
         }
         if !self.state.is_open() && self.state.ledger().total.open() == 0 {
@@ -294,7 +286,7 @@ where
         let dial = (self.dial)(slot);
         let cell = Arc::new(Cell::new(slot, self.key.clone(), Content::Dialing(dial)));
         let begun = self.shell.at_desk(|desk, _| {
-            let begun = desk.state.standing(ticket) == Standing::Dialing(slot);
+            let begun = desk.state.begin_dial(ticket, slot);
             if begun {
                 desk.occupy(slot, cell.clone());
             }

@@ -295,7 +295,7 @@ impl<K: PoolKey> State<K> {
         self.discard(ticket.0);
         match standing {
             Standing::Waiting | Standing::Closed => {}
-            Standing::Dialing(slot) => self.close_slot(slot.0, CloseReason::Cancelled),
+            Standing::Dialing(slot) => self.end_dial(slot.0, CloseReason::Cancelled),
             Standing::Granted(slot) => self.came_back(slot.0, now),
         }
         self.pump(now);
@@ -343,6 +343,16 @@ impl<K: PoolKey> State<K> {
 
 /// Connections: dialed, lent, given back, gone.
 impl<K: PoolKey> State<K> {
+    /// The request makes use of its leave to dial. False if it was served, or failed, meanwhile.
+    pub(crate) fn begin_dial(&mut self, ticket: TicketId, slot: SlotId) -> bool {
+        let begins = self.standing(ticket) == Standing::Dialing(slot);
+        if begins {
+            self.set_column(slot.0, Column::Dialing);
+            self.ledger.created += 1;
+        }
+        begins
+    }
+
     /// The slot's dial succeeded. True if the request that dialed has the connection now; else it is the pool's (P4).
     pub(crate) fn dialed(&mut self, slot: SlotId, now: Instant) -> bool {
         let Phase::Dialing(dialer) = self.slots[slot.0].phase else { return false };
@@ -395,7 +405,7 @@ impl<K: PoolKey> State<K> {
             return false;
         }
         self.slots[slot.0].attempts += 1;
-        self.count_open(host, Column::Dialing, 1);
+        self.count_taken(host, Column::Dialing, 1);
         self.ledger.created += 1;
         true
     }
@@ -405,7 +415,7 @@ impl<K: PoolKey> State<K> {
         let entry = &mut self.slots[slot.0];
         entry.attempts -= 1;
         let host = self.key_entries[entry.key].host;
-        self.count_open(host, Column::Dialing, -1);
+        self.count_taken(host, Column::Dialing, -1);
         self.ledger.closed(CloseReason::Superseded);
         self.pump(now);
     }
@@ -422,23 +432,24 @@ impl<K: PoolKey> State<K> {
         leased
     }
 
-    /// A request was served before its dial began: nothing is left behind.
-    pub(crate) fn abandon(&mut self, slot: SlotId, now: Instant) {
-        if self.slots.get(slot.0).is_some_and(|slot| slot.phase == Phase::Dialing(Dialer::Nobody)) {
-            self.orphans.remove(&mut self.slots, slot.0);
-            self.free(slot.0, CloseReason::Cancelled);
-            self.pump(now);
-        }
-    }
-
-    /// The slot's socket is gone: the slot is free.
+    /// The slot's socket is gone, or its leave to dial was not made use of: the slot is free.
     pub(crate) fn closed(&mut self, slot: SlotId, reason: CloseReason, now: Instant) {
         let reason = match self.slots[slot.0].phase {
             Phase::Closing(decided) => decided,
             _ => reason,
         };
+        self.unlist(slot.0);
         self.free(slot.0, reason);
         self.pump(now);
+    }
+
+    /// Takes the slot out of the lists of what nobody uses.
+    fn unlist(&mut self, slot: usize) {
+        match self.slots[slot].phase {
+            Phase::Idle => self.leave_idle(slot),
+            Phase::Dialing(Dialer::Nobody) => self.orphans.remove(&mut self.slots, slot),
+            _ => {}
+        }
     }
 
     /// P10: the connection in use was found dead before a byte was written on it, and its socket is gone. Another idle one
@@ -527,15 +538,22 @@ impl<K: PoolKey> State<K> {
     fn serve(&mut self, slot: usize, ticket: usize, now: Instant) {
         self.dequeue(ticket);
         if let Standing::Dialing(dial) = self.tickets[ticket].standing {
-            self.slots[dial.0].phase = Phase::Dialing(Dialer::Nobody);
-            self.orphans.push_back(&mut self.slots, dial.0);
-            self.actions.push_back(Action::Tend(dial));
+            self.leave_behind(dial);
         }
         self.tickets[ticket].standing = Standing::Granted(SlotId(slot));
         self.slots[slot].owner = self.tickets[ticket].owner;
         self.ledger.reused += 1;
         self.lend(slot, now);
         self.actions.push_back(Action::Wake(TicketId(ticket)));
+    }
+
+    fn leave_behind(&mut self, dial: SlotId) {
+        if self.slots[dial.0].column == Column::Reserved {
+            return self.free(dial.0, CloseReason::Cancelled);
+        }
+        self.slots[dial.0].phase = Phase::Dialing(Dialer::Nobody);
+        self.orphans.push_back(&mut self.slots, dial.0);
+        self.actions.push_back(Action::Tend(dial));
     }
 
     fn lend(&mut self, slot: usize, now: Instant) {
@@ -620,6 +638,14 @@ impl<K: PoolKey> State<K> {
         self.actions.push_back(Action::Close(SlotId(slot)));
     }
 
+    /// Ends a dial, begun or not, that its request no longer wants.
+    fn end_dial(&mut self, slot: usize, reason: CloseReason) {
+        match self.slots[slot].column {
+            Column::Reserved => self.free(slot, reason),
+            _ => self.close_slot(slot, reason),
+        }
+    }
+
     fn lifetime(&self) -> Option<Duration> {
         let spread = splitmix64(self.rules.seed ^ self.ledger.created);
         // 0.9 to 1.1 of the setting, evenly.
@@ -650,7 +676,7 @@ impl<K: PoolKey> State<K> {
             key: entry,
             owner: self.tickets[ticket].owner,
             phase: Phase::Dialing(Dialer::Ticket(ticket)),
-            column: Column::Dialing,
+            column: Column::Reserved,
             since: now,
             expires: None,
             generation: self.generation,
@@ -662,16 +688,17 @@ impl<K: PoolKey> State<K> {
             links: [Links::default(); 3],
         });
         self.key_entries[entry].members += 1;
-        self.ledger.created += 1;
-        self.count_open(self.key_entries[entry].host, Column::Dialing, 1);
+        self.count_taken(self.key_entries[entry].host, Column::Reserved, 1);
         slot
     }
 
     fn free(&mut self, slot: usize, reason: CloseReason) {
         let Slot { key: entry, column, attempts, .. } = self.slots.remove(slot);
         debug_assert_eq!(attempts, 0, "a dial ends its attempts before it ends");
-        self.ledger.closed(reason);
-        self.count_open(self.key_entries[entry].host, column, -1);
+        if column != Column::Reserved {
+            self.ledger.closed(reason);
+        }
+        self.count_taken(self.key_entries[entry].host, column, -1);
         self.leave(entry);
     }
 
@@ -704,11 +731,11 @@ impl<K: PoolKey> State<K> {
     }
 
     fn has_room(&self) -> bool {
-        self.rules.limit.is_none_or(|limit| self.ledger.total.open() < limit)
+        self.rules.limit.is_none_or(|limit| self.ledger.total.taken() < limit)
     }
 
     fn host_has_room(&self, host: usize) -> bool {
-        self.rules.limit_per_host.is_none_or(|limit| self.host_entries[host].tally.open() < limit)
+        self.rules.limit_per_host.is_none_or(|limit| self.host_entries[host].tally.taken() < limit)
     }
 
     /// Brings the host's and the pool's order of waiting requests up to date with the key's queue.
@@ -887,7 +914,7 @@ impl<K: PoolKey> State<K> {
                 Standing::Granted(slot) => self.close_slot(slot.0, CloseReason::Aborted),
                 Standing::Dialing(slot) => {
                     self.dequeue(ticket);
-                    self.close_slot(slot.0, CloseReason::Aborted);
+                    self.end_dial(slot.0, CloseReason::Aborted);
                 }
                 Standing::Waiting | Standing::Closed => self.dequeue(ticket),
             }
@@ -1000,7 +1027,7 @@ impl<K: PoolKey> State<K> {
     }
 
     /// A slot more or less of this host.
-    fn count_open(&mut self, host: usize, column: Column, by: isize) {
+    fn count_taken(&mut self, host: usize, column: Column, by: isize) {
         for tally in [&mut self.ledger.total, &mut self.host_entries[host].tally] {
             tally.count(column, by);
         }

@@ -2,7 +2,7 @@
 //!
 //! It keeps the shell's duties: what the state wants closed is dropped first and reported then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::pool::state::{Action, Checkout, Owner, PoolKey, Rules, SlotId, Standing, State, TicketId};
@@ -73,8 +73,8 @@ pub(super) struct World {
     pub(super) log: Vec<Action>,
     begun: Instant,
     places: Vec<Place>,
-    /// Every socket, and every leave to own one, with the key it belongs to.
-    sockets: BTreeMap<SlotId, Site>,
+    /// Every socket, and every leave to own one.
+    sockets: BTreeSet<SlotId>,
     /// Closes that were asked for, and not carried out: see [`hold_closes`](Self::hold_closes).
     held: Option<BTreeSet<SlotId>>,
 }
@@ -88,7 +88,7 @@ impl World {
             log: Vec::new(),
             begun: now,
             places: Vec::new(),
-            sockets: BTreeMap::new(),
+            sockets: BTreeSet::new(),
             held: None,
         }
     }
@@ -288,7 +288,7 @@ impl World {
         for request in 0..self.places.len() {
             match self.places[request] {
                 Place::Queued(_) => self.cancel(request),
-                Place::Leased(slot, _) if self.sockets.contains_key(&slot) => self.end(request, CloseReason::Incomplete),
+                Place::Leased(slot, _) if self.sockets.contains(&slot) => self.end(request, CloseReason::Incomplete),
                 Place::Leased(..) | Place::Ended(_) => {}
             }
         }
@@ -298,7 +298,7 @@ impl World {
     }
 
     fn drop_socket(&mut self, slot: SlotId, reason: CloseReason) {
-        if self.sockets.remove(&slot).is_some() {
+        if self.sockets.remove(&slot) {
             self.state.closed(slot, reason, self.now);
         }
     }
@@ -327,7 +327,7 @@ impl World {
             if let Place::Queued(ticket) = *place
                 && let Standing::Dialing(slot) = self.state.standing(ticket)
             {
-                self.sockets.insert(slot, A);
+                self.sockets.insert(slot);
             }
         }
     }
