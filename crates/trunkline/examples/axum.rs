@@ -15,6 +15,7 @@ use std::env;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::net::TcpListener;
 use trunkline::{Pool, Session};
@@ -39,16 +40,27 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Posts what it is given to httpbin, as the form field `data`.
-async fn forward(State(session): State<Session>, data: String) -> Result<String, (StatusCode, String)> {
-    let answer = async {
-        let response = session.post("post").form(&[("data", &data)]).await?;
-        let status = response.status();
-        Ok((status, response.text().await?))
-    };
-    let (status, text) = answer.await.map_err(|error: trunkline::Error| (StatusCode::BAD_GATEWAY, error.to_string()))?;
-    println!("{status}\n{text}");
+/// Posts what it is given to httpbin, as the form field `data`, and returns what httpbin says to that.
+async fn forward(State(session): State<Session>, data: String) -> Result<String, Failed> {
+    let response = session.post("post").form(&[("data", &data)]).await?;
+    println!("{}", response.status());
+    let text = response.text().await?;
+    println!("{text}");
     Ok(text)
+}
+
+struct Failed(trunkline::Error);
+
+impl From<trunkline::Error> for Failed {
+    fn from(error: trunkline::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        (StatusCode::BAD_GATEWAY, format!("{}\n", self.0)).into_response()
+    }
 }
 
 async fn interrupted() {

@@ -125,8 +125,10 @@ impl Site {
                 let _ = writeln!(html, "<p><a href=\"/page/{next}\">Page {next}</a></p>");
             }
         }
-        let kib = 1 + number.wrapping_mul(2_654_435_761) % 32;
-        html.extend(std::iter::repeat_n("<p>Text that makes this page as long as its number would have it.</p>\n", kib as usize * 16));
+        let lines = 16 * (1 + number.wrapping_mul(2_654_435_761) % 32);
+        for _ in 0..lines {
+            html.push_str("<p>Text that makes this page as long as its number would have it.</p>\n");
+        }
         html
     }
 }

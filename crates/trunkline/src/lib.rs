@@ -1,16 +1,284 @@
-//! PLACEHOLDER
-mod body;
-mod connection;
-mod error;
-mod pool;
+//! One HTTP session for your whole application.
+//!
+//! A program that talks to other services over HTTP opens connections, and connections are what it runs short of: they cost a
+//! round trip or three to make, they take up descriptors and ports, and the other side allows only so many. So they are worth
+//! keeping, sharing and counting. That takes one place that knows of all of them.
+//!
+//! This crate is that place. A [`Session`] keeps connections alive and shares them among all requests of the application, never
+//! owns more sockets than it was told to, serves those who wait in order, says at any moment what it is doing, and at
+//! the end closes everything and tells you when it has.
+//!
+//! # The shape of an application
+//!
+//! Open one session before the application serves. Give clones of it to every handler and job: a clone is a handle to the same
+//! session. Close it, awaited, after the last of them. With axum:
+//!
+//! ```no_run
+//! use axum::{Router, extract::State, http::StatusCode, routing::post};
+//! use trunkline::{Pool, Session};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Before serving.
+//!     let pool = Pool::builder().limit(30).build()?;
+//!     let session = Session::builder().pool(pool).base_url("https://httpbin.org").build()?;
+//!
+//!     let app = Router::new().route("/", post(forward)).with_state(session.clone());
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+//!
+//!     // After the last handler.
+//!     println!("{}", session.close().await);
+//!     Ok(())
+//! }
+//!
+//! async fn forward(State(session): State<Session>, data: String) -> Result<String, StatusCode> {
+//!     let request = session.post("post").form(&[("data", &data)]);
+//!     let response = request.await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+//!     println!("{}", response.status());
+//!     response.text().await.map_err(|_| StatusCode::BAD_GATEWAY)
+//! }
+//! # async fn interrupted() { let _ = tokio::signal::ctrl_c().await; }
+//! ```
+//!
+//! The whole program is `examples/axum.rs`. A job with a beginning and an end has a shorter form, [`Session::scope`], which closes
+//! the session on success, error and panic alike.
+//!
+//! Making a session opens nothing and needs no runtime. It works in any tokio runtime with I/O and time enabled, also in several at
+//! once, and outlives them: a connection whose runtime is gone is replaced, and no request fails for it.
+//!
+//! # A request
+//!
+//! A request is awaited as it is, or after more has been set on it. It returns a [`Response`] as soon as the head of the
+//! response has come. The body is read when you ask for it: whole, with [`text`](Response::text), [`bytes`](Response::bytes)
+//! or [`json`](Response::json), or piece by piece, with [`chunk`](Response::chunk). Its connection goes back to the pool at the end
+//! of the body.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> trunkline::Result<()> {
+//! # let address = server().await;
+//! use trunkline::Session;
+//!
+//! let session = Session::new();
+//! for _ in 0..3 {
+//!     let response = session.get(&address).query(&[("q", "trunk line")]).await?;
+//!     assert_eq!(response.status(), 200);
+//!     assert_eq!(response.text().await?, "hello");
+//! }
+//! let stats = session.stats();
+//! assert_eq!((stats.created, stats.reused), (1, 2));
+//!
+//! let report = session.close().await;
+//! assert_eq!(report.closed, 1);
+//! # Ok(())
+//! # }
+//! # async fn server() -> String {
+//! #     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! #     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+//! #     let address = format!("http://{}/", listener.local_addr().unwrap());
+//! #     tokio::spawn(async move {
+//! #         let (mut socket, _) = listener.accept().await.unwrap();
+//! #         let mut request = [0; 4096];
+//! #         while socket.read(&mut request).await.unwrap() > 0 {
+//! #             socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await.unwrap();
+//! #         }
+//! #     });
+//! #     address
+//! # }
+//! ```
+//!
+//! Read a response or drop it, but do not keep it: until its body has ended, it keeps its connection from everybody else.
+//!
+//! ## What the session adds
+//!
+//! To a request that does not have them: `accept: */*`, `user-agent: trunkline/` and its version, the headers given to
+//! [`SessionBuilder::header`], and `host`. A body brings its length or `transfer-encoding: chunked`, and
+//! [`json`](RequestBuilder::json) and [`form`](RequestBuilder::form) their `content-type`. A user name and password in the URL
+//! become an `authorization` header. That is all; a fragment is never sent.
+//!
+//! Redirects are followed, ten of them by default. 301 and 302 turn a `POST` into a `GET`, 303 turns everything but `HEAD` into one,
+//! and the body goes with the method; 307 and 308 keep both. A redirect to another origin loses `authorization`,
+//! `proxy-authorization`, `cookie`, a `host` set by hand, and credentials in the URL.
+//!
+//! [`Pool::send`] adds nothing but a missing `host`, follows nothing and leaves the path as it is: it is for putting the pool under another client.
+//!
+//! # Limits, and who goes first
+//!
+//! ```
+//! # fn main() -> trunkline::Result<()> {
+//! use trunkline::{Pool, Session};
+//!
+//! let pool = Pool::builder().limit(30).limit_per_host(10).build()?;
+//! let session = Session::builder().pool(pool).build()?;
+//! # let _ = session;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`limit`](PoolBuilder::limit) is about sockets, not about requests. Connections in use, idle ones and those being made count, and so do
+//! the second and third address that one dial tries side by side. What the operating system shows for the process never exceeds it.
+//! The default is 100 in all, and no limit for each host.
+//!
+//! A request that finds neither an idle connection nor room for a new one waits:
+//!
+//! - to one host, first come, first served, and a newcomer never overtakes one that waits;
+//! - among hosts, the oldest request that *can* go goes: a slow host at its own limit holds up nobody else;
+//! - an idle connection to one host is closed when its place is what a request to another lacks;
+//! - a connection that comes back serves its own host first, which saves a dial, but at most 16 times in a row while an
+//!   older request to another host waits for its place.
+//!
+//! Several sessions may share one pool ([`SessionBuilder::pool`]), each with its own headers and settings. The limits then hold for all of them together.
+//!
+//! # Deadlines
+//!
+//! [`Timeouts`] has four, for the session and, where it differs, for a request:
+//!
+//! | | what it bounds | default |
+//! |---|---|---|
+//! | [`total`](Timeouts::total) | everything, from the call to the last byte of the body, redirects included | 300 s |
+//! | [`acquire`](Timeouts::acquire) | waiting for a connection, or for leave to make one | none but `total` |
+//! | [`connect`](Timeouts::connect) | making one: name, TCP and TLS | 30 s |
+//! | [`read`](Timeouts::read) | silence, while a response is awaited or read | 60 s |
+//!
+//! `total` is one point in time, fixed when the request begins. Nothing moves it: no redirect, no replay, no further turn in
+//! the queue. It also ends a response that is held and not read. For a download that may take as long as it likes, set `total` to
+//! [`Duration::MAX`](std::time::Duration::MAX) and let `read` watch over it.
+//!
+//! # Watching
+//!
+//! [`Session::stats`] takes a snapshot, in one step, so that its figures add up: open connections are those in use, idle
+//! and being made, in all and for each host; created less closed is open; and each closed one has its [`CloseReason`]. Export it as often as you like.
+//! [`Response::connection`] tells of one response whether its connection was reused, whom it leads to and how long the request waited for it.
+//!
+//! Spans and events go to `tracing`, under the targets `trunkline::session`, `trunkline::pool` and `trunkline::connection`. No header,
+//! body, query or password is ever among them. [`PoolBuilder::report_held`] adds a warning about each connection that one request
+//! has held for too long.
+//!
+//! # Closing
+//!
+//! [`Session::close`] refuses new requests at once and fails those that wait. Requests under way, redirects and unread
+//! bodies included, have ten seconds to finish ([`close_within`](Session::close_within) takes another number); then they are aborted, and whoever
+//! holds one sees an error that [`is_closed`](Error::is_closed). Idle connections end as the protocols want it. The call returns
+//! when the process owns no socket of the pool any more, with a [`CloseReport`]. A pool that is shared closes with its last session.
+//!
+//! A session that is dropped instead closes its sockets as well, but nobody waits for it; `tracing` gets a warning that
+//! names the line where the pool was made.
+//!
+//! # Errors
+//!
+//! [`Error`] is opaque and answers questions:
+//!
+//! | question | asked before |
+//! |---|---|
+//! | [`is_timeout`](Error::is_timeout), [`phase`](Error::phase) | waiting longer the next time, or less |
+//! | [`is_connect`](Error::is_connect) | trying another host |
+//! | [`request_sent`](Error::request_sent) | sending it again: can the server have seen it? |
+//! | [`is_status`](Error::is_status), [`status`](Error::status) | blaming the server; only where [`error_for_status`](SessionBuilder::error_for_status) was asked for |
+//! | [`is_redirect`](Error::is_redirect), [`is_body`](Error::is_body) | blaming the response |
+//! | [`is_closed`](Error::is_closed) | shutting down in peace |
+//! | [`is_input`](Error::is_input) | blaming yourself: nothing was sent |
+//!
+//! Its text names the method and the URL, without credentials and query, and what the request was doing. For a wait that ran out it
+//! says who holds the connections.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! use trunkline::{RequestSent, Session};
+//!
+//! let error = Session::new().get("http://127.0.0.1:1/activate?token=secret").await.unwrap_err();
+//! assert!(error.is_connect());
+//! assert_eq!(error.request_sent(), RequestSent::No);
+//! assert!(!error.to_string().contains("secret"));
+//! # }
+//! ```
+//!
+//! The session sends a request twice in one case only: on a connection that was kept alive, and that fails before the first
+//! byte of a response, a request that provably never left, or is idempotent and can be sent again, goes out once more on a new connection.
+//! [`PoolBuilder::replay`] switches that off.
+//!
+//! # Cancel safety
+//!
+//! Every future of this crate may be dropped at any point, by a timeout, a `select!` or a client that hung up. The place in the
+//! queue, the connection and the slot go on to the next request at once; none is lost, and nobody waits for one that is gone. An exchange that is
+//! given up in the middle costs its connection, since HTTP/1.1 knows no other way. Each async function says what else there is to know.
+//!
+//! # Coming from aiohttp
+//!
+//! | aiohttp | here |
+//! |---|---|
+//! | `ClientSession()` | [`Session::new()`](Session::new) |
+//! | `ClientSession(base_url=…, headers=…)` | [`Session::builder()`](Session::builder)`.base_url(…).header(…, …)` |
+//! | `raise_for_status=True` | [`error_for_status(true)`](SessionBuilder::error_for_status) |
+//! | `async with ClientSession() as session:` | [`Session::new().scope(async \|session\| { … }).await`](Session::scope) |
+//! | `await session.close()` | [`session.close().await`](Session::close): requests under way may finish, and the sockets are gone when it returns |
+//! | `TCPConnector(limit=100)` | [`Pool::builder().limit(100)`](PoolBuilder::limit): idle connections count as well |
+//! | `limit_per_host=5` | [`limit_per_host(5)`](PoolBuilder::limit_per_host): no limit is `None` instead of 0 |
+//! | `keepalive_timeout=15` | [`idle_timeout`](PoolBuilder::idle_timeout) |
+//! | `connector=…, connector_owner=False` | [`SessionBuilder::pool`]: closes with the last session that shares it |
+//! | `ssl=False`, `resolver=…` | [`danger_accept_invalid_certs(true)`](PoolBuilder::danger_accept_invalid_certs), [`resolver`](PoolBuilder::resolver) |
+//! | `ClientTimeout(total=300)` | [`Timeouts::total`]: reading the body is part of it here too |
+//! | `ClientTimeout(connect=…)` | [`Timeouts::acquire`] for the wait, [`Timeouts::connect`] for making the connection |
+//! | `ClientTimeout(sock_connect=30)` | [`Timeouts::connect`]: for the name and all addresses together |
+//! | `ClientTimeout(sock_read=…)` | [`Timeouts::read`]: 60 s, where aiohttp has no limit |
+//! | `params=`, `data={…}`, `json=`, `headers=` | [`query`](RequestBuilder::query), [`form`](RequestBuilder::form), [`json`](RequestBuilder::json), [`header`](RequestBuilder::header) |
+//! | `allow_redirects=False` | [`max_redirects(0)`](RequestBuilder::max_redirects) |
+//! | `async with session.get(url) as response:` | `let response = session.get(url).await?`: dropping it is enough |
+//! | `await response.read()`, `.text()`, `.json()` | [`bytes`](Response::bytes), [`text`](Response::text) (UTF-8), [`json`](Response::json) (whatever the `content-type`) |
+//! | `response.content.iter_any()` | [`chunk`](Response::chunk), until it returns `None` |
+//! | `ServerTimeoutError`, `ClientConnectorError`, … | one [`Error`], with questions |
+//!
+//! # What this crate leaves alone
+//!
+//! It keeps no process-wide state. Two sessions share nothing unless they share a [`Pool`]; there is no default client, no global
+//! runtime, and it installs no default provider of rustls. It takes no
+//! settings from the environment, except those of the platform's certificate store, such as `SSL_CERT_FILE`. It spawns no task for a request or for a connection: a
+//! request is driven by the task that awaits it. For each pool and runtime one task, which ends when it has nothing to do, looks
+//! after idle connections and deadlines, and lookups of names run in tasks of their own.
+//!
+//! Of other crates' types only those of `http`, `http-body`, `bytes` and `url` are in its interface.
+//!
+//! # Cargo features
+//!
+//! None yet.
+//!
+//! # Map
+//!
+//! | | |
+//! |---|---|
+//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`Hop`] |
+//! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`] |
+//! | connection | [`Resolve`], [`Resolving`] |
+//! | body | [`Body`] |
+//! | errors and time | [`Error`], [`Result`], [`Phase`], [`RequestSent`], [`Timeouts`] |
+//! | figures | [`PoolStats`], [`HostStats`], [`Closes`], [`CloseReason`], [`CloseReport`] |
+//!
+//! HTTP/1.1 is what it speaks so far, over TCP and TLS. The README has the list of what is not there yet, and
+//! `docs/ARCHITECTURE.md` explains how it is made.
+
+// In reading order: as a request travels, then what they all stand on.
 mod session;
+
+mod pool;
+
+mod connection;
+
+mod body;
+mod error;
 mod stats;
 mod timeouts;
 
-pub use body::Body;
-pub use connection::{Resolve, Resolving};
-pub use error::{Error, Phase, RequestSent, Result};
-pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 pub use session::{Hop, IntoUrl, RequestBuilder, Response, Session, SessionBuilder};
+
+pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
+
+pub use connection::{Resolve, Resolving};
+
+pub use body::Body;
+pub use error::{Error, Phase, RequestSent, Result};
 pub use stats::{CloseReason, CloseReport, Closes, HostStats, PoolStats};
 pub use timeouts::Timeouts;
+
+/// Its snippets are compiled as this crate's doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

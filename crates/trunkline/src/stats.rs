@@ -64,7 +64,7 @@ impl CloseReason {
 }
 
 /// How many connections ended for which reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Closes([u64; CloseReason::COUNT]);
 
 impl Closes {
@@ -85,6 +85,12 @@ impl Closes {
     /// Every reason that occurred, with its count.
     pub fn iter(&self) -> impl Iterator<Item = (CloseReason, u64)> {
         CloseReason::ALL.into_iter().map(|reason| (reason, self.by(reason))).filter(|&(_, count)| count > 0)
+    }
+}
+
+impl fmt::Debug for Closes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -1,12 +1,12 @@
 //! What is sent with a request. Knows neither pool nor connection.
 
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt;
 
 use crate::error::BoxError;
 
@@ -30,7 +30,7 @@ enum Kind {
     #[default]
     Empty,
     Bytes(Bytes),
-    Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>),
+    Stream(Pin<Box<dyn Pieces + Send>>),
 }
 
 impl Body {
@@ -46,10 +46,12 @@ impl Body {
         B::Data: Into<Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if body.is_end_stream() {
-            return Self::empty();
+        let mut body = Some(body);
+        // One of ours stays what it is, and can still be sent again.
+        if let Some(own) = (&mut body as &mut dyn Any).downcast_mut::<Option<Self>>() {
+            return own.take().unwrap_or_default();
         }
-        let body = body.map_frame(|frame| frame.map_data(Into::into)).map_err(Into::into);
+        let Some(body) = body.filter(|body| !body.is_end_stream()) else { return Self::empty() };
         Self(Kind::Stream(Box::pin(body)))
     }
 
@@ -60,6 +62,33 @@ impl Body {
             Kind::Bytes(bytes) => Some(Self(Kind::Bytes(bytes.clone()))),
             Kind::Stream(_) => None,
         }
+    }
+}
+
+/// A caller's body, its data as `Bytes`. (`BodyExt::map_frame` would forget its length.)
+trait Pieces {
+    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+    fn has_ended(&self) -> bool;
+    fn length(&self) -> SizeHint;
+}
+
+impl<B> Pieces for B
+where
+    B: http_body::Body,
+    B::Data: Into<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let piece = std::task::ready!(self.poll_frame(cx));
+        Poll::Ready(piece.map(|frame| frame.map(|frame| frame.map_data(Into::into)).map_err(Into::into)))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.is_end_stream()
+    }
+
+    fn length(&self) -> SizeHint {
+        self.size_hint()
     }
 }
 
@@ -90,7 +119,7 @@ impl http_body::Body for Body {
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Kind::Stream(body) => body.as_mut().poll_frame(cx),
+            Kind::Stream(body) => body.as_mut().poll_piece(cx),
         }
     }
 
@@ -98,7 +127,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Bytes(_) => false,
-            Kind::Stream(body) => body.is_end_stream(),
+            Kind::Stream(body) => body.has_ended(),
         }
     }
 
@@ -106,7 +135,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Stream(body) => body.size_hint(),
+            Kind::Stream(body) => body.length(),
         }
     }
 }
@@ -119,5 +148,17 @@ impl fmt::Debug for Body {
             Kind::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),
             Kind::Stream(_) => f.write_str("Body(stream)"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_ours_can_be_sent_again_even_when_wrapped() {
+        assert!(Body::wrap(Body::from("again")).try_clone().is_some());
+        assert!(Body::wrap(http_body_util::Full::new(Bytes::from("once"))).try_clone().is_none());
+        assert!(Body::wrap(http_body_util::Empty::<Bytes>::new()).try_clone().is_some());
     }
 }

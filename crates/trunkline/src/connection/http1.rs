@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderMap, HeaderName};
-use http::{Request, Response};
+use http::response::Parts;
+use http::{Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -27,6 +28,9 @@ pub(crate) struct Http1 {
     pub(crate) max_headers: Option<usize>,
     pub(crate) max_header_size: Option<usize>,
 }
+
+/// What hyper's read buffer grows to when nothing is set.
+const READ_BUFFER: usize = 8192 + 4096 * 100;
 
 /// An established connection.
 pub(crate) struct Connection {
@@ -59,6 +63,8 @@ impl Connection {
         }
         if let Some(size) = settings.max_header_size {
             builder.max_header_size(size);
+            // A head has to fit into the buffer it is read into.
+            builder.max_buf_size(size.max(READ_BUFFER));
         }
         let io = TokioIo::new(Counted::new(stream, wire.clone()));
         let failed = |error: hyper::Error| Error::new(Kind::Connect).at(Phase::Connect).because(error);
@@ -81,11 +87,11 @@ impl Connection {
 
     /// P10: is the connection still there, as far as can be known without sending? `thorough` asks the kernel too, which knows
     /// of a FIN that the runtime has not been told of yet.
-    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>, thorough: bool) -> bool {
+    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>, thorough: bool) -> Probe {
         if self.drive(cx).is_ready() || !matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))) {
-            return false;
+            return Probe::Dead;
         }
-        !thorough || self.wire.probe() == Probe::Alive
+        if thorough { self.wire.probe() } else { Probe::Alive }
     }
 
     /// Begins an exchange. The response comes while [`drive`](Self::drive) is polled.
@@ -97,7 +103,7 @@ impl Connection {
         self.read = self.wire.read();
         self.keep_alive = None;
         self.incomplete = true;
-        self.persistent = !says_close(request.headers());
+        self.persistent = !says(request.headers(), "close");
         let sending = self.sender.try_send_request(request);
         async move {
             match sending.await {
@@ -123,9 +129,13 @@ impl Connection {
     }
 
     /// The head of the response has come.
-    pub(crate) fn answered(&mut self, head: &HeaderMap) {
-        self.keep_alive = keep_alive(head);
-        self.persistent &= !says_close(head);
+    pub(crate) fn answered(&mut self, head: &Parts) {
+        self.keep_alive = keep_alive(&head.headers);
+        // RFC 9112 section 9.3: HTTP/1.0 persists only if it says so.
+        self.persistent &= match head.version {
+            Version::HTTP_11 => !says(&head.headers, "close"),
+            _ => says(&head.headers, "keep-alive"),
+        };
     }
 
     /// The body of the response was read to its end.
@@ -197,9 +207,9 @@ impl Received {
 }
 
 /// RFC 9112 section 9.6.
-fn says_close(headers: &HeaderMap) -> bool {
-    let options = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
-    options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"))
+fn says(headers: &HeaderMap, option: &str) -> bool {
+    let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|given| given.trim().eq_ignore_ascii_case(option))
 }
 
 /// `Keep-Alive: timeout=n` (RFC 2068 section 19.7.1), less one second: the server counts from when it sent, we from when it came.
@@ -253,9 +263,9 @@ mod tests {
     #[test]
     fn p8_connection_close_is_found_among_other_options() {
         for close in ["close", "Close", "keep-alive, close", "te,CLOSE "] {
-            assert!(says_close(&headers("connection", close)), "{close}");
+            assert!(says(&headers("connection", close), "close"), "{close}");
         }
-        assert!(!says_close(&headers("connection", "keep-alive")));
-        assert!(!says_close(&HeaderMap::new()));
+        assert!(!says(&headers("connection", "keep-alive"), "close"));
+        assert!(!says(&HeaderMap::new(), "close"));
     }
 }

@@ -17,3 +17,4 @@ pub(crate) use http1::{Connection, Failure, Http1, Received};
 pub(crate) use resolve::SystemResolver;
 pub use resolve::{Resolve, Resolving};
 pub(crate) use tls::TlsSettings;
+pub(crate) use wire::Probe;

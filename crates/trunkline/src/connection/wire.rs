@@ -35,6 +35,8 @@ pub(crate) enum Probe {
     Alive,
     /// Closed or reset by the peer, or it sent what nobody asked for: not to be used again.
     Dead,
+    /// Something has come over TLS: a session ticket, or the peer's goodbye. The engine has to read it to know.
+    Unread,
 }
 
 impl Wire {
@@ -65,7 +67,7 @@ impl Wire {
         loop {
             return match SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]) {
                 Ok(0) => Probe::Dead,
-                Ok(_) if self.secure => Probe::Alive,
+                Ok(_) if self.secure => Probe::Unread,
                 Ok(_) => Probe::Dead,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Probe::Alive,
@@ -135,7 +137,7 @@ impl AsyncWrite for WireIo {
             ready!(self.0.tcp.poll_write_ready(cx))?;
             match self.0.tcp.try_write(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
+                done => return unless_refused(done),
             }
         }
     }
@@ -149,7 +151,7 @@ impl AsyncWrite for WireIo {
             ready!(self.0.tcp.poll_write_ready(cx))?;
             match self.0.tcp.try_write_vectored(bufs) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
+                done => return unless_refused(done),
             }
         }
     }
@@ -168,6 +170,16 @@ impl AsyncWrite for WireIo {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             done => Poll::Ready(done),
         }
+    }
+}
+
+/// A server that refuses a request early answers, closes, and thereby resets what is still being sent. Its answer is in the receive
+/// buffer then, and behind it an end. The engine takes a failed write for the end of everything and would not look; so such a
+/// write waits, while reading, which the engine does all the time, brings the answer or the end.
+fn unless_refused(outcome: io::Result<usize>) -> Poll<io::Result<usize>> {
+    match outcome {
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => Poll::Pending,
+        done => Poll::Ready(done),
     }
 }
 

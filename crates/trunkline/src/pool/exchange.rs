@@ -16,7 +16,7 @@ use super::shell::Acquire;
 use super::state::{Owner, SlotId};
 use super::{ConnectionInfo, Inner};
 use crate::body::Body;
-use crate::connection::{Connection, Failure, Received, Target};
+use crate::connection::{Connection, Failure, Probe, Received, Target};
 use crate::error::{Error, Phase, RequestSent, Result};
 use crate::timeouts::Timeouts;
 
@@ -46,13 +46,14 @@ impl Inner {
         let Outgoing { head, body } = outgoing;
         let key = Key { target: super::target(&head.uri)?, runtime: Runtime::current()? };
         to_the_wire(head, &key.target)?;
+        check_length(head, body)?;
         let begun = Instant::now();
         let mut lease = self.acquire(&key, call).await?;
         let waited = begun.elapsed();
         loop {
             let again = body.try_clone();
             let replayable = head.method.is_idempotent() && again.is_some();
-            lease = self.fit_for_use(lease, &key, call, replayable).await?;
+            lease = self.fit_for_use(lease, &key, call).await?;
             self.begin(&lease, head, call);
             let sending = Request::from_parts(head.clone(), std::mem::take(body));
             let Failed { failure, sent, early } = match converse(&lease, sending).await {
@@ -76,7 +77,7 @@ impl Inner {
         let now = Instant::now();
         let limits = Limits::new(call.deadline, call.timeouts.read, now);
         lease.begin(head.method.clone(), limits);
-        let held = self.keepers.threshold().map(|threshold| now + threshold);
+        let held = self.keepers.threshold().and_then(|threshold| now.checked_add(threshold));
         if let Some(due) = limits.due().map(|(due, _)| due).into_iter().chain(held).min() {
             self.keepers.look_by(lease.shell(), &lease.cell().key.runtime, due, None);
         }
@@ -109,14 +110,11 @@ impl Inner {
         mut lease: PoolLease,
         key: &Key,
         call: &Call,
-        replayable: bool,
     ) -> Result<PoolLease> {
+        // What can be sent again need not ask the kernel first.
+        let thorough = !(replayable && self.replay);
         while lease.is_reused() {
-            // What can be sent again need not ask the kernel first.
-            let alive = std::future::poll_fn(|cx| {
-                lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx, !(replayable && self.replay))))
-            });
-            if alive.await? {
+            if look(&lease, thorough).await? != Probe::Dead {
                 tracing::trace!(target: "trunkline::pool", host = %key.target, "reuse");
                 break;
             }
@@ -152,7 +150,7 @@ impl Inner {
     fn answered(&self, response: Response<Received>, lease: PoolLease, waited: Duration) -> Response<ResponseBody> {
         let (mut head, received) = response.into_parts();
         let peer = lease.with(|connection| {
-            connection.answered(&head.headers);
+            connection.answered(&head);
             connection.peer()
         });
         if let Ok(peer) = peer {
@@ -160,6 +158,20 @@ impl Inner {
         }
         Response::from_parts(head, ResponseBody::new(received, lease))
     }
+}
+
+/// Is the connection still there?
+async fn look(lease: &PoolLease, thorough: bool) -> Result<Probe> {
+    let poll = || {
+        std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx, thorough))))
+    };
+    let first = poll().await?;
+    if first != Probe::Unread {
+        return Ok(first);
+    }
+    // The runtime learns of what has come when it next looks at its sockets, and the engine then reads it.
+    tokio::task::yield_now().await;
+    poll().await
 }
 
 /// The head as it goes over the wire: origin-form, with the `Host` that HTTP/1.1 demands (RFC 9112 sections 3.2, 3.2.1).
@@ -177,6 +189,17 @@ fn to_the_wire(head: &mut Parts, target: &Target) -> Result<()> {
     head.uri = head.uri.path_and_query().map_or_else(|| http::Uri::from_static("/"), |path| path.clone().into());
     head.version = http::Version::HTTP_11;
     Ok(())
+}
+
+/// The engine believes the caller's `Content-Length`: too long a body would be cut off, and after too short a one the server would wait
+/// for ever.
+fn check_length(head: &Parts, body: &Body) -> Result<()> {
+    let Some(length) = body.size_hint().exact() else { return Ok(()) };
+    let given = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok());
+    match head.headers.get_all(header::CONTENT_LENGTH).into_iter().find(|value| given(value) != Some(length)) {
+        Some(wrong) => Err(Error::input(format!("the header content-length says {wrong:?}, and the body has {length} bytes"))),
+        None => Ok(()),
+    }
 }
 
 /// A failed conversation: what may be done about it depends on how far it got.

@@ -14,7 +14,7 @@ use super::key::{Key, Runtime};
 use super::shell::{Keeping, Shell};
 use super::state::{ADOPTION, SlotId};
 use super::sync::{Mutex, lock};
-use crate::connection::Connection;
+use crate::connection::{Connection, Probe};
 
 type PoolShell = Shell<Key, Connection>;
 type PoolCell = Cell<Key, Connection>;
@@ -213,7 +213,7 @@ impl Keeper {
         // Asked under the cell's lock: a request that takes the connection after this polls it after this.
         let found = cell.with(|inside| match &mut inside.content {
             Content::Open(connection) if shell.read(|state| state.is_unused(slot)) => {
-                if connection.poll_alive(cx, false) { Found::Nothing } else { Found::Dead }
+                if connection.poll_alive(cx, false) == Probe::Dead { Found::Dead } else { Found::Nothing }
             }
             Content::Dialing(_) if shell.read(|state| state.is_unused(slot)) => Found::Dial,
             _ => Found::Nothing,
@@ -256,7 +256,7 @@ impl Keeper {
             let (host, method) = (&cell.key.target, cell.with(|inside| inside.method.clone()));
             tracing::warn!(target: "trunkline::pool", ?method, %host, ?held, "a connection has been held for long");
         }
-        shell.read(|state| state.ledger().total.in_use > 0).then(|| now + threshold.max(ADOPTION) / 4)
+        shell.read(|state| state.ledger().total.in_use > 0).then(|| now + (threshold / 4).clamp(ADOPTION, LINGER))
     }
 }
 

@@ -270,7 +270,7 @@ impl<K: PoolKey> State<K> {
         }
         let entry = self.enter(key);
         let ticket = self.enqueue(entry, owner);
-        self.pump(now);
+        self.admit(now);
         if self.tickets[ticket].standing == Standing::Waiting {
             self.make_room(self.key_entries[entry].host);
         }
@@ -356,28 +356,22 @@ impl<K: PoolKey> State<K> {
     /// The slot's dial succeeded. True if the request that dialed has the connection now; else it is the pool's (P4).
     pub(crate) fn dialed(&mut self, slot: SlotId, now: Instant) -> bool {
         let Phase::Dialing(dialer) = self.slots[slot.0].phase else { return false };
-        let lifetime = self.lifetime();
-        let entry = &mut self.slots[slot.0];
-        entry.expires = lifetime.and_then(|lifetime| now.checked_add(lifetime));
-        entry.generation = self.generation;
+        let lifetime = self.lifetime(slot.0);
+        self.slots[slot.0].expires = lifetime.and_then(|lifetime| now.checked_add(lifetime));
         match dialer {
             Dialer::Ticket(ticket) => {
                 self.dequeue(ticket);
                 self.discard(ticket);
                 self.lend(slot.0, now);
-                true
             }
-            Dialer::Lease => {
-                self.lend(slot.0, now);
-                true
-            }
+            Dialer::Lease => self.lend(slot.0, now),
             Dialer::Nobody => {
                 self.orphans.remove(&mut self.slots, slot.0);
                 self.came_back(slot.0, now);
-                self.pump(now);
-                false
             }
         }
+        self.pump(now);
+        dialer != Dialer::Nobody
     }
 
     /// P5: the slot's dial failed and left no socket. True if the request that dialed it still did, and so fails with it;
@@ -478,6 +472,7 @@ impl<K: PoolKey> State<K> {
         let entry = &mut self.slots[slot.0];
         entry.phase = Phase::Dialing(Dialer::Lease);
         entry.since = now;
+        entry.generation = self.generation;
         Replacement::Dial
     }
 
@@ -646,8 +641,9 @@ impl<K: PoolKey> State<K> {
         }
     }
 
-    fn lifetime(&self) -> Option<Duration> {
-        let spread = splitmix64(self.rules.seed ^ self.ledger.created);
+    fn lifetime(&self, slot: usize) -> Option<Duration> {
+        // The slot tells apart what was begun together, the count what followed in one slot.
+        let spread = splitmix64(self.rules.seed ^ self.ledger.created ^ ((slot as u64) << 32));
         // 0.9 to 1.1 of the setting, evenly.
         let factor = 0.9 + 0.2 * (spread as f64 / u64::MAX as f64);
         self.rules.max_lifetime.map(|lifetime| lifetime.min(FAR).mul_f64(factor))
@@ -656,8 +652,14 @@ impl<K: PoolKey> State<K> {
 
 /// Limits: who goes next, and what is closed to let them (P1 to P3).
 impl<K: PoolKey> State<K> {
-    /// Gives leave to dial to the oldest requests that can go, while there is room.
+    /// Something became free: whoever can go goes, and what nobody wants makes room for the next.
     fn pump(&mut self, now: Instant) {
+        self.admit(now);
+        self.make_room_with_orphans();
+    }
+
+    /// Gives leave to dial to the oldest requests that can go, while there is room.
+    fn admit(&mut self, now: Instant) {
         while self.has_room() {
             let Some(&(_, host)) = self.ready.first() else { break };
             let (_, entry) = *self.host_entries[host].waiting.first().expect("a ready host has a waiting key");
@@ -668,7 +670,6 @@ impl<K: PoolKey> State<K> {
             self.actions.push_back(Action::Wake(TicketId(ticket)));
             self.relist(entry);
         }
-        self.make_room_with_orphans();
     }
 
     fn open_slot(&mut self, entry: usize, ticket: usize, now: Instant) -> usize {
@@ -884,6 +885,8 @@ impl<K: PoolKey> State<K> {
     /// P11: the session's waiters fail; the pool goes on for others.
     pub(crate) fn drain_owner(&mut self, owner: Owner) {
         self.fail_tickets(|ticket| ticket.standing == Standing::Waiting && ticket.owner == owner);
+        // A dial left behind that only they wanted may be in somebody's way.
+        self.make_room_with_orphans();
     }
 
     /// P11: what is still under way ends now, for one session or for all. Returns how many requests that were.
@@ -891,6 +894,8 @@ impl<K: PoolKey> State<K> {
         if owner.is_none() {
             self.drain();
             self.phase = Life::Closed;
+            // While it drained, requests left dials behind.
+            self.close_unused(CloseReason::Closed, |_| true);
         }
         let owned = |of: Owner| owner.is_none_or(|owner| of == owner);
         let mut aborted = self.fail_tickets(|ticket| owned(ticket.owner));

@@ -145,11 +145,8 @@ impl Response {
     ///
     /// As [`bytes`](Self::bytes).
     pub async fn text(self) -> Result<String> {
-        let bytes = self.bytes().await?;
-        Ok(match String::from_utf8_lossy(&bytes) {
-            std::borrow::Cow::Borrowed(text) => text.to_owned(),
-            std::borrow::Cow::Owned(text) => text,
-        })
+        let bytes = Vec::from(self.bytes().await?);
+        Ok(String::from_utf8(bytes).unwrap_or_else(|odd| String::from_utf8_lossy(odd.as_bytes()).into_owned()))
     }
 
     /// The whole body as JSON, whatever its `Content-Type`.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{Method, Request, Uri};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
 use url::Url;
@@ -34,7 +35,11 @@ pub(super) async fn run(session: &Arc<Inner>, settings: Settings, request: Prepa
         host = request.url.host_str().unwrap_or_default(),
         path = request.url.path(),
     );
-    hops(session, settings, request).instrument(span).await
+    if span.is_disabled() {
+        return hops(session, settings, request).await;
+    }
+    // Boxed: wrapping it would move it, and it is large.
+    Box::pin(hops(session, settings, request)).instrument(span).await
 }
 
 async fn hops(session: &Arc<Inner>, settings: Settings, mut request: Prepared) -> Result<Response> {
@@ -118,6 +123,10 @@ fn outgoing(method: &Method, url: &Url, headers: HeaderMap, body: Body) -> Resul
     *request.method_mut() = method.clone();
     *request.uri_mut() = uri(url)?;
     *request.headers_mut() = headers;
+    // RFC 9110 section 8.6: where a body is expected, none is announced too; some servers insist.
+    if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
+        request.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+    }
     let (head, ()) = request.into_parts();
     Ok(Outgoing { head, body })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline::{Pool, RequestSent, Session};
 
-use crate::support::{Gate, Rogue, Step};
+use crate::support::{Gate, Rogue, Step, TcpState, TestCa, sockets_to};
 use crate::{SOON, within};
 
 /// A session with one idle connection to the server.
@@ -21,22 +21,19 @@ fn counted(server: &Rogue, line: &str) -> usize {
 
 #[tokio::test]
 async fn p10_a_fin_already_received_is_found_before_anything_is_sent() {
-    for method in ["GET", "POST"] {
+    let ca = TestCa::new();
+    for (secure, method) in [(false, "GET"), (false, "POST"), (true, "GET"), (true, "POST")] {
         let gate = Gate::new();
         let held = gate.clone();
-        let server = Rogue::start(move |connection| match connection {
+        let script = move |connection| match connection {
             0 => vec![Step::ReadHead, Step::ok("warm"), Step::WaitFor(held.clone()), Step::Close],
             _ => Step::serve("fresh"),
-        })
-        .await;
-        let session = warm(&server, Pool::new()).await;
-        // The FIN comes while this thread is busy: the runtime has not been told of it, the kernel has.
+        };
+        let server = if secure { Rogue::tls(&ca, script).await } else { Rogue::start(script).await };
+        let session = warm(&server, Pool::builder().add_root_certificate(ca.pem()).build().unwrap()).await;
         gate.open();
-        let port = server.port();
-        while crate::support::sockets_to(port)
-            .iter()
-            .any(|socket| socket.state == crate::support::TcpState::Established)
-        {
+        // The FIN comes while this thread is busy: the runtime has not been told of it, the kernel has.
+        while sockets_to(server.port()).iter().any(|socket| socket.state == TcpState::Established) {
             std::thread::sleep(Duration::from_millis(1));
         }
         let method: http::Method = method.parse().unwrap();

@@ -85,14 +85,17 @@ impl<K: PoolKey> State<K> {
         for (id, slot) in &self.slots {
             match slot.phase {
                 Phase::Dialing(dialer) => {
-                    assert_eq!(slot.column, Column::Dialing);
-                    if let Dialer::Ticket(ticket) = dialer {
-                        assert_eq!(self.tickets[ticket].standing, Standing::Dialing(SlotId(id)));
+                    match dialer {
+                        Dialer::Ticket(ticket) => {
+                            assert_eq!(self.tickets[ticket].standing, Standing::Dialing(SlotId(id)));
+                            assert!(matches!(slot.column, Column::Reserved | Column::Dialing));
+                        }
+                        Dialer::Lease | Dialer::Nobody => assert_eq!(slot.column, Column::Dialing),
                     }
                 }
                 Phase::InUse => assert_eq!(slot.column, Column::InUse),
                 Phase::Idle => assert_eq!(slot.column, Column::Idle),
-                Phase::Closing(_) => {}
+                Phase::Closing(_) => assert_ne!(slot.column, Column::Reserved, "what is closed has a socket"),
             }
             assert!(slot.attempts == 0 || slot.column == Column::Dialing, "only a dial has attempts");
             assert!(slot.streak <= STREAK);
@@ -104,7 +107,8 @@ impl<K: PoolKey> State<K> {
         for (entry, host) in &self.host_entries {
             let tally = self.count(entry);
             assert_eq!(host.tally, tally, "a host's figures are its slots and waiters");
-            assert!(self.rules.limit_per_host.is_none_or(|limit| tally.open() <= limit), "P1: the limit of a host");
+            assert!(self.rules.limit_per_host.is_none_or(|limit| tally.taken() <= limit), "P1: the limit of a host");
+            total.reserved += tally.reserved;
             total.dialing += tally.dialing;
             total.in_use += tally.in_use;
             total.idle += tally.idle;
@@ -113,7 +117,7 @@ impl<K: PoolKey> State<K> {
             assert_eq!(self.hosts.get(&host.host), Some(&entry));
         }
         assert_eq!(self.ledger.total, total, "P12: the hosts' sums are the totals");
-        assert!(self.rules.limit.is_none_or(|limit| total.open() <= limit), "P1: the limit");
+        assert!(self.rules.limit.is_none_or(|limit| total.taken() <= limit), "P1: the limit");
         assert_eq!(self.ledger.created - self.ledger.closed_total(), total.open() as u64, "P12: created less closed is open");
         assert_eq!((self.keys.len(), self.hosts.len()), (self.key_entries.len(), self.host_entries.len()));
         for (entry, key) in &self.key_entries {
@@ -152,7 +156,7 @@ impl<K: PoolKey> State<K> {
         let unwanted = |slot: usize| self.key_entries[self.slots[slot].key].queue.is_empty();
         let unwanted: Vec<_> = walk(&self.orphans, &self.slots).into_iter().filter(|&slot| unwanted(slot)).collect();
         let able = self.host_entries.iter().filter(|(id, _)| self.host_has_room(*id)).map(|(_, host)| {
-            let left = self.rules.limit_per_host.map_or(usize::MAX, |limit| limit - host.tally.open());
+            let left = self.rules.limit_per_host.map_or(usize::MAX, |limit| limit - host.tally.taken());
             host.tally.waiting.min(left)
         });
         let able: usize = able.sum();

@@ -47,6 +47,7 @@ pub(super) type Request = usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Is {
     Waiting,
+    /// It has leave to dial, and makes use of it when it is polled.
     Dialing,
     /// Given a connection that it has not seen yet.
     Granted,
@@ -73,7 +74,7 @@ pub(super) struct World {
     pub(super) log: Vec<Action>,
     begun: Instant,
     places: Vec<Place>,
-    /// Every socket, and every leave to own one.
+    /// Every socket, dials included.
     sockets: BTreeSet<SlotId>,
     /// Closes that were asked for, and not carried out: see [`hold_closes`](Self::hold_closes).
     held: Option<BTreeSet<SlotId>>,
@@ -120,6 +121,7 @@ impl World {
         };
         self.places.push(place);
         self.carry_out();
+        self.poll(self.places.len() - 1);
         self.places.len() - 1
     }
 
@@ -148,7 +150,7 @@ impl World {
         }
     }
 
-    /// The request is polled: it claims what it was given.
+    /// The request is polled: it begins its dial, or claims what it was given.
     pub(super) fn poll(&mut self, request: Request) -> Is {
         if let Place::Queued(ticket) = self.places[request] {
             match self.state.standing(ticket) {
@@ -160,7 +162,12 @@ impl World {
                     self.state.claim(ticket);
                     self.places[request] = Place::Ended(Refused);
                 }
-                Standing::Waiting | Standing::Dialing(_) => {}
+                Standing::Dialing(slot) => {
+                    if self.sockets.insert(slot) {
+                        assert!(self.state.begin_dial(ticket, slot));
+                    }
+                }
+                Standing::Waiting => {}
             }
             self.carry_out();
         }
@@ -169,6 +176,7 @@ impl World {
 
     /// The request's own dial succeeds.
     pub(super) fn connects(&mut self, request: Request) {
+        self.poll(request);
         let slot = self.slot(request);
         assert!(self.finish_dial(slot), "the request that dialed has the connection");
         self.places[request] = Place::Leased(slot, false);
@@ -191,6 +199,7 @@ impl World {
 
     /// The request's own dial fails, and the request with it.
     pub(super) fn fails(&mut self, request: Request) {
+        self.poll(request);
         let slot = self.slot(request);
         assert!(self.fail_dial(slot), "the request that dialed fails");
         self.places[request] = Place::Ended(Failed);
@@ -304,7 +313,6 @@ impl World {
     }
 
     fn carry_out(&mut self) {
-        self.note_sockets();
         while let Some(action) = self.state.next_action() {
             self.log.push(action);
             match action {
@@ -316,19 +324,8 @@ impl World {
                 Action::Abort(slot) => self.drop_socket(slot, CloseReason::Aborted),
                 Action::Wake(_) | Action::Tend(_) | Action::Idle(_) => {}
             }
-            self.note_sockets();
         }
         self.state.audit();
         assert_eq!(self.sockets.len() + self.state.attempts(), self.open(), "P1: a slot for each socket");
-    }
-
-    fn note_sockets(&mut self) {
-        for place in &self.places {
-            if let Place::Queued(ticket) = *place
-                && let Standing::Dialing(slot) = self.state.standing(ticket)
-            {
-                self.sockets.insert(slot);
-            }
-        }
     }
 }

@@ -1,0 +1,130 @@
+//! The arguments as they are written; `config` checks what they mean.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+const ABOUT: &str = "One HTTP session for many requests: a few connections, kept alive and shared";
+
+const FETCH_ABOUT: &str = "Fetch many URLs at once over one session
+
+Prints a line for each page as it completes, `status bytes url`, in the order of completion. A page that did not come whole has ERR for its \
+status, and standard error says why. Redirects are followed, 10 at most.";
+
+const FETCH_MORE: &str = "\
+Input:
+  One URL a line. Blank lines and lines that begin with # are skipped. A line that is no URL is reported with its
+  number and counts as a failed page. The input is read as it is needed, so it may be endless.
+
+Failures:
+  A page that did not come whole, and one answered with a status of 400 or above: that one keeps its status on
+  its line, and its body is counted but not kept in --bodies.
+
+Exit status:
+  0  every page was fetched             130  stopped by Ctrl-C (143: by SIGTERM): no new pages were begun, those
+  1  some pages failed                       under way were given 5 seconds; a second Ctrl-C ends it at once
+  2  the arguments cannot be used
+
+Examples:
+  trunkline fetch https://example.com/ https://example.org/
+      Two pages: a line for each, then a summary.
+  trunkline fetch -i urls.txt -c 200 --limit 8 > fetched.txt
+      A file of URLs, at most 200 pages under way over at most 8 connections.
+  trunkline fetch -i urls.txt -o - | jq -r 'select(.error) | .url'
+      The URLs that failed.
+  generate-urls | trunkline fetch -i - --bodies pages -H 'Accept-Language: en' --timeout 10
+      URLs from another program; each page becomes a file in pages/.";
+
+#[derive(Parser, Debug)]
+#[command(name = "trunkline", version, about = ABOUT, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Fetch(Fetch),
+}
+
+#[derive(clap::Args, Debug)]
+#[command(about = "Fetch many URLs at once over one session", long_about = FETCH_ABOUT, after_long_help = FETCH_MORE)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["urls", "input"])))]
+pub(crate) struct Fetch {
+    /// What to fetch: http and https URLs
+    #[arg(value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+
+    /// Read URLs from FILE, one a line, after those given here; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
+    /// The most pages under way at once, those that wait for a connection included
+    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
+    pub(crate) concurrency: usize,
+
+    /// The most connections open at once; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+
+    /// The most connections to one host and port; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) limit_per_host: usize,
+
+    /// How long a page may take in all, waiting and redirects included; fractions such as 0.5 are fine
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// A header for every request, such as 'Accept-Language: en'; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+
+    /// Give up at the first failure
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// Write a line of JSON for each page to FILE: url, final_url, status, bytes, elapsed (seconds), reused, error, and with --bodies file;
+    /// - is standard output, instead of the plain lines
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write each page to a file of its own in DIR, named by its place in the input and its URL. It appears there when it is whole
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bodies: Option<PathBuf>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("with 0 no page would ever be fetched: use at least 1".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("use a whole number, at least 1".into()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    parsed
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "use a number of seconds greater than 0, such as 30 or 0.5".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_timeout_may_be_fractional_and_never_nothing() {
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for unusable in ["0", "-1", "nan", "inf", "1e300", "soon", ""] {
+            seconds(unusable).unwrap_err();
+        }
+    }
+}

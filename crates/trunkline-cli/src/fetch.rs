@@ -1,0 +1,196 @@
+//! The loop: URLs in, pages under way, lines out, until the input ends or something asks for an end.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use trunkline::Session;
+
+use crate::config::Config;
+use crate::input::{Entry, Input};
+use crate::output::Output;
+use crate::page::{Fate, Fetcher, Page};
+use crate::progress::{Figures, Progress};
+use crate::signals::Shutdown;
+use crate::summary::{Summary, Tally};
+
+/// What pages under way have to finish in when a signal asks for the end.
+const GRACE: Duration = Duration::from_secs(5);
+/// What a page that came in that time has for its file, and what the last lines have to be written.
+const AFTERWARDS: Duration = Duration::from_secs(1);
+/// How often lines are handed to the writer.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// How it ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// The input was worked off.
+    Complete { failed: u64 },
+    /// `--fail-fast`, and something failed.
+    FailedFast,
+    /// The number of the first signal.
+    Signal(u8),
+    /// Nobody reads the output any more.
+    PipeClosed,
+}
+
+/// Fetches everything, closes the session and prints the summary.
+///
+/// # Errors
+///
+/// The output could not be written, or the system gave no thread.
+pub(crate) async fn run(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
+    let Config { session, headers, urls, input, concurrency, fail_fast, json, bodies } = config;
+    let progress = Progress::is_wanted();
+    let mut run = Run {
+        input: Input::start(urls, input, progress)?,
+        output: Output::start(json)?,
+        fetcher: Arc::new(Fetcher { session: session.clone(), headers, bodies }),
+        pages: JoinSet::new(),
+        tally: Tally::default(),
+        concurrency,
+        fail_fast,
+        progress,
+        stop: None,
+    };
+    let begun = Instant::now();
+    run.work(&mut shutdown).await?;
+    run.tally.given_up += run.pages.len() as u64;
+    run.pages.shutdown().await;
+    let end = async { (session.close_within(Duration::ZERO).await, run.output.finish().await).1 };
+    let written = match run.stop {
+        // It has been asked to end, and does, whoever blocks its output.
+        Some(Ending::Signal(_)) => timeout(AFTERWARDS, end).await.unwrap_or(Ok(true)),
+        _ => tokio::select! {
+            biased;
+            signal = shutdown.next() => {
+                run.stop = Some(Ending::Signal(signal));
+                Ok(true)
+            }
+            written = end => written,
+        },
+    };
+    if !written? {
+        return Ok(run.stop.filter(|end| matches!(end, Ending::Signal(_))).unwrap_or(Ending::PipeClosed));
+    }
+    let summary = Summary::new(run.tally, begun.elapsed(), &session.stats());
+    // Whoever closed standard error wants no summary.
+    let _ = writeln!(std::io::stderr(), "{summary}");
+    Ok(run.stop.unwrap_or(Ending::Complete { failed: run.tally.failed }))
+}
+
+struct Run {
+    input: Input,
+    output: Output,
+    fetcher: Arc<Fetcher>,
+    /// Under way: never more than `concurrency`.
+    pages: JoinSet<Page>,
+    tally: Tally,
+    concurrency: usize,
+    fail_fast: bool,
+    /// Somebody watches a bar.
+    progress: bool,
+    /// Why no more pages are begun.
+    stop: Option<Ending>,
+}
+
+impl Run {
+    async fn work(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+        let mut beat = interval(BEAT);
+        // After a pause the first line is handed over at once.
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut deadline = None;
+        while !self.is_over() {
+            let wanted = self.stop.is_none() && self.pages.len() < self.concurrency && !self.input.has_ended();
+            let room = !self.output.is_full();
+            tokio::select! {
+                biased;
+                signal = shutdown.next() => match deadline {
+                    Some(_) => break,
+                    None => deadline = Some(self.wind_down(signal)),
+                },
+                () = until(deadline) => break,
+                _ = beat.tick(), if self.progress || !self.output.is_empty() => self.beat(),
+                handed = self.output.hand_over(), if self.output.is_due() => if handed.is_err() {
+                    // Why is told by its end.
+                    self.stop = Some(self.stop.unwrap_or(Ending::PipeClosed));
+                    break;
+                },
+                Some(page) = self.pages.join_next(), if room => self.finished(&page?)?,
+                entry = self.input.next(), if wanted && room => if let Some(entry) = entry {
+                    self.begin(entry);
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        match self.stop {
+            Some(Ending::FailedFast) => true,
+            Some(_) => self.pages.is_empty(),
+            None => self.pages.is_empty() && self.input.has_ended(),
+        }
+    }
+
+    fn begin(&mut self, entry: Entry) {
+        match entry {
+            Entry::Url(url) => {
+                let fetcher = self.fetcher.clone();
+                self.pages.spawn(async move { fetcher.page(url).await });
+            }
+            Entry::Bad { place, reason } => {
+                self.output.note(&format!("{place}: {reason}"));
+                self.tally.count_failure();
+                self.failed();
+            }
+        }
+    }
+
+    fn finished(&mut self, page: &Page) -> anyhow::Result<()> {
+        self.tally.count(page);
+        self.output.page(page)?;
+        if matches!(page.fate, Fate::Refused | Fate::Failed) {
+            self.failed();
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self) {
+        if self.fail_fast && self.stop.is_none() {
+            self.stop = Some(Ending::FailedFast);
+        }
+    }
+
+    fn beat(&mut self) {
+        if self.progress {
+            let (stats, done) = (self.session().stats(), self.tally.pages);
+            self.output.figures(Figures { done, total: self.input.total(), open: stats.open, waiting: stats.waiting });
+        }
+        self.output.beat();
+    }
+
+    /// No more pages: those that wait for a connection end now, those under way have until the returned instant.
+    fn wind_down(&mut self, signal: u8) -> Instant {
+        self.stop = Some(Ending::Signal(signal));
+        if self.progress && !self.pages.is_empty() {
+            self.output.note("finishing the pages under way; once more to end at once");
+        }
+        let session = self.session().clone();
+        tokio::spawn(async move { session.close_within(GRACE).await });
+        Instant::now() + GRACE + AFTERWARDS
+    }
+
+    fn session(&self) -> &Session {
+        &self.fetcher.session
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

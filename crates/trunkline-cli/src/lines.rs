@@ -1,0 +1,141 @@
+//! The lines of an input that mean something, however long it is and whatever is in it.
+
+use std::fmt;
+use std::io::{self, BufRead as _, BufReader, Read};
+
+/// The longest line that is looked at.
+const LONGEST: usize = 64 * 1024;
+
+/// Reads lines and tells those that count from blank ones and comments. It holds one line at a time, and never more than [`LONGEST`] of it.
+pub(crate) struct Lines<R> {
+    reader: BufReader<R>,
+    number: u64,
+    line: Vec<u8>,
+}
+
+/// What a step came upon.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Step {
+    Line(Line),
+    /// A blank line or a comment.
+    Skipped,
+    End,
+}
+
+/// A line without the space around it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Line {
+    /// Counted from 1, blank lines and comments included.
+    pub(crate) number: u64,
+    pub(crate) text: Result<String, Fault>,
+}
+
+/// Why a line cannot be a URL.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fault {
+    TooLong,
+    NotUtf8,
+}
+
+impl<R: Read> Lines<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader: BufReader::with_capacity(LONGEST, reader), number: 0, line: Vec::new() }
+    }
+
+    /// The line that was read last, or is being read.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Reads one line.
+    ///
+    /// # Errors
+    ///
+    /// The input's own.
+    pub(crate) fn step(&mut self) -> io::Result<Step> {
+        self.number += 1;
+        self.line.clear();
+        // One byte more than fits tells a line that fits from one that does not; another is for the line break.
+        let longest = LONGEST as u64 + 2;
+        if self.reader.by_ref().take(longest).read_until(b'\n', &mut self.line)? == 0 {
+            return Ok(Step::End);
+        }
+        if self.line.len() as u64 == longest && self.line.last() != Some(&b'\n') {
+            self.reader.skip_until(b'\n')?;
+        }
+        let number = self.number;
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        let line = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
+        let too_long = line.len() > LONGEST;
+        let line = line.trim_ascii();
+        if line.is_empty() && !too_long || line.first() == Some(&b'#') {
+            return Ok(Step::Skipped);
+        }
+        let text = match std::str::from_utf8(line) {
+            _ if too_long => Err(Fault::TooLong),
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(Fault::NotUtf8),
+        };
+        Ok(Step::Line(Line { number, text }))
+    }
+
+    /// Whether a whole line has been read ahead: the next [`step`](Self::step) will not wait.
+    pub(crate) fn has_one_ready(&self) -> bool {
+        self.reader.buffer().contains(&b'\n')
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "longer than {} KiB, which no URL should be", LONGEST / 1024),
+            Self::NotUtf8 => f.write_str("not UTF-8 text, which a URL has to be"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8]) -> Vec<Line> {
+        let mut lines = Lines::new(input);
+        let steps = std::iter::from_fn(|| Some(lines.step().unwrap()).filter(|step| *step != Step::End));
+        steps.filter_map(|step| if let Step::Line(line) = step { Some(line) } else { None }).collect()
+    }
+
+    fn good(number: u64, text: &str) -> Line {
+        Line { number, text: Ok(text.to_owned()) }
+    }
+
+    #[test]
+    fn blank_lines_and_comments_are_skipped_and_counted() {
+        let read = lines(b"\xEF\xBB\xBFone\r\n\n  \t\n# note \xFF\n  two \nthree");
+        assert_eq!(read, [good(1, "one"), good(5, "two"), good(6, "three")]);
+        assert_eq!(lines(b""), []);
+        assert_eq!(lines(b"\n"), []);
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_does_not_hide_the_next() {
+        assert_eq!(lines(b"\xFF\xFE\ntwo\n"), [Line { number: 1, text: Err(Fault::NotUtf8) }, good(2, "two")]);
+    }
+
+    #[test]
+    fn a_line_may_have_64_kib_and_no_more() {
+        for (length, fits) in [(LONGEST, true), (LONGEST + 1, false), (LONGEST + 2, false), (3 * LONGEST, false)] {
+            for end in ["\n", "\ntwo"] {
+                let input = "x".repeat(length) + end;
+                let read = lines(input.as_bytes());
+                assert_eq!(read[0].text.is_ok(), fits, "{length}");
+                assert_eq!(
+                    read[1..].iter().map(|line| line.number).collect::<Vec<_>>(),
+                    vec![2; end.len() / 2],
+                    "{length}"
+                );
+            }
+        }
+        let blank = " ".repeat(2 * LONGEST);
+        assert_eq!(lines(blank.as_bytes()), [Line { number: 1, text: Err(Fault::TooLong) }]);
+    }
+}

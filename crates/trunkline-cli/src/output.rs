@@ -1,0 +1,242 @@
+//! What is said of the pages, and the one thread that says it.
+//!
+//! Writing may block (a pager, a stopped terminal): the loop gathers lines and hands them over when the writer has room. When it has none for long,
+//! no more pages are begun, and the loop still hears signals.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::{Context as _, anyhow};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Json;
+use crate::page::{Fate, Page};
+use crate::progress::{Figures, Progress};
+
+/// How much is gathered at most.
+const FULL: usize = 64 * 1024;
+
+/// The gathering end.
+pub(crate) struct Output {
+    batch: Batch,
+    plain: bool,
+    json: Option<Sink>,
+    /// None when all has been handed over.
+    writer: Option<mpsc::Sender<Batch>>,
+    end: oneshot::Receiver<anyhow::Result<()>>,
+    due: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Sink {
+    Stdout,
+    File,
+}
+
+#[derive(Default)]
+struct Batch {
+    stdout: Vec<u8>,
+    file: Vec<u8>,
+    stderr: Vec<u8>,
+    figures: Option<Figures>,
+}
+
+/// The writer has ended early: [`Output::finish`] tells why.
+#[derive(Debug)]
+pub(crate) struct WriterEnded;
+
+impl Output {
+    /// # Errors
+    ///
+    /// The system's, if it has no thread to give.
+    pub(crate) fn start(json: Json) -> io::Result<Self> {
+        let (writer, batches) = mpsc::channel(1);
+        let (ended, end) = oneshot::channel();
+        let (plain, json, file) = match json {
+            Json::None => (true, None, None),
+            Json::Stdout => (false, Some(Sink::Stdout), None),
+            Json::File(path, file) => (true, Some(Sink::File), Some((path, file))),
+        };
+        thread::Builder::new().name("output".into()).spawn(move || {
+            // Nobody listens when the program ends without waiting for its output.
+            let _ = ended.send(write_all(batches, file));
+        })?;
+        Ok(Self { batch: Batch::default(), plain, json, writer: Some(writer), end, due: false })
+    }
+
+    /// Adds a page. One that was given up is not spoken of.
+    pub(crate) fn page(&mut self, page: &Page) -> anyhow::Result<()> {
+        if page.fate == Fate::GivenUp {
+            return Ok(());
+        }
+        if self.plain {
+            plain_line(&mut self.batch.stdout, page)?;
+        }
+        let json = match self.json {
+            Some(Sink::Stdout) => Some(&mut self.batch.stdout),
+            Some(Sink::File) => Some(&mut self.batch.file),
+            None => None,
+        };
+        if let Some(json) = json {
+            serde_json::to_writer(&mut *json, page)?;
+            json.push(b'\n');
+        }
+        if let (Fate::Failed, Some(error)) = (page.fate, &page.error) {
+            self.note(error);
+        }
+        Ok(())
+    }
+
+    /// Adds a line to standard error.
+    pub(crate) fn note(&mut self, text: &str) {
+        push_harmless(&mut self.batch.stderr, text);
+        self.batch.stderr.push(b'\n');
+    }
+
+    pub(crate) fn figures(&mut self, figures: Figures) {
+        self.batch.figures = Some(figures);
+    }
+
+    /// What there is is handed over next.
+    pub(crate) fn beat(&mut self) {
+        self.due = !self.batch.is_empty();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// No more can be added until it has been handed over.
+    pub(crate) fn is_full(&self) -> bool {
+        self.batch.len() >= FULL
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.due || self.is_full()
+    }
+
+    /// Hands over what there is as soon as the writer has room.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub(crate) async fn hand_over(&mut self) -> Result<(), WriterEnded> {
+        let writer = self.writer.as_ref().ok_or(WriterEnded)?;
+        let room = writer.reserve().await.map_err(|_| WriterEnded)?;
+        room.send(std::mem::take(&mut self.batch));
+        self.due = false;
+        Ok(())
+    }
+
+    /// Waits until everything is written. False if standard output was closed at its other end, which is no error.
+    ///
+    /// # Errors
+    ///
+    /// What could not be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: call it again.
+    pub(crate) async fn finish(&mut self) -> anyhow::Result<bool> {
+        // If the writer has ended, its reason follows.
+        let _ = self.hand_over().await;
+        self.writer = None;
+        let end = (&mut self.end).await.map_err(|_| anyhow!("the writing thread ended early"))?;
+        match end {
+            Err(error) if error.root_cause().downcast_ref().is_some_and(is_broken_pipe) => Ok(false),
+            end => end.map(|()| true),
+        }
+    }
+}
+
+fn is_broken_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.stdout.len() + self.file.len() + self.stderr.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0 && self.figures.is_none()
+    }
+}
+
+/// `status bytes url`
+fn plain_line(line: &mut Vec<u8>, page: &Page) -> io::Result<()> {
+    match page.status.filter(|_| page.fate != Fate::Failed) {
+        Some(status) => write!(line, "{status} {} ", page.bytes)?,
+        None => write!(line, "ERR {} ", page.bytes)?,
+    }
+    push_harmless(line, &page.url);
+    line.push(b'\n');
+    Ok(())
+}
+
+/// What came from elsewhere can neither begin a line of its own nor steer a terminal.
+fn push_harmless(line: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return line.extend_from_slice(text.as_bytes());
+    }
+    for letter in text.chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_default().map(|letter| letter as u8));
+        } else {
+            line.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+}
+
+/// The writing thread: until there is no more, or something cannot be written.
+fn write_all(mut batches: mpsc::Receiver<Batch>, mut file: Option<(PathBuf, File)>) -> anyhow::Result<()> {
+    let progress = Progress::new();
+    let result = loop {
+        let Some(batch) = batches.blocking_recv() else { break Ok(()) };
+        if let Err(error) = write(&batch, &mut file, &progress) {
+            break Err(error);
+        }
+    };
+    progress.clear();
+    result
+}
+
+fn write(batch: &Batch, file: &mut Option<(PathBuf, File)>, progress: &Progress) -> anyhow::Result<()> {
+    let mut stdout = io::stdout();
+    let mut to_terminals = || {
+        // Whoever closed standard error wants no messages.
+        let _ = io::stderr().write_all(&batch.stderr);
+        stdout.write_all(&batch.stdout).and_then(|()| stdout.flush()).context("cannot write to standard output")
+    };
+    if batch.stderr.is_empty() && (batch.stdout.is_empty() || !io::stdout().is_terminal()) {
+        to_terminals()?;
+    } else {
+        progress.above(to_terminals)?;
+    }
+    if let Some((path, file)) = file {
+        file.write_all(&batch.file).with_context(|| format!("cannot write to {path:?}"))?;
+    }
+    if let Some(figures) = batch.figures {
+        progress.show(figures);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn harmless(text: &str) -> String {
+        let mut line = Vec::new();
+        push_harmless(&mut line, text);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_url_cannot_break_its_line_or_steer_a_terminal() {
+        assert_eq!(harmless("http://a/b c"), "http://a/b c");
+        assert_eq!(harmless("http://é/\u{1b}[2J\n\t\u{9b}"), "http://é/\\u{1b}[2J\\n\\t\\u{9b}");
+    }
+}

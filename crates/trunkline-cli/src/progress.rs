@@ -1,0 +1,72 @@
+//! The bar on a terminal's last line.
+
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+/// What the bar shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) done: u64,
+    /// Unknown for an input that has not been read to its end.
+    pub(crate) total: Option<u64>,
+    /// Connections.
+    pub(crate) open: usize,
+    /// Requests that wait for one.
+    pub(crate) waiting: usize,
+}
+
+/// A bar on standard error, if that is a terminal.
+pub(crate) struct Progress(Option<ProgressBar>);
+
+const COUNT: &str = "{pos} pages · {rate} · {msg}";
+const BAR: &str = "[{bar:30}] {pos}/{len} · {rate} · {msg}";
+
+impl Progress {
+    /// Whether there is anybody to show it to.
+    pub(crate) fn is_wanted() -> bool {
+        let attended = std::io::stderr().is_terminal();
+        // Such a terminal cannot go back to the start of a line.
+        attended && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+    }
+
+    pub(crate) fn new() -> Self {
+        Self(Self::is_wanted().then(|| ProgressBar::no_length().with_style(style(COUNT))))
+    }
+
+    pub(crate) fn show(&self, figures: Figures) {
+        let Some(bar) = &self.0 else { return };
+        let Figures { done, total, open, waiting } = figures;
+        if total.is_some() != bar.length().is_some() {
+            bar.set_style(style(if total.is_some() { BAR } else { COUNT }));
+        }
+        match total {
+            Some(total) => bar.set_length(total),
+            None => bar.unset_length(),
+        }
+        bar.set_position(done);
+        bar.set_message(format!("{open} open, {waiting} waiting"));
+    }
+
+    /// Writes to the terminal what is to stay there, above the bar.
+    pub(crate) fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).expect("the templates above are well formed");
+    style.progress_chars("=> ").with_key("rate", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        // A bar that cannot be drawn in full is drawn in part.
+        let _ = write!(text, "{:.0}/s", state.per_sec());
+    })
+}
