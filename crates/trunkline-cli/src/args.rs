@@ -7,15 +7,22 @@ use clap::{Parser, Subcommand};
 
 const ABOUT: &str = "One HTTP session for many requests: a few connections, kept alive and shared";
 
-const FETCH_ABOUT: &str = "Fetch many URLs at once over one session
+const FETCH_ABOUT: &str = "\
+Fetch many URLs at once over one session
 
-Prints a line for each page as it completes, `status bytes url`, in the order of completion. A page that did not come whole has ERR for its \
-status, and standard error says why. Redirects are followed, 10 at most.";
+Prints a line for each page as it completes, `status bytes url`, in the order of completion. A page that did not
+come whole has ERR for its status, and standard error says why. Redirects are followed, 10 at most. The last line
+on standard error sums up: pages, failures, bytes, and how many connections it took.";
 
 const FETCH_MORE: &str = "\
 Input:
   One URL a line. Blank lines and lines that begin with # are skipped. A line that is no URL is reported with its
   number and counts as a failed page. The input is read as it is needed, so it may be endless.
+
+Output:
+  The members of a JSON line are url, final_url, status, bytes, elapsed (seconds), reused (whether its connection had
+  served another request), error and, with --bodies, file. What is unknown is null. The files are named by the
+  number of the URL in the input and by the URL itself: 000017-example.com_page.html.
 
 Failures:
   A page that did not come whole, and one answered with a status of 400 or above: that one keeps its status on
@@ -50,6 +57,7 @@ pub(crate) enum Command {
 
 #[derive(clap::Args, Debug)]
 #[command(about = "Fetch many URLs at once over one session", long_about = FETCH_ABOUT, after_long_help = FETCH_MORE)]
+#[command(override_usage = "trunkline fetch [OPTIONS] [URL]... [-i FILE]")]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["urls", "input"])))]
 pub(crate) struct Fetch {
     /// What to fetch: http and https URLs
@@ -65,14 +73,14 @@ pub(crate) struct Fetch {
     pub(crate) concurrency: usize,
 
     /// The most connections open at once; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole)]
     pub(crate) limit: usize,
 
     /// The most connections to one host and port; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole)]
     pub(crate) limit_per_host: usize,
 
-    /// How long a page may take in all, waiting and redirects included; fractions such as 0.5 are fine
+    /// How long a page may take in all, waiting and redirects included; may be a fraction
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
@@ -84,12 +92,11 @@ pub(crate) struct Fetch {
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
-    /// Write a line of JSON for each page to FILE: url, final_url, status, bytes, elapsed (seconds), reused, error, and with --bodies file;
-    /// - is standard output, instead of the plain lines
+    /// Write a line of JSON for each page to FILE; - is standard output, instead of the plain lines
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write each page to a file of its own in DIR, named by its place in the input and its URL. It appears there when it is whole
+    /// Keep each page as a file of its own in DIR, where it appears when it is whole
     #[arg(long, value_name = "DIR")]
     pub(crate) bodies: Option<PathBuf>,
 }
@@ -100,6 +107,10 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(number) => Ok(number),
         Err(_) => Err("use a whole number, at least 1".into()),
     }
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "use a whole number, 0 for no limit".into())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

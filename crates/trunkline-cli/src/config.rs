@@ -71,11 +71,9 @@ fn session(args: &Fetch) -> anyhow::Result<Session> {
 }
 
 fn check_url(session: &Session, url: &str) -> anyhow::Result<()> {
-    ensure!(url != "-", "\"-\" is not a URL: to read URLs from standard input, use --input -");
-    match session.get(url).build() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(anyhow::Error::from(error).context("an argument cannot be fetched")),
-    }
+    ensure!(url != "-", "\"-\" is not a URL: to read URLs from standard input, use -i -");
+    session.get(url).build()?;
+    Ok(())
 }
 
 /// The value may be a secret and is in no message.

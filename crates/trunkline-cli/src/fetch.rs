@@ -72,8 +72,8 @@ pub(crate) async fn run(config: Config, mut shutdown: Shutdown) -> anyhow::Resul
             written = end => written,
         },
     };
-    if !written? {
-        return Ok(run.stop.filter(|end| matches!(end, Ending::Signal(_))).unwrap_or(Ending::PipeClosed));
+    if !written? && !matches!(run.stop, Some(Ending::Signal(_))) {
+        return Ok(Ending::PipeClosed);
     }
     let summary = Summary::new(run.tally, begun.elapsed(), &session.stats());
     // Whoever closed standard error wants no summary.
@@ -175,6 +175,7 @@ impl Run {
     /// No more pages: those that wait for a connection end now, those under way have until the returned instant.
     fn wind_down(&mut self, signal: u8) -> Instant {
         self.stop = Some(Ending::Signal(signal));
+        self.output.wind_down();
         if self.progress && !self.pages.is_empty() {
             self.output.note("finishing the pages under way; once more to end at once");
         }

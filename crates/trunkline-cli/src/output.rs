@@ -27,6 +27,7 @@ pub(crate) struct Output {
     writer: Option<mpsc::Sender<Batch>>,
     end: oneshot::Receiver<anyhow::Result<()>>,
     due: bool,
+    winding_down: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -41,6 +42,8 @@ struct Batch {
     file: Vec<u8>,
     stderr: Vec<u8>,
     figures: Option<Figures>,
+    /// A closed standard output does not end what is left to do.
+    winding_down: bool,
 }
 
 /// The writer has ended early: [`Output::finish`] tells why.
@@ -63,7 +66,7 @@ impl Output {
             // Nobody listens when the program ends without waiting for its output.
             let _ = ended.send(write_all(batches, file));
         })?;
-        Ok(Self { batch: Batch::default(), plain, json, writer: Some(writer), end, due: false })
+        Ok(Self { batch: Batch::default(), plain, json, writer: Some(writer), end, due: false, winding_down: false })
     }
 
     /// Adds a page. One that was given up is not spoken of.
@@ -104,6 +107,13 @@ impl Output {
         self.due = !self.batch.is_empty();
     }
 
+    /// From now on a closed standard output is taken in silence: the Ctrl-C that ends this program ended its reader too, and what goes to
+    /// files is to be whole.
+    pub(crate) fn wind_down(&mut self) {
+        self.winding_down = true;
+        self.batch.winding_down = true;
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }
@@ -125,7 +135,8 @@ impl Output {
     pub(crate) async fn hand_over(&mut self) -> Result<(), WriterEnded> {
         let writer = self.writer.as_ref().ok_or(WriterEnded)?;
         let room = writer.reserve().await.map_err(|_| WriterEnded)?;
-        room.send(std::mem::take(&mut self.batch));
+        let next = Batch { winding_down: self.winding_down, ..Batch::default() };
+        room.send(std::mem::replace(&mut self.batch, next));
         self.due = false;
         Ok(())
     }
@@ -208,7 +219,10 @@ fn write(batch: &Batch, file: &mut Option<(PathBuf, File)>, progress: &Progress)
     let mut to_terminals = || {
         // Whoever closed standard error wants no messages.
         let _ = io::stderr().write_all(&batch.stderr);
-        stdout.write_all(&batch.stdout).and_then(|()| stdout.flush()).context("cannot write to standard output")
+        match stdout.write_all(&batch.stdout).and_then(|()| stdout.flush()) {
+            Err(error) if batch.winding_down && is_broken_pipe(&error) => Ok(()),
+            written => written.context("cannot write to standard output"),
+        }
     };
     if batch.stderr.is_empty() && (batch.stdout.is_empty() || !io::stdout().is_terminal()) {
         to_terminals()?;

@@ -1,1 +1,15 @@
-//! x
+//! The program itself, run against servers that count.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
+/// nginx, and the kernel's list of sockets.
+#[path = "../../../trunkline/tests/it/support/mod.rs"]
+mod servers;
+mod support;
+
+mod bodies;
+mod bounds;
+mod endings;
+mod input;
+mod results;
+mod usage;

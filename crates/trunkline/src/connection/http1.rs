@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderMap, HeaderName};
@@ -45,7 +45,12 @@ pub(crate) struct Connection {
     keep_alive: Option<Duration>,
     persistent: bool,
     incomplete: bool,
+    /// When it last came back whole.
+    retired: Option<Instant>,
 }
+
+/// A connection that came back less than this ago is what it was then.
+const JUST_NOW: Duration = Duration::from_millis(1);
 
 /// Why an exchange failed before there was a response.
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl Connection {
             keep_alive: None,
             persistent: true,
             incomplete: false,
+            retired: None,
         })
     }
 
@@ -85,13 +91,25 @@ impl Connection {
         self.wire.peer()
     }
 
-    /// P10: is the connection still there, as far as can be known without sending? `thorough` asks the kernel too, which knows
-    /// of a FIN that the runtime has not been told of yet.
-    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>, thorough: bool) -> Probe {
-        if self.drive(cx).is_ready() || !matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))) {
-            return Probe::Dead;
+    /// P10: is the connection still there, as far as can be known without sending? The kernel is asked as well: it knows of a FIN,
+    /// or of bytes that nobody asked for and that would be taken for the answer (a 408, a second answer), before the runtime does.
+    /// What came back [`JUST_NOW`] is taken at its word if the request can be sent again.
+    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>, replayable: bool) -> Probe {
+        if replayable && self.retired.is_some_and(|retired| retired.elapsed() < JUST_NOW) {
+            return Probe::Alive;
         }
-        if thorough { self.wire.probe() } else { Probe::Alive }
+        match self.poll_idle(cx) {
+            Poll::Pending => self.wire.probe(),
+            Poll::Ready(()) => Probe::Dead,
+        }
+    }
+
+    /// Watches an idle connection. Ready once it is good for nothing any more.
+    pub(crate) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.drive(cx).is_pending() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))) {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Begins an exchange. The response comes while [`drive`](Self::drive) is polled.
@@ -170,6 +188,7 @@ impl Connection {
         } else if ended {
             Err(CloseReason::PeerClosed)
         } else if let Poll::Ready(Ok(())) = self.sender.poll_ready(cx) {
+            self.retired = Some(Instant::now());
             Ok(self.keep_alive)
         } else {
             // The response has ended and the request has not.

@@ -178,7 +178,9 @@ impl AsyncWrite for WireIo {
 /// write waits, while reading, which the engine does all the time, brings the answer or the end.
 fn unless_refused(outcome: io::Result<usize>) -> Poll<io::Result<usize>> {
     match outcome {
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => Poll::Pending,
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            Poll::Pending
+        }
         done => Poll::Ready(done),
     }
 }

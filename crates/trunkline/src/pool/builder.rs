@@ -159,11 +159,15 @@ impl PoolBuilder {
     pub fn build(self) -> Result<Pool> {
         for (name, limit) in [("limit", self.limit), ("limit_per_host", self.limit_per_host)] {
             if limit == Some(0) {
-                return Err(Error::input(format!("{name} is 0, and no request could ever be sent: use at least 1, or None for no limit")));
+                return Err(Error::input(format!(
+                    "{name} is 0, and no request could ever be sent: use at least 1, or None for no limit"
+                )));
             }
         }
         if self.http1.max_header_size.is_some_and(|size| size == 0) || self.http1.max_headers == Some(0) {
-            return Err(Error::input("max_headers or max_header_size is 0, and no response could be read: use at least 1"));
+            return Err(Error::input(
+                "max_headers or max_header_size is 0, and no response could be read: use at least 1",
+            ));
         }
         let rules = Rules {
             limit: self.limit,

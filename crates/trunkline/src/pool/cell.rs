@@ -29,7 +29,9 @@ pub(crate) trait Member: Send + 'static {
 #[derive(Debug)]
 pub(crate) enum Retired {
     /// It may, and the server said for how long it keeps an idle one.
-    Keep { keep_alive: Option<Duration> },
+    Keep {
+        keep_alive: Option<Duration>,
+    },
     Close(CloseReason),
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
+use http_body::Body as _;
 
 use super::cell::{Dial, Limits};
 use super::key::{Key, Runtime};
@@ -53,7 +54,7 @@ impl Inner {
         loop {
             let again = body.try_clone();
             let replayable = head.method.is_idempotent() && again.is_some();
-            lease = self.fit_for_use(lease, &key, call).await?;
+            lease = self.fit_for_use(lease, &key, call, replayable).await?;
             self.begin(&lease, head, call);
             let sending = Request::from_parts(head.clone(), std::mem::take(body));
             let Failed { failure, sent, early } = match converse(&lease, sending).await {
@@ -110,11 +111,10 @@ impl Inner {
         mut lease: PoolLease,
         key: &Key,
         call: &Call,
+        replayable: bool,
     ) -> Result<PoolLease> {
-        // What can be sent again need not ask the kernel first.
-        let thorough = !(replayable && self.replay);
         while lease.is_reused() {
-            if look(&lease, thorough).await? != Probe::Dead {
+            if look(&lease, replayable && self.replay).await? != Probe::Dead {
                 tracing::trace!(target: "trunkline::pool", host = %key.target, "reuse");
                 break;
             }
@@ -161,9 +161,9 @@ impl Inner {
 }
 
 /// Is the connection still there?
-async fn look(lease: &PoolLease, thorough: bool) -> Result<Probe> {
+async fn look(lease: &PoolLease, replayable: bool) -> Result<Probe> {
     let poll = || {
-        std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx, thorough))))
+        std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx, replayable))))
     };
     let first = poll().await?;
     if first != Probe::Unread {
@@ -177,7 +177,9 @@ async fn look(lease: &PoolLease, thorough: bool) -> Result<Probe> {
 /// The head as it goes over the wire: origin-form, with the `Host` that HTTP/1.1 demands (RFC 9112 sections 3.2, 3.2.1).
 fn to_the_wire(head: &mut Parts, target: &Target) -> Result<()> {
     if head.method == http::Method::CONNECT {
-        return Err(Error::input("the method CONNECT asks for a tunnel, which a session does not open: use another method"));
+        return Err(Error::input(
+            "the method CONNECT asks for a tunnel, which a session does not open: use another method",
+        ));
     }
     if !head.headers.contains_key(header::HOST) {
         let authority = head.uri.authority().map_or("", |authority| authority.as_str());
@@ -197,7 +199,9 @@ fn check_length(head: &Parts, body: &Body) -> Result<()> {
     let Some(length) = body.size_hint().exact() else { return Ok(()) };
     let given = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok());
     match head.headers.get_all(header::CONTENT_LENGTH).into_iter().find(|value| given(value) != Some(length)) {
-        Some(wrong) => Err(Error::input(format!("the header content-length says {wrong:?}, and the body has {length} bytes"))),
+        Some(wrong) => {
+            Err(Error::input(format!("the header content-length says {wrong:?}, and the body has {length} bytes")))
+        }
         None => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ use super::key::{Key, Runtime};
 use super::shell::{Keeping, Shell};
 use super::state::{ADOPTION, SlotId};
 use super::sync::{Mutex, lock};
-use crate::connection::{Connection, Probe};
+use crate::connection::Connection;
 
 type PoolShell = Shell<Key, Connection>;
 type PoolCell = Cell<Key, Connection>;
@@ -213,7 +213,7 @@ impl Keeper {
         // Asked under the cell's lock: a request that takes the connection after this polls it after this.
         let found = cell.with(|inside| match &mut inside.content {
             Content::Open(connection) if shell.read(|state| state.is_unused(slot)) => {
-                if connection.poll_alive(cx, false) == Probe::Dead { Found::Dead } else { Found::Nothing }
+                if connection.poll_idle(cx).is_ready() { Found::Dead } else { Found::Nothing }
             }
             Content::Dialing(_) if shell.read(|state| state.is_unused(slot)) => Found::Dial,
             _ => Found::Nothing,

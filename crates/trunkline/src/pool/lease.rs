@@ -100,7 +100,7 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
             return Err(Error::closed());
         }
         match std::future::poll_fn(|cx| self.cell.poll_dial(cx)).await {
-            Dialed::Open if self.shell.event(|state, now| state.dialed(slot, now)) => {
+            Dialed::Open if self.shell.dialed(&self.cell) => {
                 self.reused = false;
                 Ok(self)
             }
@@ -124,10 +124,9 @@ impl<K: PoolKey + Send + 'static, C: Member> Drop for Lease<K, C> {
                 Content::Taken(_) => None,
             }
         });
-        let slot = self.cell.slot;
         match retired {
             Some(Retired::Keep { keep_alive }) => {
-                if !self.shell.event(|state, now| state.returned(slot, keep_alive, now)) {
+                if !self.shell.returned(&self.cell, keep_alive) {
                     self.shell.close_cell(&self.cell, CloseReason::Aborted);
                 }
             }

@@ -237,7 +237,17 @@ impl Drop for Inner {
 
 /// Where a request leads.
 fn target(uri: &Uri) -> Result<Target> {
-    let wrong = || Error::input(format!("{uri:?} is not an absolute http or https URI"));
+    let wrong = || {
+        // Without what may be secret in it.
+        let shown = uri.to_string();
+        let shown = shown.split('?').next().unwrap_or_default();
+        let shown = match (shown.split_once("://"), shown.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+            (None, Some((_, rest))) => rest.to_owned(),
+            (_, None) => shown.to_owned(),
+        };
+        Error::input(format!("{shown:?} is not an absolute http or https URI"))
+    };
     let https = match uri.scheme_str() {
         Some("http") => false,
         Some("https") => true,
@@ -246,11 +256,8 @@ fn target(uri: &Uri) -> Result<Target> {
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-    let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        host.to_ascii_lowercase().into()
-    } else {
-        host.into()
-    };
+    let host =
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() };
     Ok(Target { https, host, port })
 }
 

@@ -94,10 +94,7 @@ impl Reading {
     fn broken(&self, cause: crate::error::BoxError) -> Error {
         let taken = self.lease.with(|_| ()).err().map(|error| error.at(Phase::Body));
         taken.unwrap_or_else(|| {
-            Error::new(Kind::Body)
-                .at(Phase::Body)
-                .detail("the response broke off or was malformed")
-                .because(cause)
+            Error::new(Kind::Body).at(Phase::Body).detail("the response broke off or was malformed").because(cause)
         })
     }
 

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Content, Dial, Dialed, Member};
 use super::lease::Lease;
@@ -67,8 +67,9 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     }
 
     fn at_desk<R>(self: &Arc<Self>, f: impl FnOnce(&mut Desk<K, C>, Instant) -> R) -> R {
-        let now = Instant::now();
         let mut desk = lock(&self.desk);
+        // Under the lock, so that the state's time never goes back.
+        let now = Instant::now();
         let result = f(&mut desk, now);
         let errands = desk.errands(&*self.keeping, now);
         drop(desk);
@@ -92,8 +93,10 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     /// Empties the cell, ends what was in it and frees its slot; nothing, if somebody else is doing so.
     pub(crate) fn close_cell(self: &Arc<Self>, cell: &Cell<K, C>, reason: CloseReason) {
         if let Some(content) = cell.take(Some(reason)) {
-            if let Content::Open(connection) = content {
-                connection.end();
+            match content {
+                Content::Open(connection) => connection.end(),
+                // Its sockets are gone before the slot is free (P1).
+                content => drop(content),
             }
             self.closed(cell.slot, reason);
         }
@@ -105,6 +108,16 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
             desk.vacate(slot);
             desk.state.closed(slot, reason, now);
         });
+    }
+
+    /// The cell's dial succeeded. True if the request that dialed has the connection now; not if the pool has taken it away.
+    pub(crate) fn dialed(self: &Arc<Self>, cell: &Cell<K, C>) -> bool {
+        self.at_desk(|desk, now| desk.holds(cell) && desk.state.dialed(cell.slot, now))
+    }
+
+    /// The cell's lease ended and its connection is fit for another. False if the pool has taken it away.
+    pub(super) fn returned(self: &Arc<Self>, cell: &Cell<K, C>, keep_alive: Option<Duration>) -> bool {
+        self.at_desk(|desk, now| desk.holds(cell) && desk.state.returned(cell.slot, keep_alive, now))
     }
 
     /// The keeper's dial, or the request's, is done.
@@ -173,6 +186,12 @@ impl<K: PoolKey, C> Desk<K, C> {
 
     fn at(&self, slot: SlotId) -> Option<Arc<Cell<K, C>>> {
         self.cells.get(slot.0).cloned().flatten()
+    }
+
+    /// Is the slot still this cell's? An open one may be taken at any time, and its slot's number given to another.
+    fn holds(&self, cell: &Cell<K, C>) -> bool {
+        let there = self.cells.get(cell.slot.0).and_then(Option::as_ref);
+        there.is_some_and(|there| std::ptr::eq(Arc::as_ptr(there), cell))
     }
 
     fn occupied(&self, slot: SlotId) -> Arc<Cell<K, C>> {
@@ -331,7 +350,7 @@ where
             self.dialing = Some(cell.clone());
             match std::task::ready!(cell.poll_dial(cx)) {
                 Dialed::Open => {
-                    if self.shell.event(|state, now| state.dialed(slot, now)) {
+                    if self.shell.dialed(&cell) {
                         return Poll::Ready(Ok(self.lease(cell, false)));
                     }
                 }

@@ -122,6 +122,8 @@ pub(crate) struct State<K: PoolKey> {
     idle: List<ALL>,
     /// Dials whose requests were served otherwise, the oldest first.
     orphans: List<ALL>,
+    /// Slots on their way to be free.
+    closing: usize,
     /// Hosts below their limit that have requests without leave to dial, by their oldest one's arrival.
     ready: BTreeSet<(u64, usize)>,
     /// When the connections that the keeper adopted are due to be closed.
@@ -248,6 +250,7 @@ impl<K: PoolKey> State<K> {
             tickets: Slab::new(),
             idle: List::default(),
             orphans: List::default(),
+            closing: 0,
             ready: BTreeSet::new(),
             expiries: BTreeSet::new(),
             ledger: Ledger::default(),
@@ -272,7 +275,8 @@ impl<K: PoolKey> State<K> {
         let ticket = self.enqueue(entry, owner);
         self.admit(now);
         if self.tickets[ticket].standing == Standing::Waiting {
-            self.make_room(self.key_entries[entry].host);
+            self.make_room_within(self.key_entries[entry].host);
+            self.make_room();
         }
         Checkout::Queued(TicketId(ticket))
     }
@@ -628,8 +632,13 @@ impl<K: PoolKey> State<K> {
         self.close_slot(slot, reason);
     }
 
-    fn close_slot(&mut self, slot: usize, reason: CloseReason) {
+    fn begin_close(&mut self, slot: usize, reason: CloseReason) {
+        self.closing += 1;
         self.slots[slot].phase = Phase::Closing(reason);
+    }
+
+    fn close_slot(&mut self, slot: usize, reason: CloseReason) {
+        self.begin_close(slot, reason);
         self.actions.push_back(Action::Close(SlotId(slot)));
     }
 
@@ -655,7 +664,7 @@ impl<K: PoolKey> State<K> {
     /// Something became free: whoever can go goes, and what nobody wants makes room for the next.
     fn pump(&mut self, now: Instant) {
         self.admit(now);
-        self.make_room_with_orphans();
+        self.make_room();
     }
 
     /// Gives leave to dial to the oldest requests that can go, while there is room.
@@ -669,6 +678,7 @@ impl<K: PoolKey> State<K> {
             self.tickets[ticket].standing = Standing::Dialing(SlotId(slot));
             self.actions.push_back(Action::Wake(TicketId(ticket)));
             self.relist(entry);
+            self.make_room_within(host);
         }
     }
 
@@ -694,7 +704,10 @@ impl<K: PoolKey> State<K> {
     }
 
     fn free(&mut self, slot: usize, reason: CloseReason) {
-        let Slot { key: entry, column, attempts, .. } = self.slots.remove(slot);
+        let Slot { key: entry, column, phase, attempts, .. } = self.slots.remove(slot);
+        if matches!(phase, Phase::Closing(_)) {
+            self.closing -= 1;
+        }
         debug_assert_eq!(attempts, 0, "a dial ends its attempts before it ends");
         if column != Column::Reserved {
             self.ledger.closed(reason);
@@ -703,17 +716,31 @@ impl<K: PoolKey> State<K> {
         self.leave(entry);
     }
 
-    /// P2 (4): a request of this host waits; closes what is in its way and nobody uses.
-    fn make_room(&mut self, host: usize) {
-        let idle = if self.host_has_room(host) { self.idle.front() } else { self.host_entries[host].idle.front() };
-        match idle {
-            Some(slot) => self.close_idle(slot, CloseReason::Evicted),
-            None => self.make_room_with_orphans(),
+    /// P2 (4): closes what nobody uses and the oldest request that waits lacks. One at a time: what closes may be all it takes,
+    /// and its end is followed by the next look.
+    fn make_room(&mut self) {
+        match self.idle.front() {
+            Some(slot) if self.lacks_total() => self.close_idle(slot, CloseReason::Evicted),
+            _ => self.make_room_with_orphans(),
+        }
+    }
+
+    /// The same among the keys of one host, for a request that its limit keeps waiting.
+    fn make_room_within(&mut self, host: usize) {
+        let HostEntry { idle, waiting, .. } = &self.host_entries[host];
+        if let Some(slot) = idle.front()
+            && !waiting.is_empty()
+            && !self.host_has_room(host)
+        {
+            self.close_idle(slot, CloseReason::Evicted);
         }
     }
 
     /// A dial left behind is given up for a request that lacks its slot, if nobody of its own key wants it.
     fn make_room_with_orphans(&mut self) {
+        if self.ledger.total.waiting == 0 {
+            return;
+        }
         let mut next = self.orphans.front();
         while let Some(slot) = next {
             next = List::<ALL>::after(&self.slots, slot);
@@ -728,7 +755,12 @@ impl<K: PoolKey> State<K> {
 
     /// Would a slot of this host let a waiting request go?
     fn is_wanted(&self, host: usize) -> bool {
-        !self.ready.is_empty() || (!self.host_has_room(host) && !self.host_entries[host].waiting.is_empty())
+        self.lacks_total() || (!self.host_has_room(host) && !self.host_entries[host].waiting.is_empty())
+    }
+
+    /// Does a request lack nothing but the total limit, and is no slot on its way to it?
+    fn lacks_total(&self) -> bool {
+        !self.ready.is_empty() && self.closing == 0
     }
 
     fn has_room(&self) -> bool {
@@ -831,9 +863,9 @@ impl<K: PoolKey> State<K> {
     /// Is there an idle connection or a dial left behind among those keys?
     pub(crate) fn has_unused(&self, mine: impl Fn(&K) -> bool) -> bool {
         let mine = |slot: &Slot| mine(&self.key_entries[slot.key].key);
-        self.slots.iter().any(|(_, slot)| {
-            matches!(slot.phase, Phase::Idle | Phase::Dialing(Dialer::Nobody)) && mine(slot)
-        })
+        self.slots
+            .iter()
+            .any(|(_, slot)| matches!(slot.phase, Phase::Idle | Phase::Dialing(Dialer::Nobody)) && mine(slot))
     }
 
     /// P14: leases older than `threshold`, each reported once.
@@ -899,13 +931,13 @@ impl<K: PoolKey> State<K> {
         }
         let owned = |of: Owner| owner.is_none_or(|owner| of == owner);
         let mut aborted = self.fail_tickets(|ticket| owned(ticket.owner));
-        for (id, slot) in &mut self.slots {
-            let leased = matches!(slot.phase, Phase::InUse | Phase::Dialing(Dialer::Lease));
-            if leased && owned(slot.owner) {
-                slot.phase = Phase::Closing(CloseReason::Aborted);
-                self.actions.push_back(Action::Abort(SlotId(id)));
-                aborted += 1;
-            }
+        let leased =
+            |slot: &Slot| matches!(slot.phase, Phase::InUse | Phase::Dialing(Dialer::Lease)) && owned(slot.owner);
+        let leases: Vec<_> = self.slots.iter().filter(|(_, slot)| leased(slot)).map(|(id, _)| id).collect();
+        for slot in leases {
+            self.begin_close(slot, CloseReason::Aborted);
+            self.actions.push_back(Action::Abort(SlotId(slot)));
+            aborted += 1;
         }
         self.pump(now);
         aborted

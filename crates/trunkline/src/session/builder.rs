@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{
+    ACCEPT, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use tokio::sync::OnceCell;
 
 use super::request::IntoUrl;
@@ -144,7 +146,8 @@ where
     V: TryInto<HeaderValue>,
     V::Error: Into<BoxError>,
 {
-    let unusable = |error: BoxError| Error::input("a header's name is made of letters, digits and -_.!#$%&'*+^`|~").because(error);
+    let unusable =
+        |error: BoxError| Error::input("a header's name is made of letters, digits and -_.!#$%&'*+^`|~").because(error);
     let name = name.try_into().map_err(|error| unusable(error.into()))?;
     let mut value = value.try_into().map_err(|error| {
         // The value itself may be a secret.

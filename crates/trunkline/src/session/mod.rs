@@ -109,11 +109,9 @@ impl Session {
         let result = {
             let mut running = pin!(work(&self));
             // The session is closed whatever the work left behind, and nothing of the work is seen again after a panic.
-            std::future::poll_fn(|cx| {
-                match std::panic::catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
-                    Ok(poll) => poll.map(Ok),
-                    Err(panic) => Poll::Ready(Err(panic)),
-                }
+            std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
             })
             .await
         };

@@ -1,6 +1,8 @@
 //! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard where practice differs).
 
-use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use http::header::{
+    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+};
 use http::{Method, Response, StatusCode};
 use url::Url;
 

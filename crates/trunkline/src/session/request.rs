@@ -80,8 +80,9 @@ impl RequestBuilder {
     /// Adds pairs to the query: anything that serialises to them, such as a slice of pairs or a struct.
     pub fn query<T: Serialize + ?Sized>(self, pairs: &T) -> Self {
         self.with(|parts| {
-            let added = serde_urlencoded::to_string(pairs)
-                .map_err(|error| Error::input("the query does not serialise to pairs of names and values").because(error))?;
+            let added = serde_urlencoded::to_string(pairs).map_err(|error| {
+                Error::input("the query does not serialise to pairs of names and values").because(error)
+            })?;
             if !added.is_empty() {
                 let query = match parts.url.query() {
                     Some(present) if !present.is_empty() => format!("{present}&{added}"),
@@ -104,7 +105,8 @@ impl RequestBuilder {
     /// A JSON body, with its `Content-Type` unless one is set.
     pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Self {
         self.with(|parts| {
-            let json = serde_json::to_vec(value).map_err(|error| Error::input("the body does not serialise to JSON").because(error))?;
+            let json = serde_json::to_vec(value)
+                .map_err(|error| Error::input("the body does not serialise to JSON").because(error))?;
             parts.content_type("application/json");
             parts.body = json.into();
             Ok(())
@@ -114,8 +116,9 @@ impl RequestBuilder {
     /// A form, url-encoded as a browser does it, with its `Content-Type` unless one is set.
     pub fn form<T: Serialize + ?Sized>(self, pairs: &T) -> Self {
         self.with(|parts| {
-            let form = serde_urlencoded::to_string(pairs)
-                .map_err(|error| Error::input("the form does not serialise to pairs of names and values").because(error))?;
+            let form = serde_urlencoded::to_string(pairs).map_err(|error| {
+                Error::input("the form does not serialise to pairs of names and values").because(error)
+            })?;
             parts.content_type("application/x-www-form-urlencoded");
             parts.body = form.into();
             Ok(())
@@ -127,7 +130,8 @@ impl RequestBuilder {
         let username = username.to_string();
         self.with(|parts| {
             if username.contains(':') {
-                return Err(Error::input(format!("the user name {username:?} has a colon, which basic authentication cannot carry")));
+                // The name is not shown: what stands behind the colon may be the password.
+                return Err(Error::input("the user name has a colon, which basic authentication cannot carry"));
             }
             parts.authorize(basic(&username, &password.to_string()));
             Ok(())
@@ -137,8 +141,9 @@ impl RequestBuilder {
     /// `Authorization: Bearer` (RFC 6750).
     pub fn bearer_auth(self, token: impl fmt::Display) -> Self {
         self.with(|parts| {
-            let value = HeaderValue::try_from(format!("Bearer {token}"))
-                .map_err(|error| Error::input("the bearer token has a character that a header cannot hold").because(error))?;
+            let value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| {
+                Error::input("the bearer token has a character that a header cannot hold").because(error)
+            })?;
             parts.authorize(value);
             Ok(())
         })
@@ -207,7 +212,8 @@ impl Parts {
 
 pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
     let credentials = STANDARD.encode(format!("{username}:{password}"));
-    let mut value = HeaderValue::try_from(format!("Basic {credentials}")).expect("base64 is made of letters that a header can hold");
+    let mut value = HeaderValue::try_from(format!("Basic {credentials}"))
+        .expect("base64 is made of letters that a header can hold");
     value.set_sensitive(true);
     value
 }

@@ -34,7 +34,7 @@ pub struct Response {
 }
 
 /// A redirect that was followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hop {
     /// The status that redirected.
@@ -163,7 +163,12 @@ impl Response {
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes).map_err(|error| {
             let detail = format!("not the JSON that was expected: {error}");
-            Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail).because(error).of(&method, &url)
+            Error::new(Kind::Body)
+                .at(Phase::Body)
+                .sent(RequestSent::Yes)
+                .detail(detail)
+                .because(error)
+                .of(&method, &url)
         })
     }
 
@@ -213,6 +218,13 @@ impl Response {
 
     fn name(&self, error: Error) -> Error {
         error.of(&self.method, &self.url)
+    }
+}
+
+impl fmt::Debug for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = crate::error::redacted(&self.url);
+        f.debug_struct("Hop").field("status", &self.status).field("url", &url.as_str()).finish()
     }
 }
 

@@ -18,15 +18,13 @@ use trunkline::{Body, CloseReason, Phase, Pool, PoolBuilder, RequestSent, Respon
 use crate::support::{Gate, Nginx, Rogue, Step};
 use crate::{SOON, within};
 
-/// A request's body that a test feeds. Its end comes when the sender is dropped: held, the body stalls.
-pub(crate) struct Fed(mpsc::UnboundedReceiver<io::Result<Bytes>>);
-
-impl Fed {
-    pub(crate) fn new() -> (mpsc::UnboundedSender<io::Result<Bytes>>, Body) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (sender, Body::wrap(Self(receiver)))
-    }
+/// A request's body that a test feeds, and what feeds it: the body ends when that is dropped, and stalls while it is held.
+pub(crate) fn fed() -> (mpsc::UnboundedSender<io::Result<Bytes>>, Body) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (sender, Body::wrap(Fed(receiver)))
 }
+
+struct Fed(mpsc::UnboundedReceiver<io::Result<Bytes>>);
 
 impl http_body::Body for Fed {
     type Data = Bytes;
@@ -85,7 +83,7 @@ fn head(status: &str, headers: &str) -> String {
 async fn an_early_413_ends_a_stalled_upload_and_not_the_pool() {
     let rogue = first_then_next(vec![Step::ReadHead, Step::respond(413, "too much"), Step::Hold]).await;
     let session = session(Pool::builder().limit(1));
-    let (upload, body) = Fed::new();
+    let (upload, body) = fed();
     upload.send(Ok(vec![0; 1 << 20].into())).unwrap();
     let response = within(SOON, session.post(rogue.url("/")).body(body).send()).await.unwrap();
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
@@ -139,7 +137,7 @@ async fn an_answer_before_the_upload_has_ended_does_not_cut_it_off_while_it_is_r
     ])
     .await;
     let session = session(Pool::builder());
-    let (upload, body) = Fed::new();
+    let (upload, body) = fed();
     let mut response = within(SOON, session.post(rogue.url("/")).body(body).send()).await.unwrap();
     assert_eq!(within(SOON, response.chunk()).await.unwrap().unwrap(), "half");
     reading.open();
@@ -436,7 +434,8 @@ async fn a_body_dropped_unread_costs_its_connection_only_if_it_is_long_or_late()
 
 #[tokio::test]
 async fn a_body_read_by_chunks_to_its_end_leaves_the_connection_reusable() {
-    let chunked = head("200 OK", "Transfer-Encoding: chunked\r\n") + "3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: y\r\n\r\n";
+    let chunked =
+        head("200 OK", "Transfer-Encoding: chunked\r\n") + "3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: y\r\n\r\n";
     let rogue = first_then_next(vec![
         Step::ReadHead,
         Step::send(chunked),
@@ -555,7 +554,7 @@ async fn connect_is_refused_clearly() {
 async fn a_request_body_that_fails_midway_fails_the_request_with_its_reason() {
     let rogue = first_then_next(vec![Step::ReadHead, Step::ReadBody, Step::ok("never")]).await;
     let session = session(Pool::builder());
-    let (upload, body) = Fed::new();
+    let (upload, body) = fed();
     upload.send(Ok("the beginning".into())).unwrap();
     let sending = tokio::spawn(session.post(rogue.url("/")).body(body).send());
     rogue.wait_until(|log| log.requests.first().is_some_and(|request| request.body == b"the beginning")).await;
@@ -586,7 +585,7 @@ async fn a_length_that_is_not_the_body_s_is_refused_before_the_server_waits_for_
 async fn how_long_a_request_s_body_is_goes_before_it() {
     let rogue = Rogue::start(Step::serve("ok")).await;
     let session = session(Pool::builder());
-    let (upload, streamed) = Fed::new();
+    let (upload, streamed) = fed();
     upload.send(Ok("ab".into())).unwrap();
     upload.send(Ok("cd".into())).unwrap();
     drop(upload);

@@ -5,5 +5,8 @@ mod model;
 #[cfg(not(trunkline_loom))]
 mod rules;
 #[cfg(not(trunkline_loom))]
+mod shell;
+#[cfg(not(trunkline_loom))]
 mod simulation;
+mod token;
 mod world;

@@ -257,7 +257,8 @@ impl Model {
         let socket = self.sockets.get_mut(&slot).expect("it is there");
         socket.leased = None;
         if self.chance.one_in(6) {
-            let reason = self.chance.pick(&[CloseReason::NotPersistent, CloseReason::Incomplete, CloseReason::Deadline]);
+            let reason =
+                self.chance.pick(&[CloseReason::NotPersistent, CloseReason::Incomplete, CloseReason::Deadline]);
             self.state.closed(slot, reason.expect("there are some"), self.now);
             return self.forget(slot);
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::pool::state::{Action, Checkout, Owner, PoolKey, Rules, SlotId, Standing, State, TicketId};
+use crate::pool::state::{Action, Checkout, Owner, PoolKey, Replacement, Rules, SlotId, Standing, State, TicketId};
 use crate::stats::CloseReason;
 
 /// A host's number and one of its keys'.
@@ -52,7 +52,9 @@ pub(super) enum Is {
     /// Given a connection that it has not seen yet.
     Granted,
     /// It has its connection; true if that had come back to the pool before.
-    Leased { reused: bool },
+    Leased {
+        reused: bool,
+    },
     Refused,
     /// Its dial failed.
     Failed,
@@ -78,6 +80,7 @@ pub(super) struct World {
     sockets: BTreeSet<SlotId>,
     /// Closes that were asked for, and not carried out: see [`hold_closes`](Self::hold_closes).
     held: Option<BTreeSet<SlotId>>,
+    keeps_aborts: bool,
 }
 
 impl World {
@@ -91,6 +94,7 @@ impl World {
             places: Vec::new(),
             sockets: BTreeSet::new(),
             held: None,
+            keeps_aborts: false,
         }
     }
 
@@ -258,12 +262,43 @@ impl World {
 
     /// A request that has a connection of its own.
     pub(super) fn lease(&mut self, key: Site) -> Request {
-        let request = self.arrive(key);
+        let request = self.lease_of(key, 1);
+        assert!(matches!(self.is(request), Leased { .. }), "{:?}", self.is(request));
+        request
+    }
+
+    pub(super) fn lease_of(&mut self, key: Site, owner: Owner) -> Request {
+        let request = self.arrive_of(key, owner);
         if self.is(request) == Dialing {
             self.connects(request);
         }
-        assert!(matches!(self.is(request), Leased { .. }), "{:?}", self.is(request));
         request
+    }
+
+    /// The request's connection is found dead before it is used (P10).
+    pub(super) fn replaces(&mut self, request: Request) -> Replacement {
+        let slot = self.slot(request);
+        let replacement = self.state.replace(slot, self.now);
+        match replacement {
+            Replacement::Reuse(other) => {
+                self.sockets.remove(&slot);
+                self.places[request] = Place::Leased(other, true);
+            }
+            Replacement::Closed => drop(self.sockets.remove(&slot)),
+            Replacement::Dial => {}
+        }
+        self.carry_out();
+        replacement
+    }
+
+    /// From now on whoever holds an aborted connection does not let go by itself.
+    pub(super) fn keep_aborts(&mut self) {
+        self.keeps_aborts = true;
+    }
+
+    /// The socket's end was reported by the test itself.
+    pub(super) fn forget(&mut self, slot: SlotId) {
+        self.sockets.remove(&slot);
     }
 
     /// From now on closes take until [`carry_out_closes`](Self::carry_out_closes).
@@ -321,6 +356,7 @@ impl World {
                     None => self.drop_socket(slot, CloseReason::Closed),
                 },
                 // The lease that holds it is told, and lets go.
+                Action::Abort(_) if self.keeps_aborts => {}
                 Action::Abort(slot) => self.drop_socket(slot, CloseReason::Aborted),
                 Action::Wake(_) | Action::Tend(_) | Action::Idle(_) => {}
             }

@@ -1,0 +1,121 @@
+//! How it ends before its input does.
+
+use std::io::{BufRead as _, BufReader};
+
+use crate::servers::TempDir;
+use crate::support::{Running, Site, fetch, until};
+
+/// A page that is fetched, two under way, and an input that waits for more.
+fn stopped_by(signal: &str, code: i32) {
+    let (site, other) = (Site::start(), Site::start());
+    let dir = TempDir::new("signal");
+    let urls = [other.url("/quick?size=10"), site.url("/slow?hold=head"), site.url("/slow?hold=body&size=200000")];
+    let arguments = ["-i-", "-c3", "--bodies", dir.path().to_str().unwrap()];
+    let running = Running::start(arguments.into_iter().chain(urls.iter().map(String::as_str)));
+    until("two are under way, one has been asked for", || site.counts().held == 2 && other.counts().requests == 1);
+    running.signal(signal);
+    until("it has heard: the idle connection is closed", || other.counts().open == 0);
+    site.release();
+    let run = running.finish();
+    assert_eq!(run.code, Some(code), "{run:?}");
+    assert_eq!(run.stdout.matches("200 ").count(), 3, "{run:?}");
+    assert!(run.last().starts_with("3 pages, 0 failed, 200.0 KB in "), "{run:?}");
+    let mut sizes: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [10, 12, 200_000]);
+}
+
+#[test]
+fn ctrl_c_finishes_what_is_under_way() {
+    stopped_by("INT", 130);
+}
+
+#[test]
+fn sigterm_does_the_same() {
+    stopped_by("TERM", 143);
+}
+
+#[test]
+fn after_ctrl_c_nothing_is_begun_and_what_takes_too_long_is_given_up() {
+    let site = Site::start();
+    let mut running = Running::start(["-i-", "-c6", "--limit", "2"]);
+    let url = site.url("/?hold=head");
+    running.feed(std::iter::repeat_with(move || url.clone()));
+    until("two are under way", || site.counts().held == 2);
+    running.signal("INT");
+    let begun = std::time::Instant::now();
+    let run = running.finish();
+    let took = begun.elapsed().as_secs_f64();
+    assert!((4.5..9.0).contains(&took), "the grace is 5 s, not {took}: {run:?}");
+    assert_eq!((run.code, &*run.stdout), (Some(130), ""), "{run:?}");
+    assert!(run.last().starts_with("0 pages, 0 failed, 6 given up, 0 B in "), "{run:?}");
+    assert_eq!(site.counts().requests, 2);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_it_at_once() {
+    let site = Site::start();
+    let mut running = Running::start([site.url("/?hold=head")]);
+    until("it is under way", || site.counts().held == 1);
+    let begun = std::time::Instant::now();
+    until("it has ended", || {
+        running.signal("INT");
+        running.has_ended()
+    });
+    assert!(begun.elapsed().as_secs_f64() < 4.5, "without the grace of 5 s");
+    let run = running.finish();
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.last().starts_with("0 pages, 0 failed, 1 given up, "), "{run:?}");
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_it_quietly() {
+    for json in [false, true] {
+        let site = Site::start();
+        let mut running = Running::start(["-i", "-"].into_iter().chain(json.then_some("-o-")));
+        let url = site.url("/");
+        running.feed(std::iter::repeat_with(move || url.clone()));
+        let mut first = String::new();
+        BufReader::new(running.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        assert!(first.ends_with('\n') && first.contains(&site.url("/")), "{first}");
+        let run = running.finish();
+        assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{run:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_it_though_nobody_reads_its_output() {
+    let site = Site::start();
+    let mut running = Running::start(["-i-", "-c10"]);
+    let url = site.url(&format!("/{}", "x".repeat(1_000)));
+    running.feed(std::iter::repeat_with(move || url.clone()));
+    let (mut before, mut same) = (0, 0);
+    until("it has stopped asking, for a quarter of a second", || {
+        let now = site.counts().requests;
+        same = if now == before && now > 0 { same + 1 } else { 0 };
+        before = now;
+        same > 100
+    });
+    // The pipe's 64 KiB, two batches, and what is under way.
+    assert!(before < 400, "it went on without a reader: {before}");
+    running.signal("INT");
+    until("it has ended", || running.has_ended());
+    assert_eq!(running.finish().code, Some(130));
+}
+
+#[test]
+fn fail_fast_gives_up_at_the_first_failure() {
+    let site = Site::start();
+    for failure in [site.url("/?status=404"), "no url".into()] {
+        let mut running = Running::start(["-i-", "-c3", "--fail-fast"]);
+        let lines = [site.url("/1"), site.url("/?hold=head"), failure];
+        let more = site.url("/?hold=head");
+        running.feed(lines.into_iter().chain(std::iter::repeat_with(move || more.clone())));
+        let run = running.finish();
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.last().contains(" 1 failed, ") && run.last().contains(" given up, "), "{run:?}");
+    }
+    let run = fetch(["--fail-fast", &site.url("/1"), &site.url("/2")], "");
+    assert_eq!(run.code, Some(0), "{run:?}");
+}

@@ -1,0 +1,112 @@
+//! What is said of pages: lines, JSON, the summary, the exit code.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::support::{Site, fetch};
+
+#[test]
+fn each_page_has_a_line_and_the_summary_adds_them_up() {
+    let site = Site::start();
+    let urls: Vec<_> = (0..200).map(|page| site.url(&format!("/page/{page}?size=100"))).collect();
+    let run = fetch(["-i", "-", "-c", "20", "--limit", "4"], urls.join("\n"));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let mut expected: Vec<_> = urls.iter().map(|url| format!("200 100 {url}")).collect();
+    expected.sort_unstable();
+    assert_eq!(run.lines(), expected);
+
+    let counts = site.counts();
+    assert_eq!(counts.requests, 200);
+    assert!(run.last().starts_with("200 pages, 0 failed, 20.0 KB in "), "{run:?}");
+    assert!(run.last().contains(&format!(" · {} connection", counts.opened)), "{run:?} {counts:?}");
+    assert!(run.last().ends_with(" requests reused one"), "{run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "no terminal, no progress: {run:?}");
+}
+
+#[test]
+fn arguments_come_before_the_input() {
+    let site = Site::start();
+    let run = fetch([&site.url("/a"), &site.url("/b"), "-c1", "-i-"], site.url("/c"));
+    let pages: Vec<_> = run.stdout.lines().map(|line| line.chars().last().unwrap()).collect();
+    assert_eq!(pages, ['a', 'b', 'c'], "{run:?}");
+}
+
+#[test]
+fn a_json_line_tells_what_is_known_and_null_for_the_rest() {
+    let site = Site::start();
+    let urls = ["/one?size=5", "/from?to=/target", "/gone?status=404"].map(|path| site.url(path));
+    let run = fetch(["-c1", "-o-"].iter().copied().chain(urls.iter().map(String::as_str)), "");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let mut lines = run.json();
+    for line in &mut lines {
+        let elapsed = line.as_object_mut().unwrap().remove("elapsed").unwrap().as_f64().unwrap();
+        assert!(elapsed > 0.0 && elapsed < 30.0, "{run:?}");
+    }
+    let [one, from, gone] = &urls;
+    let expected = [
+        json!({"url": one, "final_url": one, "status": 200, "bytes": 5, "reused": false, "error": null}),
+        json!({"url": from, "final_url": site.url("/target"), "status": 200, "bytes": 12, "reused": true, "error": null}),
+        json!({"url": gone, "final_url": gone, "status": 404, "bytes": 12, "reused": true, "error": "status 404 Not Found"}),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn json_in_a_file_comes_besides_the_plain_lines() {
+    let site = Site::start();
+    let dir = crate::servers::TempDir::new("json");
+    let file = dir.write("out.jsonl", "yesterday's");
+    let run = fetch(["-o", file.to_str().unwrap(), &site.url("/")], "");
+    assert_eq!(run.lines(), [format!("200 12 {}", site.url("/"))]);
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().count(), 1);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap()["url"], site.url("/"));
+}
+
+#[test]
+fn a_status_of_400_or_above_is_a_failure_with_its_status() {
+    let site = Site::start();
+    for (status, code) in [(204, 0), (304, 0), (399, 0), (400, 1), (404, 1), (500, 1), (503, 1)] {
+        let url = site.url(&format!("/?size=0&status={status}"));
+        let run = fetch([&url], "");
+        assert_eq!((run.code, run.lines()), (Some(code), vec![&*format!("{status} 0 {url}")]), "{run:?}");
+    }
+}
+
+#[test]
+fn a_page_that_does_not_come_whole_is_an_err_line_and_a_reason() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = Site::start();
+    let urls = [format!("http://ann:pass-word@{nobody}/a?token=se-cret"), site.url("/?cut&size=10")];
+    let run = fetch(&urls, "");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let mut expected = [format!("ERR 0 {}", urls[0]), format!("ERR 5 {}", urls[1])];
+    expected.sort_unstable();
+    assert_eq!(run.lines(), expected);
+    assert!(run.stderr.contains(&format!("GET http://{nobody}/a: no connection")), "{run:?}");
+    assert!(run.stderr.contains(&format!("GET http://{}/: ", site.address())), "{run:?}");
+    assert!(!run.stderr.contains("pass-word") && !run.stderr.contains("se-cret"), "{run:?}");
+    assert!(run.last().starts_with("2 pages, 2 failed, 5 B in "), "{run:?}");
+}
+
+#[test]
+fn a_page_has_the_timeout_and_no_longer() {
+    let site = Site::start();
+    let run = fetch(["--timeout", "0.2", &site.url("/?hold=head"), &site.url("/?hold=body")], "");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert_eq!(run.stderr.matches("timed out").count(), 2, "{run:?}");
+}
+
+#[test]
+fn headers_go_with_every_request_and_a_name_may_come_twice() {
+    let site = Site::start();
+    let run =
+        fetch(["-H", "X-One: a: b", "-H", "X-Two:1", "-H", "x-two: 2", "-H", "User-Agent: me", &site.url("/")], "");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let head = site.counts().heads.concat().to_lowercase();
+    for line in ["x-one: a: b\r\n", "x-two: 1\r\n", "x-two: 2\r\n", "user-agent: me\r\n"] {
+        assert_eq!(head.matches(line).count(), 1, "{head}");
+    }
+    assert_eq!(head.matches("user-agent:").count(), 1, "{head}");
+}

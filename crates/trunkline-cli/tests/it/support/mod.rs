@@ -1,0 +1,26 @@
+//! The program as a child process, and a site for it to fetch.
+
+mod child;
+mod site;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use self::child::{Running, fetch};
+pub(crate) use self::site::Site;
+
+/// Everything here takes much less, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until it holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A count that is reduced in a plain run.
+pub(crate) fn soak(full: usize, plain: usize) -> usize {
+    if std::env::var_os("TRUNKLINE_SOAK").is_some() { full } else { plain }
+}

@@ -1,0 +1,54 @@
+//! What cannot be done is said before anything is fetched, with exit code 2.
+
+use crate::servers::TempDir;
+use crate::support::{Site, fetch};
+
+#[test]
+fn a_mistake_is_named_with_what_would_be_right() {
+    let site = Site::start();
+    let url = site.url("/");
+    let dir = TempDir::new("usage");
+    let inside = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let file = dir.write("file", &url).to_str().unwrap().to_owned();
+    let cases: [(&[&str], &[&str]); 18] = [
+        (&[], &["--input <FILE>"]),
+        (&[&url, "--nonsense"], &["--nonsense"]),
+        (&[&url, "example.com"], &["\"example.com\"", "https://example.com/path"]),
+        (&[&url, "ftp://example.com"], &["\"ftp://example.com", "https://example.com/path"]),
+        (&[&url, "-"], &["-i -"]),
+        (&["-i", &inside("nowhere")], &["nowhere", "one a line"]),
+        (&["-i", dir.path().to_str().unwrap()], &["is a directory", "one a line"]),
+        (&[&url, "-H", "Nonsense"], &["\"Nonsense\"", "'Name: value'"]),
+        (&[&url, "-H", "No name: x"], &["\"No name\"", "'Name: value'"]),
+        (&[&url, "-H", "X-Break: se-cret\nY: z"], &["x-break", "line break"]),
+        (&[&url, "-o", &inside("no/where")], &["no/where", "directory that exists"]),
+        (&["-i", &file, "-o", &file], &["erase"]),
+        (&[&url, "--bodies", &file], &[&file, "has to be a directory"]),
+        (&[&url, "-c", "0"], &["'0'", "at least 1"]),
+        (&[&url, "--limit", "-1"], &["-1"]),
+        (&[&url, "--limit-per-host", "many"], &["'many'", "0 for no limit"]),
+        (&[&url, "--timeout", "0"], &["'0'", "greater than 0"]),
+        (&[&url, "--timeout", "soon"], &["'soon'", "such as 30 or 0.5"]),
+    ];
+    for (arguments, words) in cases {
+        let run = fetch(arguments, "");
+        assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{arguments:?} {run:?}");
+        assert!(run.stderr.starts_with("error: "), "{arguments:?} {run:?}");
+        for word in words {
+            assert!(run.stderr.contains(word), "{arguments:?} {run:?}");
+        }
+        assert!(!run.stderr.contains("se-cret"), "{run:?}");
+    }
+    assert_eq!(site.counts().requests, 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), url, "the input is as it was");
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    let run = fetch(["--help"], "");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for word in ["Examples:", "Exit status:", "--limit-per-host", "400 or above"] {
+        assert!(run.stdout.contains(word), "{word}");
+    }
+    assert!(run.stdout.lines().all(|line| line.chars().count() <= 120), "{}", run.stdout);
+}

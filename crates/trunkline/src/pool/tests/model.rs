@@ -1,0 +1,191 @@
+//! The locked shell, in every interleaving of its locks: run with `RUSTFLAGS="--cfg trunkline_loom"`.
+//!
+//! Instantly ready dials, a limit of one, two or three threads. However they meet, nothing is lost: the request that is left is
+//! served, no connection is in two hands, and at the end nothing is open.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use loom::future::block_on;
+use loom::thread;
+
+use super::token::{Outside, TokenAcquire, TokenLease, instant};
+use super::world::{A, B, limited};
+use crate::error::Result;
+
+fn check(model: impl Fn(Outside) + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(move || model(Outside::new(limited(1, None))));
+}
+
+fn poll(acquire: &mut TokenAcquire) -> Poll<Result<TokenLease>> {
+    Pin::new(acquire).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Makes use of a connection. It is in nobody else's hands.
+fn with(lease: &TokenLease, outside: &Outside) {
+    if lease.with(|_| ()).is_ok() {
+        assert!(outside.count.most() <= 1, "P1: two sockets at a limit of one");
+    }
+}
+
+/// P7's acceptance: a waiter cancelled in the instant it was chosen; the next one is served.
+#[test]
+fn loom_cancelled_between_grant_and_poll() {
+    check(|outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let (mut first, mut second) = (outside.acquire(A, 1), outside.acquire(A, 1));
+        assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+        let returns = thread::spawn(move || drop(lease));
+        let cancels = thread::spawn(move || drop(first));
+        let served = block_on(second).unwrap();
+        with(&served, &outside);
+        returns.join().unwrap();
+        cancels.join().unwrap();
+        drop(served);
+        assert_eq!(outside.shell.read(|state| state.ledger().created), 1, "it was handed on, not dialed anew");
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_cancelled_while_another_key_waits() {
+    check(|outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let (mut first, mut second) = (outside.acquire(A, 1), outside.acquire(B, 1));
+        assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+        let returns = thread::spawn(move || drop(lease));
+        let cancels = thread::spawn(move || drop(first));
+        let served = block_on(second).unwrap();
+        with(&served, &outside);
+        returns.join().unwrap();
+        cancels.join().unwrap();
+        drop(served);
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_two_arrive_while_one_returns() {
+    check(|outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let acquire = outside.acquire(A, 1);
+        let arrives = thread::spawn(move || drop(block_on(acquire).unwrap()));
+        let acquire = outside.acquire(B, 1);
+        let returns = thread::spawn(move || drop(lease));
+        let served = block_on(acquire).unwrap();
+        with(&served, &outside);
+        drop(served);
+        arrives.join().unwrap();
+        returns.join().unwrap();
+        outside.rest();
+    });
+}
+
+/// The slot that the abort frees may be another's by the time the lease says that it is done.
+#[test]
+fn loom_abort_of_one_owner_against_return_and_acquire() {
+    check(|outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let returns = thread::spawn(move || drop(lease));
+        let shell = outside.shell.clone();
+        let aborts = thread::spawn(move || shell.event(|state, now| state.abort(Some(1), now)));
+        let served = block_on(outside.acquire(A, 2)).unwrap();
+        with(&served, &outside);
+        assert!(served.with(|_| ()).is_ok(), "the other owner's connection is its own");
+        returns.join().unwrap();
+        aborts.join().unwrap();
+        assert!(outside.shell.read(|state| state.oldest_lease(None, std::time::Instant::now())).is_some());
+        drop(served);
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_abort_of_one_owner_against_its_dial() {
+    check(|outside| {
+        let acquire = outside.acquire(A, 1);
+        let arrives = thread::spawn(move || drop(block_on(acquire)));
+        let shell = outside.shell.clone();
+        let aborts = thread::spawn(move || shell.event(|state, now| state.abort(Some(1), now)));
+        let served = block_on(outside.acquire(A, 2)).unwrap();
+        with(&served, &outside);
+        assert!(served.with(|_| ()).is_ok(), "the other owner's connection is its own");
+        drop(served);
+        arrives.join().unwrap();
+        aborts.join().unwrap();
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_drain_against_return_and_acquire() {
+    check(|outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let acquire = outside.acquire(A, 1);
+        let arrives = thread::spawn(move || match block_on(acquire) {
+            Ok(lease) => drop(lease),
+            Err(error) => assert!(error.is_closed()),
+        });
+        let returns = thread::spawn(move || drop(lease));
+        outside.shell.event(|state, _| state.drain());
+        arrives.join().unwrap();
+        returns.join().unwrap();
+        assert_eq!(outside.open(), 0, "P11: what comes back to a closed pool is closed");
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_abort_against_return_and_acquire() {
+    check(|outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let acquire = outside.acquire(A, 1);
+        let arrives = thread::spawn(move || match block_on(acquire) {
+            Ok(lease) => drop(lease),
+            Err(error) => assert!(error.is_closed()),
+        });
+        let returns = thread::spawn(move || drop(lease));
+        outside.shell.event(|state, now| state.abort(None, now));
+        arrives.join().unwrap();
+        returns.join().unwrap();
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_abort_against_redial() {
+    check(|outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let count = outside.count.clone();
+        let redials = thread::spawn(move || match block_on(lease.redial(|_| instant(&count))) {
+            Ok(lease) => drop(lease),
+            Err(error) => assert!(error.is_closed()),
+        });
+        let shell = outside.shell.clone();
+        let aborts = thread::spawn(move || shell.event(|state, now| state.abort(Some(1), now)));
+        let served = block_on(outside.acquire(A, 2)).unwrap();
+        with(&served, &outside);
+        assert!(served.with(|_| ()).is_ok(), "the other owner's connection is its own");
+        drop(served);
+        redials.join().unwrap();
+        aborts.join().unwrap();
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_eviction_against_checkout() {
+    check(|outside| {
+        drop(block_on(outside.acquire(A, 1)).unwrap());
+        let acquire = outside.acquire(B, 1);
+        let evicts = thread::spawn(move || drop(block_on(acquire).unwrap()));
+        let served = block_on(outside.acquire(A, 1)).unwrap();
+        with(&served, &outside);
+        drop(served);
+        evicts.join().unwrap();
+        outside.rest();
+    });
+}
