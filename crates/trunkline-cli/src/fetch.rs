@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use trunkline::Session;
 
 use crate::config::Config;
@@ -18,8 +18,10 @@ use crate::summary::{Summary, Tally};
 
 /// What pages under way have to finish in when a signal asks for the end.
 const GRACE: Duration = Duration::from_secs(5);
-/// What a page that came in that time has for its file, and what the last lines have to be written.
+/// What a page that came in that time has for its file and its line.
 const AFTERWARDS: Duration = Duration::from_secs(1);
+/// What closing connections and writing the last lines have at least, however late it is.
+const AT_ONCE: Duration = Duration::from_millis(100);
 /// How often lines are handed to the writer.
 const BEAT: Duration = Duration::from_millis(50);
 
@@ -54,23 +56,23 @@ pub(crate) async fn run(config: Config, mut shutdown: Shutdown) -> anyhow::Resul
         fail_fast,
         progress,
         stop: None,
+        deadline: None,
     };
     let begun = Instant::now();
     run.work(&mut shutdown).await?;
+    run.deadline = run.deadline.map(|deadline| deadline.max(Instant::now() + AT_ONCE));
     run.tally.given_up += run.pages.len() as u64;
     run.pages.shutdown().await;
     let end = async { (session.close_within(Duration::ZERO).await, run.output.finish().await).1 };
-    let written = match run.stop {
+    let written = tokio::select! {
+        biased;
+        written = end => written,
         // It has been asked to end, and does, whoever blocks its output.
-        Some(Ending::Signal(_)) => timeout(AFTERWARDS, end).await.unwrap_or(Ok(true)),
-        _ => tokio::select! {
-            biased;
-            signal = shutdown.next() => {
-                run.stop = Some(Ending::Signal(signal));
-                Ok(true)
-            }
-            written = end => written,
-        },
+        () = until(run.deadline) => Ok(true),
+        signal = shutdown.next() => {
+            run.stop = Some(Ending::Signal(signal));
+            Ok(true)
+        }
     };
     if !written? && !matches!(run.stop, Some(Ending::Signal(_))) {
         return Ok(Ending::PipeClosed);
@@ -94,6 +96,8 @@ struct Run {
     progress: bool,
     /// Why no more pages are begun.
     stop: Option<Ending>,
+    /// When it ends whatever is left to do, once a signal has asked for the end.
+    deadline: Option<Instant>,
 }
 
 impl Run {
@@ -101,17 +105,20 @@ impl Run {
         let mut beat = interval(BEAT);
         // After a pause the first line is handed over at once.
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut deadline = None;
         while !self.is_over() {
             let wanted = self.stop.is_none() && self.pages.len() < self.concurrency && !self.input.has_ended();
-            let room = !self.output.is_full();
+            // At the end there are few lines more, and a reader that takes none holds up no page.
+            let room = !self.output.is_full() || self.deadline.is_some();
             tokio::select! {
                 biased;
-                signal = shutdown.next() => match deadline {
-                    Some(_) => break,
-                    None => deadline = Some(self.wind_down(signal)),
+                signal = shutdown.next() => match self.deadline {
+                    Some(_) => {
+                        self.deadline = Some(Instant::now());
+                        break;
+                    }
+                    None => self.wind_down(signal),
                 },
-                () = until(deadline) => break,
+                () = until(self.deadline) => break,
                 _ = beat.tick(), if self.progress || !self.output.is_empty() => self.beat(),
                 handed = self.output.hand_over(), if self.output.is_due() => if handed.is_err() {
                     // Why is told by its end.
@@ -172,8 +179,8 @@ impl Run {
         self.output.beat();
     }
 
-    /// No more pages: those that wait for a connection end now, those under way have until the returned instant.
-    fn wind_down(&mut self, signal: u8) -> Instant {
+    /// No more pages: those that wait for a connection end now, those under way have the grace.
+    fn wind_down(&mut self, signal: u8) {
         self.stop = Some(Ending::Signal(signal));
         self.output.wind_down();
         if self.progress && !self.pages.is_empty() {
@@ -181,7 +188,7 @@ impl Run {
         }
         let session = self.session().clone();
         tokio::spawn(async move { session.close_within(GRACE).await });
-        Instant::now() + GRACE + AFTERWARDS
+        self.deadline = Some(Instant::now() + GRACE + AFTERWARDS);
     }
 
     fn session(&self) -> &Session {

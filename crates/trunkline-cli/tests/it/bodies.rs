@@ -77,8 +77,6 @@ fn only_whole_pages_have_a_file() {
 fn a_file_appears_when_it_is_whole_and_not_at_all_if_it_never_is() {
     let site = Site::start();
     let dir = TempDir::new("held");
-    let whole = dir.write("keep", "");
-    fs::remove_file(whole).unwrap();
     let url = site.url("/?hold=body&size=400000");
     let mut running = Running::start([&*url, "--bodies", dir.path().to_str().unwrap()]);
     until("half of it is on the way to the disk", || files(dir.path()).iter().any(|(_, size)| *size > 0));

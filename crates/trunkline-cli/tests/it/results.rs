@@ -110,3 +110,11 @@ fn headers_go_with_every_request_and_a_name_may_come_twice() {
     }
     assert_eq!(head.matches("user-agent:").count(), 1, "{head}");
 }
+
+#[test]
+fn results_that_cannot_be_written_are_a_failure() {
+    let site = Site::start();
+    let run = fetch(["-o", "/dev/full", &site.url("/")], "");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.last().starts_with("error: cannot write to \"/dev/full\": "), "{run:?}");
+}

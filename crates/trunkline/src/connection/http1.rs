@@ -49,7 +49,7 @@ pub(crate) struct Connection {
     retired: Option<Instant>,
 }
 
-/// A connection that came back less than this ago is what it was then.
+/// The engine was polled when the connection came back: less than this ago, it has nothing to add to what the kernel says.
 const JUST_NOW: Duration = Duration::from_millis(1);
 
 /// Why an exchange failed before there was a response.
@@ -91,15 +91,16 @@ impl Connection {
         self.wire.peer()
     }
 
-    /// P10: is the connection still there, as far as can be known without sending? The kernel is asked as well: it knows of a FIN,
-    /// or of bytes that nobody asked for and that would be taken for the answer (a 408, a second answer), before the runtime does.
-    /// What came back [`JUST_NOW`] is taken at its word if the request can be sent again.
-    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>, replayable: bool) -> Probe {
-        if replayable && self.retired.is_some_and(|retired| retired.elapsed() < JUST_NOW) {
-            return Probe::Alive;
+    /// P10: is the connection still there, as far as can be known without sending? The kernel is asked first: it knows of a FIN, or
+    /// of bytes that nobody asked for and that would be taken for the answer (a 408, a second answer), before the runtime does.
+    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>) -> Probe {
+        let probe = self.wire.probe();
+        let just_now = self.retired.is_some_and(|retired| retired.elapsed() < JUST_NOW);
+        if probe == Probe::Dead || (probe == Probe::Alive && just_now) {
+            return probe;
         }
         match self.poll_idle(cx) {
-            Poll::Pending => self.wire.probe(),
+            Poll::Pending => probe,
             Poll::Ready(()) => Probe::Dead,
         }
     }

@@ -319,7 +319,7 @@ mod tests {
         let (secure, mut server) = pair(true).await;
         server.write_all(b"a session ticket").await.unwrap();
         secure.tcp.readable().await.unwrap();
-        assert_eq!(secure.probe(), Probe::Alive);
+        assert_eq!(secure.probe(), Probe::Unread);
         drop(server);
         let mut ticket = [0; 16];
         WireIo::new(secure.clone()).read_exact(&mut ticket).await.unwrap();

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,8 @@ pub(crate) struct Cell<K, C> {
     pub(crate) slot: SlotId,
     pub(crate) key: K,
     inside: Mutex<Inside<C>>,
+    /// Somebody waits for what the connection brings: only then is its silence the server's.
+    awaited: AtomicBool,
 }
 
 pub(crate) struct Inside<C> {
@@ -57,6 +60,8 @@ pub(crate) struct Inside<C> {
     /// What the lease is for, as reports show it: no more than this, for the rest may be secret.
     pub(crate) method: Option<http::Method>,
     limits: Limits,
+    /// It has been through an exchange.
+    pub(crate) served: bool,
 }
 
 /// How long an exchange may go on. The keeper enforces it, whether somebody polls the exchange or not, so that a request needs no
@@ -77,8 +82,12 @@ impl Limits {
     }
 
     /// When the exchange is to be ended if nothing happens, and why.
-    pub(crate) fn due(&self) -> Option<(Instant, CloseReason)> {
-        let silent = self.silence.zip(self.last_traffic).and_then(|(silence, last)| last.checked_add(silence));
+    pub(crate) fn due(&self, awaited: bool) -> Option<(Instant, CloseReason)> {
+        let silent = self
+            .silence
+            .filter(|_| awaited)
+            .zip(self.last_traffic)
+            .and_then(|(silence, last)| last.checked_add(silence));
         match (self.deadline, silent) {
             (Some(deadline), Some(silent)) if silent < deadline => Some((silent, CloseReason::Silence)),
             (Some(deadline), _) => Some((deadline, CloseReason::Deadline)),
@@ -96,8 +105,8 @@ impl Limits {
 
 impl<K, C: Member> Cell<K, C> {
     pub(crate) fn new(slot: SlotId, key: K, content: Content<C>) -> Self {
-        let inside = Inside { content, waker: None, method: None, limits: Limits::default() };
-        Self { slot, key, inside: Mutex::new(inside) }
+        let inside = Inside { content, waker: None, method: None, limits: Limits::default(), served: false };
+        Self { slot, key, inside: Mutex::new(inside), awaited: AtomicBool::new(true) }
     }
 
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inside<C>) -> R) -> R {
@@ -112,6 +121,9 @@ impl<K, C: Member> Cell<K, C> {
     ) -> Poll<Result<R, Option<CloseReason>>> {
         let mut inside = lock(&self.inside);
         inside.remember(cx.waker());
+        if !self.awaited.swap(true, Ordering::Relaxed) {
+            inside.limits.last_traffic = Some(Instant::now());
+        }
         match &mut inside.content {
             Content::Open(connection) => {
                 let result = f(connection, cx).map(Ok);
@@ -122,6 +134,16 @@ impl<K, C: Member> Cell<K, C> {
             Content::Taken(reason) => Poll::Ready(Err(*reason)),
             Content::Dialing(_) => Poll::Ready(Err(None)),
         }
+    }
+
+    /// The holder has what it waited for.
+    pub(crate) fn rest(&self) {
+        self.awaited.store(false, Ordering::Relaxed);
+    }
+
+    /// When the exchange is to be ended if nothing happens, and why.
+    pub(crate) fn due(&self) -> Option<(Instant, CloseReason)> {
+        self.with(|inside| inside.limits.due(self.awaited.load(Ordering::Relaxed)))
     }
 
     /// Drives the dial; once it is done the connection, or nothing, is in its place.
@@ -168,12 +190,8 @@ impl<C> Inside<C> {
 
     /// It has ended.
     pub(crate) fn finish(&mut self) {
-        self.method = None;
+        self.served |= self.method.take().is_some();
         self.limits = Limits::default();
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     fn remember(&mut self, waker: &Waker) {

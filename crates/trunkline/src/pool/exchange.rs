@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body as _;
 
 use super::cell::{Dial, Limits};
@@ -31,7 +31,7 @@ pub(crate) struct Call {
     pub(crate) timeouts: Timeouts,
 }
 
-/// What is to be sent. The body is taken out of it; the rest stays.
+/// What is to be sent, as it goes over the wire: in origin-form and with its `Host`. The body is taken out of it; the rest stays.
 pub(crate) struct Outgoing {
     pub(crate) head: Parts,
     pub(crate) body: Body,
@@ -42,19 +42,19 @@ impl Inner {
     pub(crate) async fn exchange(
         self: &Arc<Self>,
         outgoing: &mut Outgoing,
+        target: &Target,
         call: &Call,
     ) -> Result<Response<ResponseBody>> {
         let Outgoing { head, body } = outgoing;
-        let key = Key { target: super::target(&head.uri)?, runtime: Runtime::current()? };
-        to_the_wire(head, &key.target)?;
-        check_length(head, body)?;
+        let key = Key { target: target.clone(), runtime: Runtime::current()? };
+        check(head, body)?;
         let begun = Instant::now();
         let mut lease = self.acquire(&key, call).await?;
         let waited = begun.elapsed();
         loop {
             let again = body.try_clone();
             let replayable = head.method.is_idempotent() && again.is_some();
-            lease = self.fit_for_use(lease, &key, call, replayable).await?;
+            lease = self.fit_for_use(lease, &key, call).await?;
             self.begin(&lease, head, call);
             let sending = Request::from_parts(head.clone(), std::mem::take(body));
             let Failed { failure, sent, early } = match converse(&lease, sending).await {
@@ -79,7 +79,7 @@ impl Inner {
         let limits = Limits::new(call.deadline, call.timeouts.read, now);
         lease.begin(head.method.clone(), limits);
         let held = self.keepers.threshold().and_then(|threshold| now.checked_add(threshold));
-        if let Some(due) = limits.due().map(|(due, _)| due).into_iter().chain(held).min() {
+        if let Some(due) = limits.due(true).map(|(due, _)| due).into_iter().chain(held).min() {
             self.keepers.look_by(lease.shell(), &lease.cell().key.runtime, due, None);
         }
     }
@@ -106,15 +106,9 @@ impl Inner {
     }
 
     /// P10: a reused connection is looked at before it is used; a dead one is replaced.
-    async fn fit_for_use(
-        self: &Arc<Self>,
-        mut lease: PoolLease,
-        key: &Key,
-        call: &Call,
-        replayable: bool,
-    ) -> Result<PoolLease> {
+    async fn fit_for_use(self: &Arc<Self>, mut lease: PoolLease, key: &Key, call: &Call) -> Result<PoolLease> {
         while lease.is_reused() {
-            if look(&lease, replayable && self.replay).await? != Probe::Dead {
+            if look(&lease).await? != Probe::Dead {
                 tracing::trace!(target: "trunkline::pool", host = %key.target, "reuse");
                 break;
             }
@@ -154,17 +148,15 @@ impl Inner {
             connection.peer()
         });
         if let Ok(peer) = peer {
-            head.extensions.insert(ConnectionInfo { reused: lease.is_reused(), peer, waited });
+            head.extensions.insert(ConnectionInfo { reused: lease.has_served(), peer, waited });
         }
         Response::from_parts(head, ResponseBody::new(received, lease))
     }
 }
 
 /// Is the connection still there?
-async fn look(lease: &PoolLease, replayable: bool) -> Result<Probe> {
-    let poll = || {
-        std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx, replayable))))
-    };
+async fn look(lease: &PoolLease) -> Result<Probe> {
+    let poll = || std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx))));
     let first = poll().await?;
     if first != Probe::Unread {
         return Ok(first);
@@ -174,28 +166,14 @@ async fn look(lease: &PoolLease, replayable: bool) -> Result<Probe> {
     poll().await
 }
 
-/// The head as it goes over the wire: origin-form, with the `Host` that HTTP/1.1 demands (RFC 9112 sections 3.2, 3.2.1).
-fn to_the_wire(head: &mut Parts, target: &Target) -> Result<()> {
-    if head.method == http::Method::CONNECT {
+/// What would break the conversation. The engine believes the caller's `Content-Length`: too long a body would be cut off, and after too
+/// short a one the server would wait for ever.
+fn check(head: &Parts, body: &Body) -> Result<()> {
+    if head.method == Method::CONNECT {
         return Err(Error::input(
             "the method CONNECT asks for a tunnel, which a session does not open: use another method",
         ));
     }
-    if !head.headers.contains_key(header::HOST) {
-        let authority = head.uri.authority().map_or("", |authority| authority.as_str());
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let host = HeaderValue::from_str(host)
-            .map_err(|error| Error::input(format!("{target} is not a host name")).because(error))?;
-        head.headers.insert(header::HOST, host);
-    }
-    head.uri = head.uri.path_and_query().map_or_else(|| http::Uri::from_static("/"), |path| path.clone().into());
-    head.version = http::Version::HTTP_11;
-    Ok(())
-}
-
-/// The engine believes the caller's `Content-Length`: too long a body would be cut off, and after too short a one the server would wait
-/// for ever.
-fn check_length(head: &Parts, body: &Body) -> Result<()> {
     let Some(length) = body.size_hint().exact() else { return Ok(()) };
     let given = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok());
     match head.headers.get_all(header::CONTENT_LENGTH).into_iter().find(|value| given(value) != Some(length)) {
@@ -210,7 +188,7 @@ fn check_length(head: &Parts, body: &Body) -> Result<()> {
 struct Failed {
     failure: Failure,
     sent: RequestSent,
-    /// Not a byte of a response had come.
+    /// Not a byte of a response had come: what comes before the request is written answers something else.
     early: bool,
 }
 
@@ -239,6 +217,6 @@ async fn converse(lease: &PoolLease, request: Request<Body>) -> Result<Response<
             (false, true) => RequestSent::Yes,
         };
         failure.error = failure.error.at(Phase::Response).sent(sent);
-        Failed { failure, sent, early: !read }
+        Failed { failure, sent, early: !read || sent == RequestSent::No }
     })
 }

@@ -239,7 +239,7 @@ impl Keeper {
             if cell.key.runtime != self.runtime {
                 continue;
             }
-            match cell.with(|inside| inside.limits().due()) {
+            match cell.due() {
                 Some((due, reason)) if due <= now => shell.close_cell(&cell, reason),
                 Some((due, _)) => next = Some(next.map_or(due, |next| next.min(due))),
                 None => {}

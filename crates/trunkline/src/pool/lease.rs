@@ -20,9 +20,14 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         Self { shell, cell, reused }
     }
 
-    /// Did the connection serve another request before?
+    /// Was the connection the pool's before it was this request's, so that it may have gone stale?
     pub(crate) fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// Did it serve another request before?
+    pub(crate) fn has_served(&self) -> bool {
+        self.reused && self.cell.with(|inside| inside.served)
     }
 
     pub(crate) fn shell(&self) -> &Arc<Shell<K, C>> {

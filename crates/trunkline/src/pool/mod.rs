@@ -28,7 +28,9 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, Uri};
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -44,7 +46,8 @@ use self::shell::Shell;
 use self::state::{Owner, SlotId, State};
 use self::sync::Mutex;
 use crate::body::Body;
-use crate::connection::{Attempts, Connection, Connector, Http1, Target};
+pub(crate) use crate::connection::Target;
+use crate::connection::{Attempts, Connection, Connector, Http1};
 use crate::error::{Error, Result};
 use crate::stats::{CloseReport, Closes, HostStats, PoolStats};
 use crate::timeouts::Timeouts;
@@ -140,7 +143,9 @@ impl Pool {
             let timeouts = timeouts.or(Timeouts::DEFAULT);
             let deadline = timeouts.total.and_then(|total| Instant::now().checked_add(total));
             let call = Call { owner: POOL, deadline, timeouts };
-            let mut response = self.0.exchange(&mut Outgoing { head, body: Body::wrap(body) }, &call).await?;
+            let (target, head) = to_the_wire(head)?;
+            let mut outgoing = Outgoing { head, body: Body::wrap(body) };
+            let mut response = self.0.exchange(&mut outgoing, &target, &call).await?;
             response.body_mut().hold(Passes { pool: pass, session: None });
             Ok(response)
         };
@@ -259,6 +264,21 @@ fn target(uri: &Uri) -> Result<Target> {
     let host =
         if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() };
     Ok(Target { https, host, port })
+}
+
+/// The head as it goes over the wire: origin-form, with the `Host` that HTTP/1.1 demands (RFC 9112 sections 3.2, 3.2.1).
+fn to_the_wire(mut head: Parts) -> Result<(Target, Parts)> {
+    let target = target(&head.uri)?;
+    if !head.headers.contains_key(HOST) {
+        let authority = head.uri.authority().map_or("", |authority| authority.as_str());
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = HeaderValue::from_str(host)
+            .map_err(|error| Error::input(format!("{target} is not a host name")).because(error))?;
+        head.headers.insert(HOST, host);
+    }
+    head.uri = head.uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| path.clone().into());
+    head.version = http::Version::HTTP_11;
+    Ok((target, head))
 }
 
 /// Leave for the concurrent attempts of one dial (RFC 8305), from the same limits as everything else (P1).

@@ -63,6 +63,8 @@ impl ResponseBody {
                 std::task::ready!(received.poll_frame(cx))
             }
         };
+        // From here until the next poll, silence is the reader's.
+        reading.lease.cell().rest();
         Poll::Ready(frame.map(|frame| frame.map_err(|cause| reading.broken(cause))))
     }
 

@@ -116,7 +116,7 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     }
 
     /// The cell's lease ended and its connection is fit for another. False if the pool has taken it away.
-    pub(super) fn returned(self: &Arc<Self>, cell: &Cell<K, C>, keep_alive: Option<Duration>) -> bool {
+    pub(crate) fn returned(self: &Arc<Self>, cell: &Cell<K, C>, keep_alive: Option<Duration>) -> bool {
         self.at_desk(|desk, now| desk.holds(cell) && desk.state.returned(cell.slot, keep_alive, now))
     }
 

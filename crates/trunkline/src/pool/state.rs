@@ -186,6 +186,8 @@ struct Slot {
     /// Concurrent attempts besides the first, each with a slot's worth of the limits.
     attempts: usize,
     adopted: Option<Instant>,
+    /// It has been through an exchange.
+    served: bool,
     reported: bool,
     links: [Links; 3],
 }
@@ -424,6 +426,7 @@ impl<K: PoolKey> State<K> {
         let leased = self.slots.get(slot.0).is_some_and(|slot| slot.phase == Phase::InUse);
         if leased {
             self.slots[slot.0].keep_alive = keep_alive;
+            self.slots[slot.0].served = true;
             self.came_back(slot.0, now);
             self.pump(now);
         }
@@ -475,6 +478,7 @@ impl<K: PoolKey> State<K> {
         self.set_column(slot.0, Column::Dialing);
         let entry = &mut self.slots[slot.0];
         entry.phase = Phase::Dialing(Dialer::Lease);
+        entry.served = false;
         entry.since = now;
         entry.generation = self.generation;
         Replacement::Dial
@@ -541,7 +545,7 @@ impl<K: PoolKey> State<K> {
         }
         self.tickets[ticket].standing = Standing::Granted(SlotId(slot));
         self.slots[slot].owner = self.tickets[ticket].owner;
-        self.ledger.reused += 1;
+        self.ledger.reused += u64::from(self.slots[slot].served);
         self.lend(slot, now);
         self.actions.push_back(Action::Wake(TicketId(ticket)));
     }
@@ -590,7 +594,7 @@ impl<K: PoolKey> State<K> {
             }
             self.leave_idle(slot);
             self.slots[slot].owner = owner;
-            self.ledger.reused += 1;
+            self.ledger.reused += u64::from(self.slots[slot].served);
             self.lend(slot, now);
             return Some(slot);
         }
@@ -695,6 +699,7 @@ impl<K: PoolKey> State<K> {
             keep_alive: None,
             attempts: 0,
             adopted: None,
+            served: false,
             reported: false,
             links: [Links::default(); 3],
         });

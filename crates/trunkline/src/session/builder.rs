@@ -9,6 +9,7 @@ use http::header::{
 };
 use tokio::sync::OnceCell;
 
+use super::address::Recent;
 use super::request::IntoUrl;
 use super::{Inner, Session, Settings};
 use crate::error::{BoxError, Error, Result};
@@ -132,6 +133,7 @@ impl SessionBuilder {
             closing: OnceCell::new(),
             joined: AtomicBool::new(true),
             base_url,
+            recent: Recent::default(),
             headers,
             settings: self.settings,
         })))

@@ -1,5 +1,6 @@
 //! The session: one for the whole application, shared by every handler and job.
 
+mod address;
 mod builder;
 mod redirect;
 mod request;
@@ -18,6 +19,7 @@ use http::{HeaderMap, Method};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use self::address::{Address, Recent};
 pub use self::builder::SessionBuilder;
 pub use self::request::{IntoUrl, RequestBuilder};
 pub use self::response::{Hop, Response};
@@ -61,6 +63,7 @@ struct Inner {
     /// It counts among the pool's sessions until it is closed or dropped.
     joined: AtomicBool,
     base_url: Option<Url>,
+    recent: Recent,
     headers: HeaderMap,
     settings: Settings,
 }
@@ -151,7 +154,7 @@ impl Session {
 
     /// A request with this method. What is wrong with the address is told when it is sent.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), method, url.into_url(self.0.base_url.as_ref()))
+        RequestBuilder::new(self.clone(), method, self.0.address(url))
     }
 
     /// Sends a request made elsewhere, with the session's headers added where it has none of that name, and follows redirects.
@@ -201,6 +204,18 @@ impl Session {
 }
 
 impl Inner {
+    fn address(&self, url: impl IntoUrl) -> Result<Arc<Address>> {
+        if let Some(known) = url.text().and_then(|text| self.recent.find(text)) {
+            return Ok(known);
+        }
+        let text = url.text().map(Box::<str>::from);
+        let address = Address::new(url.into_url(self.base_url.as_ref())?)?;
+        if let Some(text) = text {
+            self.recent.remember(&text, &address);
+        }
+        Ok(address)
+    }
+
     async fn close_once(&self, grace: Duration) -> CloseReport {
         self.gate.close();
         // A close that was given up has parted already, and is continued here; closing the pool twice is no harm.

@@ -6,6 +6,7 @@ use http::header::{
 use http::{Method, Response, StatusCode};
 use url::Url;
 
+use super::address::Address;
 use super::run::Prepared;
 use crate::body::Body;
 use crate::error::{Error, Kind, RequestSent, Result, redacted};
@@ -25,7 +26,7 @@ pub(super) fn next(
     }
     let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| refused("its Location is not text"))?;
-    let url = resolve(from, location)?;
+    let mut url = resolve(from, location)?;
     let method = method(status, asked);
     let body = if method == *asked {
         body.ok_or_else(|| refused("the body of the request cannot be sent a second time"))?
@@ -37,21 +38,20 @@ pub(super) fn next(
         }
         Body::empty()
     };
-    let mut next = Prepared { method, url, headers, body };
-    if next.url.origin() != from.origin() {
-        cross_origin(&mut next);
+    if url.origin() != from.origin() {
+        keep_secrets(&mut headers, &mut url);
     }
-    Ok(Some(next))
+    Ok(Some(Prepared { method, address: Address::new(url)?, headers, body }))
 }
 
 /// What the other origin has no business to see.
-fn cross_origin(next: &mut Prepared) {
+fn keep_secrets(headers: &mut HeaderMap, url: &mut Url) {
     for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST] {
-        next.headers.remove(secret);
+        headers.remove(secret);
     }
     // Both fail only for addresses that cannot carry credentials in the first place.
-    let _ = next.url.set_username("");
-    let _ = next.url.set_password(None);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
 }
 
 /// 301 and 302 turn POST into GET, as browsers do; 303 turns everything but HEAD into it; 307 and 308 change nothing.

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use serde::Serialize;
 use url::Url;
 
+use super::address::Address;
 use super::builder::header;
 use super::run::Prepared;
 use super::{Response, Session, Settings};
@@ -39,15 +41,15 @@ pub struct RequestBuilder {
 }
 
 struct Parts {
-    url: Url,
+    address: Arc<Address>,
     headers: HeaderMap,
     body: Body,
 }
 
 impl RequestBuilder {
-    pub(super) fn new(session: Session, method: Method, url: Result<Url>) -> Self {
+    pub(super) fn new(session: Session, method: Method, address: Result<Arc<Address>>) -> Self {
         let settings = session.0.settings;
-        let parts = url.map(|url| Parts { url, headers: HeaderMap::new(), body: Body::empty() });
+        let parts = address.map(|address| Parts { address, headers: HeaderMap::new(), body: Body::empty() });
         Self { session, settings, method, parts }
     }
 
@@ -84,11 +86,13 @@ impl RequestBuilder {
                 Error::input("the query does not serialise to pairs of names and values").because(error)
             })?;
             if !added.is_empty() {
-                let query = match parts.url.query() {
+                let mut url = parts.address.url.clone();
+                let query = match url.query() {
                     Some(present) if !present.is_empty() => format!("{present}&{added}"),
                     _ => added,
                 };
-                parts.url.set_query(Some(&query));
+                url.set_query(Some(&query));
+                parts.address = Address::new(url)?;
             }
             Ok(())
         })
@@ -180,8 +184,8 @@ impl RequestBuilder {
     /// delayed. Whether the server saw it is then unknown.
     pub async fn send(self) -> Result<Response> {
         let Self { session, settings, method, parts } = self;
-        let Parts { url, headers, body } = parts?;
-        super::run::run(&session.0, settings, Prepared { method, url, headers, body }).await
+        let Parts { address, headers, body } = parts?;
+        super::run::run(&session.0, settings, Prepared { method, address, headers, body }).await
     }
 
     /// The request as it stands, to be sent by [`Session::execute`] or looked at.
@@ -190,10 +194,10 @@ impl RequestBuilder {
     ///
     /// Something unusable that was set.
     pub fn build(self) -> Result<Request<Body>> {
-        let Parts { url, headers, body } = self.parts?;
+        let Parts { address, headers, body } = self.parts?;
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = super::run::uri(&url)?;
+        *request.uri_mut() = uri(&address.url)?;
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -229,13 +233,18 @@ impl IntoFuture for RequestBuilder {
 
 impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.parts.as_ref().map(|parts| crate::error::redacted(&parts.url).to_string());
+        let url = self.parts.as_ref().map(|parts| crate::error::redacted(&parts.address.url).to_string());
         f.debug_struct("RequestBuilder").field("method", &self.method).field("url", &url).finish_non_exhaustive()
     }
 }
 
 /// What a request's address can be made of: text, or a [`Url`].
 pub trait IntoUrl: sealed::Sealed {
+    #[doc(hidden)]
+    fn text(&self) -> Option<&str> {
+        None
+    }
+
     #[doc(hidden)]
     fn into_url(self, base: Option<&Url>) -> Result<Url>;
 }
@@ -253,6 +262,10 @@ impl IntoUrl for &Url {
 }
 
 impl IntoUrl for &str {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+
     fn into_url(self, base: Option<&Url>) -> Result<Url> {
         let parsed = Url::options().base_url(base).parse(self);
         parsed.map_err(|error| unusable(self).because(error)).and_then(check)
@@ -260,15 +273,29 @@ impl IntoUrl for &str {
 }
 
 impl IntoUrl for &String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+
     fn into_url(self, base: Option<&Url>) -> Result<Url> {
         self.as_str().into_url(base)
     }
 }
 
 impl IntoUrl for String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+
     fn into_url(self, base: Option<&Url>) -> Result<Url> {
         self.as_str().into_url(base)
     }
+}
+
+fn uri(url: &Url) -> Result<Uri> {
+    url[..url::Position::AfterQuery]
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| unusable(url.as_str()).because(error))
 }
 
 fn check(url: Url) -> Result<Url> {

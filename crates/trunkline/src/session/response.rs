@@ -1,6 +1,7 @@
 //! A response: its head is here, its body comes as it is read.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -9,6 +10,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::address::Address;
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 use crate::pool::{ConnectionInfo, ResponseBody};
 
@@ -28,7 +30,7 @@ pub struct Response {
     head: http::response::Parts,
     body: ResponseBody,
     method: Method,
-    url: Url,
+    address: Arc<Address>,
     history: Vec<Hop>,
     max_body_size: usize,
 }
@@ -47,12 +49,12 @@ impl Response {
     pub(super) fn new(
         response: http::Response<ResponseBody>,
         method: Method,
-        url: Url,
+        address: Arc<Address>,
         history: Vec<Hop>,
         max_body_size: usize,
     ) -> Self {
         let (head, body) = response.into_parts();
-        Self { head, body, method, url, history, max_body_size }
+        Self { head, body, method, address, history, max_body_size }
     }
 
     /// The status.
@@ -67,7 +69,7 @@ impl Response {
 
     /// The address that answered: the last one, if redirects were followed.
     pub fn url(&self) -> &Url {
-        &self.url
+        &self.address.url
     }
 
     /// The redirects that were followed, first to last.
@@ -159,16 +161,11 @@ impl Response {
     ///
     /// As [`bytes`](Self::bytes).
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
-        let (method, url) = (self.method.clone(), self.url.clone());
+        let (method, address) = (self.method.clone(), self.address.clone());
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            let detail = format!("not the JSON that was expected: {error}");
-            Error::new(Kind::Body)
-                .at(Phase::Body)
-                .sent(RequestSent::Yes)
-                .detail(detail)
-                .because(error)
-                .of(&method, &url)
+            let detail = format!("not the JSON that was expected: {}", without_values(&error));
+            Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail).of(&method, &address.url)
         })
     }
 
@@ -217,8 +214,17 @@ impl Response {
     }
 
     fn name(&self, error: Error) -> Error {
-        error.of(&self.method, &self.url)
+        error.of(&self.method, &self.address.url)
     }
+}
+
+/// What serde says quotes what it found, and that may be a secret; what it says is missing is the program's own.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let safe = error.is_syntax() || error.is_eof() || text.starts_with("missing field");
+    let told = if safe { text.split(" at line").next() } else { text.split([':', '`']).next() };
+    let (line, column) = (error.line(), error.column());
+    format!("{} at line {line} column {column}", told.unwrap_or_default().trim_end())
 }
 
 impl fmt::Debug for Hop {
@@ -232,9 +238,33 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status())
-            .field("url", &crate::error::redacted(&self.url).as_str())
+            .field("url", &crate::error::redacted(&self.address.url).as_str())
             .field("history", &self.history.len())
             .field("body", &self.body)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_json_is_told_without_its_values() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read into")]
+        struct Token {
+            expires: u32,
+        }
+        for (json, told) in [
+            (r#"{"expires": "se-cret"}"#, "invalid type at line 1"),
+            (r#"{"se-cret": 1}"#, "unknown field at line 1"),
+            ("{}", "missing field `expires` at line 1"),
+            ("<html>", "expected value at line 1"),
+        ] {
+            let text = without_values(&serde_json::from_str::<Token>(json).unwrap_err());
+            assert!(text.starts_with(told) && !text.contains("se-cret"), "{text}");
+        }
     }
 }

@@ -6,10 +6,17 @@ mod support;
 
 mod chaos;
 mod closing;
+mod errors;
+mod exchange;
 mod idle;
 mod limits;
+mod names;
+mod redirects;
+mod requests;
 mod runtimes;
 mod stale;
+mod timeouts;
+mod tls;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

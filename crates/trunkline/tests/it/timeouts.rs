@@ -341,3 +341,20 @@ async fn a_limit_of_nothing_has_always_passed() {
     assert!(send(&session, rogue.url("/")).await.unwrap_err().is_timeout());
     assert_eq!(session.stats().open, 0);
 }
+
+#[tokio::test]
+async fn read_is_about_the_server_and_not_about_a_slow_reader() {
+    let nginx = crate::support::Nginx::start().await;
+    let session = Session::new();
+    let limit = Timeouts::new().read(Duration::from_millis(150));
+    let mut response = session.get(nginx.url("/big")).timeouts(limit).await.unwrap();
+    let mut size = 0;
+    for _ in 0..3 {
+        size += within(SOON, response.chunk()).await.unwrap().unwrap().len();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    while let Some(chunk) = within(SOON, response.chunk()).await.unwrap() {
+        size += chunk.len();
+    }
+    assert_eq!(size as u64, crate::support::nginx::BIG);
+}

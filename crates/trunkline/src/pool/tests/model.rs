@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use loom::future::block_on;
 use loom::thread;
 
+use super::site::{A, B, limited};
 use super::token::{Outside, TokenAcquire, TokenLease, instant};
-use super::world::{A, B, limited};
 use crate::error::Result;
 
 fn check(model: impl Fn(Outside) + Send + Sync + 'static) {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use super::site::{A, A2, B, C, IDLE_TIMEOUT, Site, limited, ms, rules};
 use super::world::Is::{Dialing, Failed, Granted, Leased, Refused, Waiting};
-use super::world::{A, A2, B, C, IDLE_TIMEOUT, Site, World, limited, ms, rules};
+use super::world::{Is, Request, World};
 use crate::pool::ledger::Tally;
 use crate::pool::state::{ADOPTION, Action, Replacement, Rules, STREAK, SlotId};
 use crate::stats::CloseReason;
 
-const REUSED: super::world::Is = Leased { reused: true };
-const FRESH: super::world::Is = Leased { reused: false };
+const REUSED: Is = Leased { reused: true };
+const FRESH: Is = Leased { reused: false };
 
 // P1: limits are about sockets.
 
@@ -361,7 +362,7 @@ fn p4_a_dial_left_behind_serves_the_next_waiter() {
 }
 
 /// A dial to A that its request has left behind, and the request that was served instead.
-fn left_behind(world: &mut World) -> (usize, SlotId) {
+fn left_behind(world: &mut World) -> (Request, SlotId) {
     let holder = world.lease(A);
     let dialing = world.arrive(A);
     let dial = world.slot(dialing);

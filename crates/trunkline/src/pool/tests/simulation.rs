@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-use super::world::{Site, ms, rules};
+use super::site::{Site, ms, rules};
 use crate::pool::state::{Action, Checkout, Owner, PoolKey, Replacement, Rules, SlotId, Standing, State, TicketId};
 use crate::stats::CloseReason;
 
@@ -152,7 +152,7 @@ impl Model {
 
     fn arrive(&mut self) {
         // The load comes and goes.
-        let crowd = if self.arrivals / 100 % 2 == 0 { 30 } else { 4 };
+        let crowd = if self.arrivals / 100 % 2 == 0 { 16 } else { 3 };
         if self.askers.len() >= crowd {
             return;
         }
@@ -466,6 +466,9 @@ impl Model {
             assert!(left.is_empty(), "P11: every socket of a closed pool is told to end");
         }
         for _ in 0..100 {
+            if self.askers.is_empty() && self.sockets.is_empty() {
+                break;
+            }
             for ticket in self.askers.keys().copied().collect::<Vec<_>>() {
                 self.poll(ticket);
                 self.settle();

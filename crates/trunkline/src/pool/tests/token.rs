@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::world::Site;
+use super::site::Site;
 use crate::pool::cell::{Cell, Dial, Member, Retired};
 use crate::pool::lease::Lease;
 use crate::pool::shell::{Acquire, Keeping, Shell};

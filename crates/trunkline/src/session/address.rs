@@ -1,0 +1,105 @@
+//! Where a request goes, in every form it is needed in. An application asks the same few addresses again and again, and taking one
+//! apart costs as much as the rest of a small request: the session remembers what it made of the last ones.
+
+use std::hash::{BuildHasher, RandomState};
+use std::str::FromStr as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderValue, Uri};
+use url::{Position, Url};
+
+use crate::error::{Error, Result, redacted};
+use crate::pool::Target;
+
+/// An http or https address.
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) url: Url,
+    pub(super) target: Target,
+    /// Path and query, as they are sent (RFC 9112 section 3.2.1).
+    pub(super) path: Uri,
+    /// The `Host` header (RFC 9110 section 7.2).
+    pub(super) host: HeaderValue,
+}
+
+impl Address {
+    pub(super) fn new(url: Url) -> Result<Arc<Self>> {
+        let unusable = || Error::input(format!("{} cannot be asked for over HTTP", redacted(&url)));
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(unusable)?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let port = url.port_or_known_default().ok_or_else(unusable)?;
+        let target = Target { https: url.scheme() == "https", host: bare.into(), port };
+        let path = &url[Position::BeforePath..Position::AfterQuery];
+        let path = Uri::from_str(path).map_err(|error| unusable().because(error))?;
+        let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
+            .map_err(|error| unusable().because(error))?;
+        Ok(Arc::new(Self { url, target, path, host }))
+    }
+}
+
+const REMEMBERED: usize = 32;
+const LONGEST: usize = 256;
+
+/// The last addresses, each where its hash puts it.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    hasher: RandomState,
+    entries: Mutex<[Option<(Box<str>, Arc<Address>)>; REMEMBERED]>,
+}
+
+impl Recent {
+    pub(super) fn find(&self, text: &str) -> Option<Arc<Address>> {
+        if !is_worthwhile(text) {
+            return None;
+        }
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries[self.place(text)].as_ref().filter(|(known, _)| **known == *text).map(|(_, address)| address.clone())
+    }
+
+    pub(super) fn remember(&self, text: &str, address: &Arc<Address>) {
+        if is_worthwhile(text) {
+            let entry = Some((text.into(), address.clone()));
+            self.entries.lock().unwrap_or_else(PoisonError::into_inner)[self.place(text)] = entry;
+        }
+    }
+
+    fn place(&self, text: &str) -> usize {
+        self.hasher.hash_one(text) as usize % REMEMBERED
+    }
+}
+
+/// A query is seldom asked twice, and it or credentials may be secrets, which are not to be kept for longer than they are needed.
+fn is_worthwhile(text: &str) -> bool {
+    text.len() <= LONGEST && !text.bytes().any(|byte| matches!(byte, b'?' | b'@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Arc<Address> {
+        Address::new(Url::parse(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let plain = address("http://EXAMPLE.com/a%20b/../c?d=e#f");
+        assert_eq!((&*plain.target.host, plain.target.port, plain.target.https), ("example.com", 80, false));
+        assert_eq!((plain.path.to_string().as_str(), plain.host.to_str().unwrap()), ("/c?d=e", "example.com"));
+        let literal = address("https://[::1]:8443");
+        assert_eq!((&*literal.target.host, literal.target.port, literal.target.https), ("::1", 8443, true));
+        assert_eq!((literal.path.to_string().as_str(), literal.host.to_str().unwrap()), ("/", "[::1]:8443"));
+    }
+
+    #[test]
+    fn what_was_asked_last_is_remembered_and_secrets_are_not() {
+        let recent = Recent::default();
+        for text in ["http://a.test/", "http://a.test/?token=x", "http://u:p@a.test/"] {
+            recent.remember(text, &address(text));
+        }
+        assert!(recent.find("http://a.test/").is_some());
+        assert!(recent.find("http://a.test").is_none());
+        assert!(recent.find("http://a.test/?token=x").is_none());
+        assert!(recent.find("http://u:p@a.test/").is_none());
+    }
+}
