@@ -80,7 +80,7 @@ impl Phase {
             Self::Connect => "connecting",
             Self::Tls => "in the TLS handshake",
             Self::Response => "waiting for the response",
-            Self::Body => "in the body",
+            Self::Body => "reading the body",
         }
     }
 }
@@ -228,7 +228,7 @@ impl fmt::Display for Error {
         match kind {
             Kind::Input => f.write_str("unusable value")?,
             Kind::Timeout => f.write_str("timed out")?,
-            Kind::Closed => f.write_str("the session is closed")?,
+            Kind::Closed => f.write_str("the session, or its pool, is closed")?,
             Kind::Connect => f.write_str("no connection")?,
             Kind::Exchange => f.write_str("the connection failed")?,
             Kind::Redirect => f.write_str("redirect not followed")?,
@@ -236,7 +236,7 @@ impl fmt::Display for Error {
             Kind::Body => f.write_str("unusable body")?,
         }
         if let (Some(phase), Kind::Timeout | Kind::Connect | Kind::Exchange | Kind::Closed) = (phase, kind) {
-            write!(f, " {}", phase.words())?;
+            write!(f, " while {}", phase.words())?;
         }
         match detail {
             Some(detail) => write!(f, ": {detail}"),

@@ -148,7 +148,7 @@ pub struct CloseReport {
     pub drained: usize,
     /// Requests that were under way and were aborted when the grace was over.
     pub aborted: usize,
-    /// Connections closed by it.
+    /// Connections that ended between the call and its end, of the whole pool.
     pub closed: u64,
     /// From the call to the last socket's end.
     pub elapsed: Duration,

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// A session has a set ([`SessionBuilder::timeouts`]) and a request may have its own
 /// ([`RequestBuilder::timeouts`]): what the request leaves unset it inherits from the session, and what
-/// the session leaves unset has the default given at each setter.
+/// the session leaves unset has the default given at each setter. `Duration::MAX` is no limit.
 ///
 /// ```
 /// use std::time::Duration;

@@ -130,11 +130,9 @@ impl<K: PoolKey + Send + 'static, C: Member> Drop for Lease<K, C> {
             }
         });
         match retired {
-            Some(Retired::Keep { keep_alive }) => {
-                if !self.shell.returned(&self.cell, keep_alive) {
-                    self.shell.close_cell(&self.cell, CloseReason::Aborted);
-                }
-            }
+            Some(Retired::Keep { keep_alive }) if self.shell.returned(&self.cell, keep_alive) => {}
+            // Aborted before it came back.
+            Some(Retired::Keep { .. }) => self.shell.close_cell(&self.cell, CloseReason::Aborted),
             Some(Retired::Close(reason)) => self.shell.close_cell(&self.cell, reason),
             // Whoever took the connection has reported it.
             None => {}

@@ -157,7 +157,7 @@ impl Pool {
 
     /// The pool's figures at this instant.
     pub fn stats(&self) -> PoolStats {
-        self.0.shell.read(|state| stats(state))
+        self.0.shell.read(stats)
     }
 
     /// Starts a new generation: connections made until now serve no further request. Those in use finish theirs first.

@@ -211,13 +211,16 @@ impl<K: PoolKey, C> Desk<K, C> {
         }
     }
 
-    fn listen(&mut self, ticket: TicketId, waker: &Waker) {
+    /// Returns what is to be dropped outside the lock: a waker may own its task.
+    fn listen(&mut self, ticket: TicketId, waker: Option<&Waker>) -> Option<Waker> {
         if self.wakers.len() <= ticket.0 {
             self.wakers.resize(ticket.0 + 1, None);
         }
-        match &mut self.wakers[ticket.0] {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
+        let known = &mut self.wakers[ticket.0];
+        match waker {
+            Some(waker) if known.as_ref().is_some_and(|known| known.will_wake(waker)) => None,
+            Some(waker) => known.replace(waker.clone()),
+            None => known.take(),
         }
     }
 }
@@ -257,19 +260,17 @@ where
     /// P2, first look: an idle connection, or a place in the queue.
     fn enter(&mut self) -> Result<Option<Lease<K, C>>> {
         let Self { key, owner, under_way, .. } = self;
+        let mut stale = None;
         let found = self.shell.at_desk(|desk, now| match desk.state.checkout(key, *owner, *under_way, now) {
             Checkout::Reuse(slot) => Ok(Ok(desk.occupied(slot))),
             Checkout::Queued(ticket) => {
                 // A number may have been another's: that one's waker is not to be woken for this.
-                if let Some(waker) = desk.wakers.get_mut(ticket.0) {
-                    *waker = None;
-                } else {
-                    desk.wakers.resize(ticket.0 + 1, None);
-                }
+                stale = desk.listen(ticket, None);
                 Ok(Err(ticket))
             }
             Checkout::Closed => Err(Error::closed()),
         })?;
+        drop(stale);
         match found {
             Ok(cell) => Ok(Some(self.lease(cell, true))),
             Err(ticket) => {
@@ -281,7 +282,8 @@ where
 
     /// How the ticket stands; a grant is claimed on the way.
     fn look(&mut self, ticket: TicketId, waker: &Waker) -> (Standing, Option<Arc<Cell<K, C>>>) {
-        self.shell.at_desk(|desk, _| {
+        let mut stale = None;
+        let look = self.shell.at_desk(|desk, _| {
             let standing = desk.state.standing(ticket);
             match standing {
                 Standing::Granted(slot) => {
@@ -293,11 +295,13 @@ where
                     (standing, None)
                 }
                 Standing::Waiting | Standing::Dialing(_) => {
-                    desk.listen(ticket, waker);
+                    stale = desk.listen(ticket, Some(waker));
                     (standing, None)
                 }
             }
-        })
+        });
+        drop(stale);
+        look
     }
 
     /// Makes use of the leave to dial. None if the ticket's standing changed meanwhile.

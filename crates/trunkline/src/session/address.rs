@@ -44,8 +44,11 @@ const LONGEST: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     hasher: RandomState,
-    entries: Mutex<[Option<(Box<str>, Arc<Address>)>; REMEMBERED]>,
+    entries: Mutex<[Option<Entry>; REMEMBERED]>,
 }
+
+/// What was asked for, to the letter, and what it means.
+type Entry = (Box<str>, Arc<Address>);
 
 impl Recent {
     pub(super) fn find(&self, text: &str) -> Option<Arc<Address>> {

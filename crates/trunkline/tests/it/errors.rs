@@ -26,6 +26,7 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Written {
     fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        crate::listen();
         let written = Self::default();
         let writer = written.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -240,7 +241,7 @@ async fn an_error_names_its_request_and_its_causes_one_level_each() {
     let error = failure(&session, "http://127.0.0.1:1/path?query".into()).await;
     assert_eq!((error.method(), error.url().unwrap().as_str()), (Some(&Method::GET), "http://127.0.0.1:1/path"));
     let text = error.to_string();
-    assert!(text.starts_with("GET http://127.0.0.1:1/path: no connection connecting: 127.0.0.1: "), "{text}");
+    assert!(text.starts_with("GET http://127.0.0.1:1/path: no connection while connecting: 127.0.0.1: "), "{text}");
     let cause = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
     assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);
 

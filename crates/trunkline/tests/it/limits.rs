@@ -217,6 +217,7 @@ async fn p13_a_wait_that_ran_out_says_who_holds_the_connections() {
 
 #[tokio::test]
 async fn p14_leases_held_too_long_are_reported_once() {
+    crate::listen();
     let warnings = Arc::new(std::sync::Mutex::new(Vec::new()));
     let subscriber = tracing_subscriber::fmt().with_writer(Lines(warnings.clone())).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);

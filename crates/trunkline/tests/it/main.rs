@@ -1,6 +1,7 @@
 //! The session against real servers and misbehaving ones; sockets are counted from outside, by the kernel.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+#![allow(clippy::large_futures, reason = "several requests joined in one test are")]
 
 mod support;
 
@@ -35,6 +36,13 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// Lets a test capture what is logged on its thread. `tracing` remembers whether anybody listens to an event from the first thread
+/// that comes by: here somebody always does.
+fn listen() {
+    static LISTENER: std::sync::Once = std::sync::Once::new();
+    LISTENER.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
 }
 
 /// A count that is reduced in a plain run.
