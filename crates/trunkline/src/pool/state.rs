@@ -724,10 +724,12 @@ impl<K: PoolKey> State<K> {
     /// P2 (4): closes what nobody uses and the oldest request that waits lacks. One at a time: what closes may be all it takes,
     /// and its end is followed by the next look.
     fn make_room(&mut self) {
-        match self.idle.front() {
-            Some(slot) if self.lacks_total() => self.close_idle(slot, CloseReason::Evicted),
-            _ => self.make_room_with_orphans(),
+        if let Some(slot) = self.idle.front()
+            && self.lacks_total()
+        {
+            self.close_idle(slot, CloseReason::Evicted);
         }
+        self.make_room_with_orphans();
     }
 
     /// The same among the keys of one host, for a request that its limit keeps waiting.

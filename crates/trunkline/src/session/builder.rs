@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use http::header::{
-    ACCEPT, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
-};
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use tokio::sync::OnceCell;
 
 use super::address::Recent;
-use super::request::IntoUrl;
+use super::headers::header;
+use super::into_url::IntoUrl;
 use super::{Inner, Session, Settings};
 use crate::error::{BoxError, Error, Result};
 use crate::pool::{Gate, Pool, PoolBuilder};
@@ -138,27 +137,6 @@ impl SessionBuilder {
             settings: self.settings,
         })))
     }
-}
-
-/// A header given by the caller; what may be a secret is marked so that nothing prints it.
-pub(super) fn header<K, V>(name: K, value: V) -> Result<(HeaderName, HeaderValue)>
-where
-    K: TryInto<HeaderName>,
-    K::Error: Into<BoxError>,
-    V: TryInto<HeaderValue>,
-    V::Error: Into<BoxError>,
-{
-    let unusable =
-        |error: BoxError| Error::input("a header's name is made of letters, digits and -_.!#$%&'*+^`|~").because(error);
-    let name = name.try_into().map_err(|error| unusable(error.into()))?;
-    let mut value = value.try_into().map_err(|error| {
-        // The value itself may be a secret.
-        Error::input(format!("the value of the header {name} has a character that a header cannot hold")).because(error)
-    })?;
-    if [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name) {
-        value.set_sensitive(true);
-    }
-    Ok((name, value))
 }
 
 impl fmt::Debug for SessionBuilder {

@@ -2,6 +2,9 @@
 
 mod address;
 mod builder;
+mod headers;
+mod into_url;
+mod prepared;
 mod redirect;
 mod request;
 mod response;
@@ -21,7 +24,8 @@ use url::Url;
 
 use self::address::{Address, Recent};
 pub use self::builder::SessionBuilder;
-pub use self::request::{IntoUrl, RequestBuilder};
+pub use self::into_url::IntoUrl;
+pub use self::request::RequestBuilder;
 pub use self::response::{Hop, Response};
 use crate::body::Body;
 use crate::error::Result;

@@ -7,7 +7,7 @@ use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::address::Address;
-use super::run::Prepared;
+use super::prepared::Prepared;
 use crate::body::Body;
 use crate::error::{Error, Kind, RequestSent, Result, redacted};
 use crate::pool::ResponseBody;

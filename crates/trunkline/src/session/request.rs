@@ -5,16 +5,15 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use serde::Serialize;
 use url::Url;
 
 use super::address::Address;
-use super::builder::header;
-use super::run::Prepared;
+use super::headers::{basic, header};
+use super::into_url::unusable;
+use super::prepared::Prepared;
 use super::{Response, Session, Settings};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Result};
@@ -214,14 +213,6 @@ impl Parts {
     }
 }
 
-pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
-    let credentials = STANDARD.encode(format!("{username}:{password}"));
-    let mut value = HeaderValue::try_from(format!("Basic {credentials}"))
-        .expect("base64 is made of letters that a header can hold");
-    value.set_sensitive(true);
-    value
-}
-
 impl IntoFuture for RequestBuilder {
     type Output = Result<Response>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
@@ -238,91 +229,8 @@ impl fmt::Debug for RequestBuilder {
     }
 }
 
-/// What a request's address can be made of: text, or a [`Url`].
-pub trait IntoUrl: sealed::Sealed {
-    #[doc(hidden)]
-    fn text(&self) -> Option<&str> {
-        None
-    }
-
-    #[doc(hidden)]
-    fn into_url(self, base: Option<&Url>) -> Result<Url>;
-}
-
-impl IntoUrl for Url {
-    fn into_url(self, _: Option<&Url>) -> Result<Url> {
-        check(self)
-    }
-}
-
-impl IntoUrl for &Url {
-    fn into_url(self, _: Option<&Url>) -> Result<Url> {
-        check(self.clone())
-    }
-}
-
-impl IntoUrl for &str {
-    fn text(&self) -> Option<&str> {
-        Some(self)
-    }
-
-    fn into_url(self, base: Option<&Url>) -> Result<Url> {
-        let parsed = Url::options().base_url(base).parse(self);
-        parsed.map_err(|error| unusable(self).because(error)).and_then(check)
-    }
-}
-
-impl IntoUrl for &String {
-    fn text(&self) -> Option<&str> {
-        Some(self)
-    }
-
-    fn into_url(self, base: Option<&Url>) -> Result<Url> {
-        self.as_str().into_url(base)
-    }
-}
-
-impl IntoUrl for String {
-    fn text(&self) -> Option<&str> {
-        Some(self)
-    }
-
-    fn into_url(self, base: Option<&Url>) -> Result<Url> {
-        self.as_str().into_url(base)
-    }
-}
-
 fn uri(url: &Url) -> Result<Uri> {
     url[..url::Position::AfterQuery]
         .parse()
         .map_err(|error: http::uri::InvalidUri| unusable(url.as_str()).because(error))
-}
-
-fn check(url: Url) -> Result<Url> {
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        _ => Err(unusable(url.as_str())),
-    }
-}
-
-/// Names the address without what may be secret in it.
-fn unusable(address: &str) -> Error {
-    let shown = match Url::parse(address) {
-        Ok(url) => crate::error::redacted(&url).to_string(),
-        Err(_) => {
-            let address = address.split(['?', '#']).next().unwrap_or_default();
-            address.rsplit_once('@').map_or(address, |(_, rest)| rest).chars().take(200).collect()
-        }
-    };
-    Error::input(format!("{shown:?} is not an http or https URL, such as https://example.com/path"))
-}
-
-mod sealed {
-    #[expect(unnameable_types, reason = "that is what seals the trait")]
-    pub trait Sealed {}
-    impl Sealed for super::Url {}
-    impl Sealed for &super::Url {}
-    impl Sealed for &str {}
-    impl Sealed for String {}
-    impl Sealed for &String {}
 }

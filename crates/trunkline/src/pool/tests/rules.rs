@@ -564,6 +564,24 @@ fn p7_cancelled_at_the_head_of_several_keys() {
 }
 
 #[test]
+fn p7_a_socket_that_ends_in_whatever_phase_frees_its_slot() {
+    let mut world = World::new(limited(3, None));
+    let (_holder, left_behind) = left_behind(&mut world);
+    let second = world.lease(B);
+    let idle = world.slot(second);
+    world.finish(second);
+    let ended = |world: &mut World, slot| {
+        world.forget(slot);
+        world.event(|state, now| state.closed(slot, CloseReason::Deadline, now));
+    };
+    ended(&mut world, idle);
+    ended(&mut world, left_behind);
+    assert_eq!(world.state.ledger().total, Tally { in_use: 1, ..Tally::default() });
+    assert_eq!(world.closed(CloseReason::Deadline), 2);
+    world.rest();
+}
+
+#[test]
 fn p7_a_request_refused_and_dropped_leaves_nothing() {
     let mut world = World::new(limited(1, None));
     let _holder = world.lease(A);

@@ -1,0 +1,44 @@
+//! Headers that a caller gives, and those made of credentials.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+
+use crate::error::{BoxError, Error, Result};
+
+/// A header given by the caller; what may be a secret is marked so that nothing prints it.
+pub(super) fn header<K, V>(name: K, value: V) -> Result<(HeaderName, HeaderValue)>
+where
+    K: TryInto<HeaderName>,
+    K::Error: Into<BoxError>,
+    V: TryInto<HeaderValue>,
+    V::Error: Into<BoxError>,
+{
+    let unusable =
+        |error: BoxError| Error::input("a header's name is made of letters, digits and -_.!#$%&'*+^`|~").because(error);
+    let name = name.try_into().map_err(|error| unusable(error.into()))?;
+    let mut value = value.try_into().map_err(|error| {
+        // The value itself may be a secret.
+        Error::input(format!("the value of the header {name} has a character that a header cannot hold")).because(error)
+    })?;
+    if [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name) {
+        value.set_sensitive(true);
+    }
+    Ok((name, value))
+}
+
+/// `Basic` credentials (RFC 7617).
+pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
+    let credentials = STANDARD.encode(format!("{username}:{password}"));
+    let mut value = HeaderValue::try_from(format!("Basic {credentials}"))
+        .expect("base64 is made of letters that a header can hold");
+    value.set_sensitive(true);
+    value
+}
+
+/// What stands for it in an address.
+pub(super) fn percent_decoded(text: &str) -> String {
+    // The rules of a form differ from those of an address in `+` alone.
+    let as_form = format!("x={}", text.replace('+', "%2B"));
+    url::form_urlencoded::parse(as_form.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}

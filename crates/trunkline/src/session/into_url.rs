@@ -1,0 +1,88 @@
+//! What an address can be given as.
+
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// What a request's address can be made of: text, or a [`Url`].
+pub trait IntoUrl: sealed::Sealed {
+    #[doc(hidden)]
+    fn text(&self) -> Option<&str> {
+        None
+    }
+
+    #[doc(hidden)]
+    fn into_url(self, base: Option<&Url>) -> Result<Url>;
+}
+
+impl IntoUrl for Url {
+    fn into_url(self, _: Option<&Url>) -> Result<Url> {
+        check(self)
+    }
+}
+
+impl IntoUrl for &Url {
+    fn into_url(self, _: Option<&Url>) -> Result<Url> {
+        check(self.clone())
+    }
+}
+
+impl IntoUrl for &str {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        let parsed = Url::options().base_url(base).parse(self);
+        parsed.map_err(|error| unusable(self).because(error)).and_then(check)
+    }
+}
+
+impl IntoUrl for &String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        self.as_str().into_url(base)
+    }
+}
+
+impl IntoUrl for String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+
+    fn into_url(self, base: Option<&Url>) -> Result<Url> {
+        self.as_str().into_url(base)
+    }
+}
+
+fn check(url: Url) -> Result<Url> {
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(unusable(url.as_str())),
+    }
+}
+
+/// Names the address without what may be secret in it.
+pub(super) fn unusable(address: &str) -> Error {
+    let shown = match Url::parse(address) {
+        Ok(url) => crate::error::redacted(&url).to_string(),
+        Err(_) => {
+            let address = address.split(['?', '#']).next().unwrap_or_default();
+            address.rsplit_once('@').map_or(address, |(_, rest)| rest).chars().take(200).collect()
+        }
+    };
+    Error::input(format!("{shown:?} is not an http or https URL, such as https://example.com/path"))
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals the trait")]
+    pub trait Sealed {}
+    impl Sealed for super::Url {}
+    impl Sealed for &super::Url {}
+    impl Sealed for &str {}
+    impl Sealed for String {}
+    impl Sealed for &String {}
+}
