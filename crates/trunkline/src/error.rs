@@ -86,7 +86,7 @@ impl Phase {
 }
 
 /// Whether a failed request can have reached the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RequestSent {
     /// Not a byte of it left this process: sending it again cannot do anything twice.
@@ -132,6 +132,12 @@ impl Error {
 
     pub(crate) fn sent(mut self, sent: RequestSent) -> Self {
         self.0.sent = sent;
+        self
+    }
+
+    /// What is known of earlier attempts at the same request holds as well.
+    pub(crate) fn sent_at_least(mut self, sent: RequestSent) -> Self {
+        self.0.sent = self.0.sent.max(sent);
         self
     }
 

@@ -1,6 +1,6 @@
 //! How long each part of a request may take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The time limits of a request, each optional.
 ///
@@ -83,6 +83,11 @@ impl Timeouts {
             read: self.read.or(fallback.read),
         }
     }
+}
+
+/// The time by tokio's clock, which tests may stop and advance; timers go by it too.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

@@ -199,9 +199,10 @@ impl Connection {
 
     /// Says goodbye (TLS close_notify, FIN) without waiting for an answer.
     pub(crate) fn end(self) {
-        let Self { sender, driver, .. } = self;
+        let Self { sender, driver, incomplete, .. } = self;
         drop(sender);
-        if let Some(mut driver) = driver {
+        // In the middle of an exchange a further poll would only go on with it.
+        if let Some(mut driver) = driver.filter(|_| !incomplete) {
             // Without a sender the driver shuts the stream down at its next poll.
             let _ = Pin::new(&mut driver).poll(&mut Context::from_waker(Waker::noop()));
         }

@@ -13,6 +13,7 @@ use super::state::SlotId;
 use super::sync::{Mutex, lock};
 use crate::error::Result;
 use crate::stats::CloseReason;
+use crate::timeouts;
 
 /// A connection as the pool sees it.
 pub(crate) trait Member: Send + 'static {
@@ -39,7 +40,8 @@ pub(crate) enum Retired {
 pub(crate) type Dial<C> = Pin<Box<dyn Future<Output = Result<C>> + Send>>;
 
 pub(crate) enum Content<C> {
-    Dialing(Dial<C>),
+    /// None while somebody polls it: a dial asks the pool for leave to try several addresses, so it is not polled under the lock.
+    Dialing(Option<Dial<C>>),
     Open(C),
     /// Taken, by the holder itself or for this reason by the pool.
     Taken(Option<CloseReason>),
@@ -58,7 +60,7 @@ pub(crate) struct Inside<C> {
     /// Who drives the content at present.
     waker: Option<Waker>,
     /// What the lease is for, as reports show it: no more than this, for the rest may be secret.
-    pub(crate) method: Option<http::Method>,
+    method: Option<http::Method>,
     limits: Limits,
     /// It has been through an exchange.
     pub(crate) served: bool,
@@ -95,10 +97,14 @@ impl Limits {
         }
     }
 
+    fn is_set(&self) -> bool {
+        self.deadline.is_some() || self.silence.is_some()
+    }
+
     fn saw(&mut self, traffic: u64) {
         if self.traffic != traffic {
             self.traffic = traffic;
-            self.last_traffic = Some(Instant::now());
+            self.last_traffic = Some(timeouts::now());
         }
     }
 }
@@ -113,6 +119,19 @@ impl<K, C: Member> Cell<K, C> {
         f(&mut lock(&self.inside))
     }
 
+    /// What the lease is for, unless somebody is busy with it, who may be the one that asks.
+    pub(crate) fn method(&self) -> Option<http::Method> {
+        self.inside.try_lock().ok().and_then(|inside| inside.method.clone())
+    }
+
+    /// Why the content is gone, if it is.
+    pub(crate) fn taken_for(&self) -> Option<CloseReason> {
+        self.with(|inside| match inside.content {
+            Content::Taken(reason) => reason,
+            _ => None,
+        })
+    }
+
     /// Polls the connection for its lease; the error is why it is gone.
     pub(crate) fn poll<R>(
         &self,
@@ -122,7 +141,7 @@ impl<K, C: Member> Cell<K, C> {
         let mut inside = lock(&self.inside);
         inside.remember(cx.waker());
         if !self.awaited.swap(true, Ordering::Relaxed) {
-            inside.limits.last_traffic = Some(Instant::now());
+            inside.limits.last_traffic = Some(timeouts::now());
         }
         match &mut inside.content {
             Content::Open(connection) => {
@@ -141,18 +160,39 @@ impl<K, C: Member> Cell<K, C> {
         self.awaited.store(false, Ordering::Relaxed);
     }
 
-    /// When the exchange is to be ended if nothing happens, and why.
-    pub(crate) fn due(&self) -> Option<(Instant, CloseReason)> {
-        self.with(|inside| inside.limits.due(self.awaited.load(Ordering::Relaxed)))
-    }
-
     /// Drives the dial; once it is done the connection, or nothing, is in its place.
-    pub(crate) fn poll_dial(&self, cx: &mut Context<'_>) -> Poll<Dialed> {
+    pub(super) fn poll_dial(&self, cx: &mut Context<'_>) -> Poll<Dialed> {
+        let mut dial = {
+            let mut inside = lock(&self.inside);
+            inside.remember(cx.waker());
+            match &mut inside.content {
+                Content::Dialing(dial) => match dial.take() {
+                    Some(dial) => dial,
+                    // Whoever polls it wakes this one when it has been put back.
+                    None => return Poll::Pending,
+                },
+                _ => return Poll::Ready(Dialed::Elsewhere),
+            }
+        };
+        let polled = dial.as_mut().poll(cx);
         let mut inside = lock(&self.inside);
-        inside.remember(cx.waker());
-        let Content::Dialing(dial) = &mut inside.content else { return Poll::Ready(Dialed::Elsewhere) };
-        match dial.as_mut().poll(cx) {
-            Poll::Pending => Poll::Pending,
+        if let Content::Taken(reason) = inside.content {
+            drop(inside);
+            // It was ended while it was in our hands: its sockets go first, then it is reported (P1).
+            drop(polled);
+            drop(dial);
+            return Poll::Ready(Dialed::Ended(reason));
+        }
+        match polled {
+            Poll::Pending => {
+                inside.content = Content::Dialing(Some(dial));
+                let other = inside.waker.clone().filter(|waker| !waker.will_wake(cx.waker()));
+                drop(inside);
+                if let Some(other) = other {
+                    other.wake();
+                }
+                Poll::Pending
+            }
             Poll::Ready(Ok(connection)) => {
                 inside.content = Content::Open(connection);
                 Poll::Ready(Dialed::Open)
@@ -167,8 +207,31 @@ impl<K, C: Member> Cell<K, C> {
     /// Empties the cell for this reason and wakes whoever drove the content. Dropping or ending what is returned is the
     /// caller's, and so is the report.
     pub(crate) fn take(&self, reason: Option<CloseReason>) -> Option<Content<C>> {
+        self.take_if(reason, |_| true)
+    }
+
+    /// The same, if its time is up; else when that is. All under one lock: the lease may have passed on meanwhile.
+    pub(crate) fn take_overdue(&self, now: Instant) -> Overdue<C> {
+        let due = self.with(|inside| (inside.limits.due(self.is_awaited()), inside.limits.is_set()));
+        match due {
+            (Some((due, _)), _) if due > now => Overdue::Later(due),
+            (Some((_, reason)), _) => {
+                let still =
+                    |inside: &Inside<C>| inside.limits.due(self.is_awaited()).is_some_and(|(due, _)| due <= now);
+                match self.take_if(Some(reason), still) {
+                    Some(content) => Overdue::Taken(content, reason),
+                    None => Overdue::Never,
+                }
+            }
+            // The reader rests: it may come back at any time.
+            (None, true) => Overdue::Later(now + RESTING),
+            (None, false) => Overdue::Never,
+        }
+    }
+
+    fn take_if(&self, reason: Option<CloseReason>, condition: impl FnOnce(&Inside<C>) -> bool) -> Option<Content<C>> {
         let mut inside = lock(&self.inside);
-        if matches!(inside.content, Content::Taken(_)) {
+        if matches!(inside.content, Content::Taken(_)) || !condition(&inside) {
             return None;
         }
         let content = std::mem::replace(&mut inside.content, Content::Taken(reason));
@@ -177,7 +240,12 @@ impl<K, C: Member> Cell<K, C> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        Some(content)
+        // A dial that somebody is polling is theirs to drop and to report.
+        (!matches!(content, Content::Dialing(None))).then_some(content)
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
     }
 }
 
@@ -209,4 +277,17 @@ pub(crate) enum Dialed {
     Failed(crate::Error),
     /// The cell holds no dial any more.
     Elsewhere,
+    /// It was ended for this reason while it was polled: the slot is to be reported free.
+    Ended(Option<CloseReason>),
 }
+
+/// How an exchange stands with its limits.
+pub(crate) enum Overdue<C> {
+    Taken(Content<C>, CloseReason),
+    /// To be looked at again then.
+    Later(Instant),
+    Never,
+}
+
+/// How often the keeper looks after a connection whose reader rests.
+const RESTING: Duration = Duration::from_millis(250);

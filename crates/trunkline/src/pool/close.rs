@@ -1,12 +1,13 @@
 //! The end of a pool or of a session: nothing new, what is under way may finish, then no socket is left (P11).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Inner;
 use super::gate::Gate;
 use super::state::Owner;
 use crate::stats::CloseReport;
+use crate::timeouts;
 
 /// How long requests under way may take to finish, unless told otherwise.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
@@ -17,11 +18,11 @@ impl Inner {
     }
 
     async fn close_once(self: &Arc<Self>, grace: Duration) -> CloseReport {
-        let begun = Instant::now();
+        let begun = timeouts::now();
         let closed_before = self.closed_total();
         self.gate.close();
         let under_way = self.gate.count();
-        self.shell.event(|state, _| state.drain());
+        let failed = self.shell.event(|state, _| state.drain());
         let aborted = self.drain(&self.gate, grace, None).await;
         loop {
             let emptied = self.keepers.emptied();
@@ -31,7 +32,7 @@ impl Inner {
             emptied.await;
         }
         let report = CloseReport {
-            drained: under_way.saturating_sub(aborted),
+            drained: under_way.saturating_sub(aborted + failed),
             aborted,
             closed: self.closed_total() - closed_before,
             elapsed: begun.elapsed(),
@@ -42,14 +43,14 @@ impl Inner {
 
     /// A session's end while others use the pool.
     pub(crate) async fn close_owner(self: &Arc<Self>, owner: Owner, gate: &Gate, grace: Duration) -> CloseReport {
-        let begun = Instant::now();
+        let begun = timeouts::now();
         let closed_before = self.closed_total();
         gate.close();
         let under_way = gate.count();
-        self.shell.event(|state, _| state.drain_owner(owner));
+        let failed = self.shell.event(|state, _| state.drain_owner(owner));
         let aborted = self.drain(gate, grace, Some(owner)).await;
         CloseReport {
-            drained: under_way.saturating_sub(aborted),
+            drained: under_way.saturating_sub(aborted + failed),
             aborted,
             closed: self.closed_total() - closed_before,
             elapsed: begun.elapsed(),

@@ -19,7 +19,7 @@ use super::{ConnectionInfo, Inner};
 use crate::body::Body;
 use crate::connection::{Connection, Failure, Probe, Received, Target};
 use crate::error::{Error, Phase, RequestSent, Result};
-use crate::timeouts::Timeouts;
+use crate::timeouts::{self, Timeouts};
 
 type PoolLease = Lease<Key, Connection>;
 
@@ -48,34 +48,38 @@ impl Inner {
         let Outgoing { head, body } = outgoing;
         let key = Key { target: target.clone(), runtime: Runtime::current()? };
         check(head, body)?;
-        let begun = Instant::now();
+        let begun = timeouts::now();
         let mut lease = self.acquire(&key, call).await?;
         let waited = begun.elapsed();
+        let mut before = RequestSent::No;
         loop {
             let again = body.try_clone();
             let replayable = head.method.is_idempotent() && again.is_some();
-            lease = self.fit_for_use(lease, &key, call).await?;
+            lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
             self.begin(&lease, head, call);
             let sending = Request::from_parts(head.clone(), std::mem::take(body));
             let Failed { failure, sent, early } = match converse(&lease, sending).await {
                 Ok(response) => return Ok(self.answered(response, lease, waited)),
                 Err(failed) => failed,
             };
-            let replay = lease.is_reused() && self.replay && early && !failure.error.is_timeout();
+            let ended = failure.error.is_timeout() || failure.error.is_closed();
+            let replay = lease.is_reused() && self.replay && early && !ended;
             *body = match (failure.unsent, again) {
                 (Some(unsent), _) if replay => unsent.into_body(),
                 (None, Some(again)) if replay && (sent == RequestSent::No || replayable) => again,
-                _ => return Err(failure.error),
+                _ => return Err(failure.error.sent_at_least(before)),
             };
             tracing::debug!(target: "trunkline::pool", host = %key.target, ?sent, "replay: the reused connection was gone");
+            before = before.max(sent);
             // Rare, and kept out of the future that every request is.
-            lease = Box::pin(lease.redial(self.dialer(&key, call))).await?;
+            let redialed = Box::pin(lease.redial(self.dialer(&key, call))).await;
+            lease = redialed.map_err(|error| error.sent_at_least(before))?;
         }
     }
 
     /// The exchange's limits hold from now on, whoever polls it.
     fn begin(&self, lease: &PoolLease, head: &Parts, call: &Call) {
-        let now = Instant::now();
+        let now = timeouts::now();
         let limits = Limits::new(call.deadline, call.timeouts.read, now);
         lease.begin(head.method.clone(), limits);
         let held = self.keepers.threshold().and_then(|threshold| now.checked_add(threshold));
@@ -87,7 +91,7 @@ impl Inner {
     async fn acquire(self: &Arc<Self>, key: &Key, call: &Call) -> Result<PoolLease> {
         let dial = self.dialer(key, call);
         let mut acquire = pin!(Acquire::new(&self.shell, key.clone(), call.owner, true, dial));
-        let limit = call.timeouts.acquire.and_then(|limit| Instant::now().checked_add(limit));
+        let limit = call.timeouts.acquire.and_then(|limit| timeouts::now().checked_add(limit));
         let due = [limit, call.deadline].into_iter().flatten().min();
         let mut timer = None;
         std::future::poll_fn(|cx| {
@@ -123,7 +127,7 @@ impl Inner {
         let (inner, target) = (self.clone(), key.target.clone());
         let (connect, deadline) = (call.timeouts.connect, call.deadline);
         move |slot| {
-            let limit = connect.and_then(|limit| Instant::now().checked_add(limit));
+            let limit = connect.and_then(|limit| timeouts::now().checked_add(limit));
             let deadline = [limit, deadline].into_iter().flatten().min();
             let (connector, http1, target) = (inner.connector.clone(), inner.http1, target.clone());
             let (attempts, pool) = (super::SlotAttempts::new(&inner, slot), Arc::downgrade(&inner));
@@ -172,6 +176,11 @@ fn check(head: &Parts, body: &Body) -> Result<()> {
     if head.method == Method::CONNECT {
         return Err(Error::input(
             "the method CONNECT asks for a tunnel, which a session does not open: use another method",
+        ));
+    }
+    if head.headers.get_all(header::HOST).into_iter().count() > 1 {
+        return Err(Error::input(
+            "there is more than one host header, which servers refuse (RFC 9112 section 3.2): set one",
         ));
     }
     let Some(length) = body.size_hint().exact() else { return Ok(()) };

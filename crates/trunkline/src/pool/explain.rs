@@ -8,10 +8,11 @@ use super::ledger::Tally;
 use super::sync::lock;
 use crate::connection::Target;
 use crate::error::{Error, Phase};
+use crate::timeouts;
 
 impl Inner {
     pub(super) fn explain_wait(&self, key: &Key) -> Error {
-        let now = std::time::Instant::now();
+        let now = timeouts::now();
         let (rules, total, host, oldest) = self.shell.read(|state| {
             let host = state.host(key);
             let full = state.rules().limit_per_host.is_some_and(|limit| host.taken() >= limit);
@@ -29,7 +30,8 @@ impl Inner {
         if let Some((slot, age)) = oldest {
             let _ = write!(text, "; the oldest has been in use for {age:.1?}");
             if let Some(cell) = self.shell.cell(slot) {
-                let method = cell.with(|inside| inside.method.clone()).unwrap_or_default();
+                let method = cell.method();
+                let method = method.as_ref().map_or("a request", http::Method::as_str);
                 let _ = write!(text, " by {method} {}", cell.key.target);
             }
         }

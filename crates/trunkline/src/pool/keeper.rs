@@ -15,6 +15,7 @@ use super::shell::{Keeping, Shell};
 use super::state::{ADOPTION, SlotId};
 use super::sync::{Mutex, lock};
 use crate::connection::Connection;
+use crate::timeouts;
 
 type PoolShell = Shell<Key, Connection>;
 type PoolCell = Cell<Key, Connection>;
@@ -44,6 +45,8 @@ struct Inbox {
     next_look: Instant,
     /// Cells whose content called.
     calls: Vec<SlotId>,
+    /// Somebody asked for something since the keeper last looked.
+    touched: bool,
 }
 
 impl Keepers {
@@ -72,7 +75,7 @@ impl Keepers {
         if let Some(desk) = find(&running, runtime) {
             return desk.call(due, call);
         }
-        let inbox = Inbox { next_look: due, calls: call.into_iter().collect() };
+        let inbox = Inbox { next_look: due, calls: call.into_iter().collect(), touched: true };
         let desk = Arc::new(Desk { inbox: Mutex::new(inbox), bell: Notify::new() });
         running.push((runtime.id(), desk.clone()));
         drop(running);
@@ -98,7 +101,7 @@ impl Keeping<Key, Connection> for Watch {
     }
 
     fn tend(&self, shell: &Arc<PoolShell>, cell: &Arc<PoolCell>) {
-        self.0.look_by(shell, &cell.key.runtime, Instant::now(), Some(cell.slot));
+        self.0.look_by(shell, &cell.key.runtime, timeouts::now(), Some(cell.slot));
     }
 
     fn idle(&self, shell: &Arc<PoolShell>, cell: &Arc<PoolCell>, now: Instant) {
@@ -114,6 +117,7 @@ impl Desk {
     fn call(&self, due: Instant, call: Option<SlotId>) {
         let mut inbox = lock(&self.inbox);
         inbox.calls.extend(call);
+        inbox.touched = true;
         if due < inbox.next_look || call.is_some() {
             inbox.next_look = inbox.next_look.min(due);
             drop(inbox);
@@ -124,7 +128,7 @@ impl Desk {
     fn is_due(&self, next_look: &mut Instant) -> bool {
         let inbox = lock(&self.inbox);
         *next_look = inbox.next_look;
-        !inbox.calls.is_empty() || inbox.next_look <= Instant::now()
+        !inbox.calls.is_empty() || inbox.next_look <= timeouts::now()
     }
 }
 
@@ -156,7 +160,7 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self) {
-        let mut last_work = Instant::now();
+        let mut last_work = timeouts::now();
         while let Some(mut next_look) = self.look_around(&mut last_work) {
             // The bell may bring the next look forward, or say that a cell called; else it is not time yet.
             while !self.desk.is_due(&mut next_look) {
@@ -171,11 +175,12 @@ impl Keeper {
             self.done = true;
             return None;
         };
-        let now = Instant::now();
+        let now = timeouts::now();
         let calls = {
             let mut inbox = lock(&self.desk.inbox);
             // Until the next look is known, every call rings.
             inbox.next_look = now + LINGER;
+            inbox.touched = false;
             std::mem::take(&mut inbox.calls)
         };
         let mine = |key: &Key| key.runtime == self.runtime;
@@ -196,7 +201,7 @@ impl Keeper {
         let due = [adopted.next, expiry, leases, held, Some(end)].into_iter().flatten().min().unwrap_or(end);
         let mut running = lock(&self.keepers.running);
         let mut inbox = lock(&self.desk.inbox);
-        if now >= end && inbox.calls.is_empty() && inbox.next_look >= now + LINGER {
+        if now >= end && inbox.calls.is_empty() && !inbox.touched {
             running.retain(|(id, _)| *id != self.runtime.id());
             self.done = true;
             return None;
@@ -220,14 +225,14 @@ impl Keeper {
         });
         match found {
             Found::Nothing => {}
-            Found::Dead => shell.event(|state, _| state.found_dead(slot)),
-            Found::Dial => match cell.poll_dial(cx) {
-                Poll::Ready(Dialed::Open) => drop(shell.event(|state, now| state.dialed(slot, now))),
+            Found::Dead => shell.found_dead(&cell),
+            Found::Dial => match shell.poll_dial(&cell, cx) {
+                Poll::Ready(Dialed::Open) => drop(shell.dialed(&cell)),
                 Poll::Ready(Dialed::Failed(error)) => {
                     tracing::debug!(target: "trunkline::pool", %error, "a dial left behind failed");
                     shell.dial_failed(slot);
                 }
-                Poll::Ready(Dialed::Elsewhere) | Poll::Pending => {}
+                Poll::Ready(Dialed::Elsewhere | Dialed::Ended(_)) | Poll::Pending => {}
             },
         }
     }
@@ -239,11 +244,8 @@ impl Keeper {
             if cell.key.runtime != self.runtime {
                 continue;
             }
-            match cell.due() {
-                Some((due, reason)) if due <= now => shell.close_cell(&cell, reason),
-                Some((due, _)) => next = Some(next.map_or(due, |next| next.min(due))),
-                None => {}
-            }
+            let due = shell.end_overdue(&cell, now);
+            next = [next, due].into_iter().flatten().min();
         }
         next
     }
@@ -253,7 +255,7 @@ impl Keeper {
         let threshold = self.keepers.threshold?;
         for (slot, held) in shell.event(|state, now| state.held_too_long(threshold, now)) {
             let Some(cell) = shell.cell(slot) else { continue };
-            let (host, method) = (&cell.key.target, cell.with(|inside| inside.method.clone()));
+            let (host, method) = (&cell.key.target, cell.method());
             tracing::warn!(target: "trunkline::pool", ?method, %host, ?held, "a connection has been held for long");
         }
         shell.read(|state| state.ledger().total.in_use > 0).then(|| now + (threshold / 4).clamp(ADOPTION, LINGER))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::cell::{Cell, Content, Dial, Dialed, Limits, Member, Retired};
+use super::cell::{Cell, Content, Dial, Dialed, Inside, Limits, Member, Retired};
 use super::shell::Shell;
 use super::state::{PoolKey, Replacement};
 use crate::error::{Error, Phase, Result};
@@ -85,26 +85,24 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
 
     /// Drops the socket; the slot stays taken.
     fn discard(&self) -> Result<()> {
-        match self.cell.take(None) {
-            Some(content) => {
-                drop(content);
-                Ok(())
-            }
-            None => Err(self.cell.with(|inside| match inside.content {
-                Content::Taken(reason) => taken(reason),
-                _ => taken(None),
-            })),
-        }
+        // The exchange's limits end with it: a dial has its own.
+        self.cell.with(Inside::finish);
+        let content = self.cell.take(None).ok_or_else(|| taken(self.cell.taken_for()))?;
+        drop(content);
+        Ok(())
     }
 
     async fn dial_anew(mut self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
         let slot = self.cell.slot;
-        self.cell.with(|inside| inside.content = Content::Dialing(dial(slot)));
+        self.cell.with(|inside| {
+            inside.content = Content::Dialing(Some(dial(slot)));
+            inside.served = false;
+        });
         // A close that came before the dial stood in the cell found nothing to end.
         if !self.shell.read(|state| state.is_dialing(slot)) {
             return Err(Error::closed());
         }
-        match std::future::poll_fn(|cx| self.cell.poll_dial(cx)).await {
+        match std::future::poll_fn(|cx| self.shell.poll_dial(&self.cell, cx)).await {
             Dialed::Open if self.shell.dialed(&self.cell) => {
                 self.reused = false;
                 Ok(self)
@@ -113,8 +111,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
                 self.shell.dial_failed(slot);
                 Err(error)
             }
-            // The pool was closed meanwhile.
-            Dialed::Open | Dialed::Elsewhere => Err(Error::closed()),
+            // It was ended meanwhile.
+            Dialed::Open | Dialed::Elsewhere | Dialed::Ended(_) => Err(taken(self.cell.taken_for())),
         }
     }
 }

@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -36,6 +36,7 @@ use url::Url;
 
 pub use self::builder::PoolBuilder;
 use self::cell::{Member, Retired};
+pub(crate) use self::close::GRACE;
 pub(crate) use self::exchange::{Call, Outgoing};
 pub(crate) use self::gate::{Gate, Passes};
 use self::keeper::Keepers;
@@ -50,7 +51,7 @@ pub(crate) use crate::connection::Target;
 use crate::connection::{Attempts, Connection, Connector, Http1};
 use crate::error::{Error, Result};
 use crate::stats::{CloseReport, Closes, HostStats, PoolStats};
-use crate::timeouts::Timeouts;
+use crate::timeouts::{self, Timeouts};
 
 /// Connections kept alive and shared, bounded in number.
 ///
@@ -141,7 +142,7 @@ impl Pool {
         let sent = async {
             let pass = self.0.gate.enter().ok_or_else(Error::closed)?;
             let timeouts = timeouts.or(Timeouts::DEFAULT);
-            let deadline = timeouts.total.and_then(|total| Instant::now().checked_add(total));
+            let deadline = timeouts.total.and_then(|total| timeouts::now().checked_add(total));
             let call = Call { owner: POOL, deadline, timeouts };
             let (target, head) = to_the_wire(head)?;
             let mut outgoing = Outgoing { head, body: Body::wrap(body) };
@@ -167,7 +168,7 @@ impl Pool {
 
     /// [`close_within`](Self::close_within) ten seconds.
     pub async fn close(&self) -> CloseReport {
-        self.close_within(close::GRACE).await
+        self.close_within(GRACE).await
     }
 
     /// Closes the pool. New requests and those that wait for a connection fail at once with an error that

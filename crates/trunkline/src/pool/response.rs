@@ -38,6 +38,8 @@ struct Reading {
 impl ResponseBody {
     pub(super) fn new(received: Received, lease: Lease<Key, Connection>) -> Self {
         let reading = Reading { lease, passes: None };
+        // The head is what was waited for.
+        reading.lease.cell().rest();
         if received.is_end_stream() {
             reading.finish();
             return Self { received, reading: None };

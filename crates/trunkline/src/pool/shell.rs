@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::cell::{Cell, Content, Dial, Dialed, Member};
+use super::cell::{Cell, Content, Dial, Dialed, Member, Overdue};
 use super::lease::Lease;
 use super::state::{Action, Checkout, Owner, PoolKey, Replacement, SlotId, Standing, State, TicketId};
 use super::sync::{Mutex, lock};
 use crate::error::{Error, Result};
 use crate::stats::CloseReason;
+use crate::timeouts;
 
 pub(crate) struct Shell<K: PoolKey, C> {
     desk: Mutex<Desk<K, C>>,
@@ -69,7 +70,7 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     fn at_desk<R>(self: &Arc<Self>, f: impl FnOnce(&mut Desk<K, C>, Instant) -> R) -> R {
         let mut desk = lock(&self.desk);
         // Under the lock, so that the state's time never goes back.
-        let now = Instant::now();
+        let now = timeouts::now();
         let result = f(&mut desk, now);
         let errands = desk.errands(&*self.keeping, now);
         drop(desk);
@@ -93,13 +94,49 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     /// Empties the cell, ends what was in it and frees its slot; nothing, if somebody else is doing so.
     pub(crate) fn close_cell(self: &Arc<Self>, cell: &Cell<K, C>, reason: CloseReason) {
         if let Some(content) = cell.take(Some(reason)) {
-            match content {
-                Content::Open(connection) => connection.end(),
-                // Its sockets are gone before the slot is free (P1).
-                content => drop(content),
-            }
-            self.closed(cell.slot, reason);
+            self.end(cell, content, reason);
         }
+    }
+
+    /// Ends what was taken out of the cell and frees its slot.
+    fn end(self: &Arc<Self>, cell: &Cell<K, C>, content: Content<C>, reason: CloseReason) {
+        match content {
+            Content::Open(connection) => connection.end(),
+            // Its sockets are gone before the slot is free (P1).
+            content => drop(content),
+        }
+        self.closed(cell.slot, reason);
+    }
+
+    /// Ends the cell's exchange if its time is up. When to look again, if at all.
+    pub(crate) fn end_overdue(self: &Arc<Self>, cell: &Cell<K, C>, now: Instant) -> Option<Instant> {
+        match cell.take_overdue(now) {
+            Overdue::Taken(content, reason) => {
+                self.end(cell, content, reason);
+                None
+            }
+            Overdue::Later(due) => Some(due),
+            Overdue::Never => None,
+        }
+    }
+
+    /// Drives the cell's dial.
+    pub(crate) fn poll_dial(self: &Arc<Self>, cell: &Cell<K, C>, cx: &mut Context<'_>) -> Poll<Dialed> {
+        let polled = cell.poll_dial(cx);
+        if let Poll::Ready(Dialed::Ended(reason)) = polled {
+            self.closed(cell.slot, reason.unwrap_or(CloseReason::Cancelled));
+            return Poll::Ready(Dialed::Elsewhere);
+        }
+        polled
+    }
+
+    /// The server closed the connection that is idle in this cell.
+    pub(crate) fn found_dead(self: &Arc<Self>, cell: &Cell<K, C>) {
+        self.at_desk(|desk, _| {
+            if desk.holds(cell) {
+                desk.state.found_dead(cell.slot);
+            }
+        });
     }
 
     /// The slot's socket is gone.
@@ -307,7 +344,7 @@ where
     /// Makes use of the leave to dial. None if the ticket's standing changed meanwhile.
     fn begin_dial(&mut self, ticket: TicketId, slot: SlotId) -> Option<Arc<Cell<K, C>>> {
         let dial = (self.dial)(slot);
-        let cell = Arc::new(Cell::new(slot, self.key.clone(), Content::Dialing(dial)));
+        let cell = Arc::new(Cell::new(slot, self.key.clone(), Content::Dialing(Some(dial))));
         let begun = self.shell.at_desk(|desk, _| {
             let begun = desk.state.begin_dial(ticket, slot);
             if begun {
@@ -352,7 +389,7 @@ where
                 },
             };
             self.dialing = Some(cell.clone());
-            match std::task::ready!(cell.poll_dial(cx)) {
+            match std::task::ready!(self.shell.poll_dial(&cell, cx)) {
                 Dialed::Open => {
                     if self.shell.dialed(&cell) {
                         return Poll::Ready(Ok(self.lease(cell, false)));
@@ -365,7 +402,7 @@ where
                     }
                 }
                 // The pool ended the dial or gave this request another connection: the ticket says which.
-                Dialed::Elsewhere => {}
+                Dialed::Elsewhere | Dialed::Ended(_) => {}
             }
         }
     }

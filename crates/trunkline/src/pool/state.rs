@@ -128,6 +128,8 @@ pub(crate) struct State<K: PoolKey> {
     ready: BTreeSet<(u64, usize)>,
     /// When the connections that the keeper adopted are due to be closed.
     expiries: BTreeSet<(Instant, SlotId)>,
+    /// Sessions that were aborted: a request of theirs that was between two exchanges gets no further.
+    ended: BTreeSet<Owner>,
     ledger: Ledger,
     actions: VecDeque<Action>,
 }
@@ -255,6 +257,7 @@ impl<K: PoolKey> State<K> {
             closing: 0,
             ready: BTreeSet::new(),
             expiries: BTreeSet::new(),
+            ended: BTreeSet::new(),
             ledger: Ledger::default(),
             actions: VecDeque::new(),
         }
@@ -267,6 +270,9 @@ impl<K: PoolKey> State<K> {
             Life::Open => {}
             Life::Draining if under_way => {}
             Life::Draining | Life::Closed => return Checkout::Closed,
+        }
+        if self.ended.contains(&owner) {
+            return Checkout::Closed;
         }
         if let Some(&entry) = self.keys.get(key)
             && let Some(slot) = self.take_idle(entry, owner, now)
@@ -913,19 +919,22 @@ impl<K: PoolKey> State<K> {
     }
 
     /// P11: nothing new from now on, and waiters fail; what is under way may finish.
-    pub(crate) fn drain(&mut self) {
-        if self.phase == Life::Open {
-            self.phase = Life::Draining;
-            self.fail_tickets(|ticket| ticket.standing == Standing::Waiting);
-            self.close_unused(CloseReason::Closed, |_| true);
+    /// Returns how many waiters that were.
+    pub(crate) fn drain(&mut self) -> usize {
+        if self.phase != Life::Open {
+            return 0;
         }
+        self.phase = Life::Draining;
+        self.close_unused(CloseReason::Closed, |_| true);
+        self.fail_tickets(|ticket| ticket.standing == Standing::Waiting)
     }
 
-    /// P11: the session's waiters fail; the pool goes on for others.
-    pub(crate) fn drain_owner(&mut self, owner: Owner) {
-        self.fail_tickets(|ticket| ticket.standing == Standing::Waiting && ticket.owner == owner);
+    /// P11: the session's waiters fail; the pool goes on for others. Returns how many waiters that were.
+    pub(crate) fn drain_owner(&mut self, owner: Owner) -> usize {
+        let failed = self.fail_tickets(|ticket| ticket.standing == Standing::Waiting && ticket.owner == owner);
         // A dial left behind that only they wanted may be in somebody's way.
         self.make_room_with_orphans();
+        failed
     }
 
     /// P11: what is still under way ends now, for one session or for all. Returns how many requests that were.
@@ -936,6 +945,7 @@ impl<K: PoolKey> State<K> {
             // While it drained, requests left dials behind.
             self.close_unused(CloseReason::Closed, |_| true);
         }
+        self.ended.extend(owner);
         let owned = |of: Owner| owner.is_none_or(|owner| of == owner);
         let mut aborted = self.fail_tickets(|ticket| owned(ticket.owner));
         let leased =

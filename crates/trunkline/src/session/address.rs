@@ -12,7 +12,6 @@ use crate::error::{Error, Result, redacted};
 use crate::pool::Target;
 
 /// An http or https address.
-#[derive(Debug)]
 pub(super) struct Address {
     pub(super) url: Url,
     pub(super) target: Target,
@@ -41,7 +40,7 @@ const REMEMBERED: usize = 32;
 const LONGEST: usize = 256;
 
 /// The last addresses, each where its hash puts it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Recent {
     hasher: RandomState,
     entries: Mutex<[Option<Entry>; REMEMBERED]>,

@@ -38,7 +38,7 @@ pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
 
 /// What stands for it in an address.
 pub(super) fn percent_decoded(text: &str) -> String {
-    // The rules of a form differ from those of an address in `+` alone.
-    let as_form = format!("x={}", text.replace('+', "%2B"));
+    // A form reads `+` and `&` in its own way, and the rest alike.
+    let as_form = format!("x={}", text.replace('+', "%2B").replace('&', "%26"));
     url::form_urlencoded::parse(as_form.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }

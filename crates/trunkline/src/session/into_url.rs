@@ -70,8 +70,9 @@ pub(super) fn unusable(address: &str) -> Error {
     let shown = match Url::parse(address) {
         Ok(url) => crate::error::redacted(&url).to_string(),
         Err(_) => {
-            let address = address.split(['?', '#']).next().unwrap_or_default();
-            address.rsplit_once('@').map_or(address, |(_, rest)| rest).chars().take(200).collect()
+            // Credentials end at the last `@`, whatever else is in them.
+            let bare = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
+            bare.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect()
         }
     };
     Error::input(format!("{shown:?} is not an http or https URL, such as https://example.com/path"))

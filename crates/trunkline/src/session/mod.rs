@@ -29,12 +29,9 @@ pub use self::request::RequestBuilder;
 pub use self::response::{Hop, Response};
 use crate::body::Body;
 use crate::error::Result;
-use crate::pool::{Gate, Pool};
+use crate::pool::{GRACE, Gate, Pool};
 use crate::stats::{CloseReport, PoolStats};
 use crate::timeouts::Timeouts;
-
-/// How long requests under way may take to finish after `close()`.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// One HTTP session for the whole application.
 ///

@@ -41,7 +41,12 @@ pub(super) fn next(
     if url.origin() != from.origin() {
         keep_secrets(&mut headers, &mut url);
     }
-    Ok(Some(Prepared { method, address: Address::new(url)?, headers, body }))
+    Ok(Some(Prepared {
+        method,
+        address: Address::new(url).map_err(|error| refused("its Location cannot be asked for").because(error))?,
+        headers,
+        body,
+    }))
 }
 
 /// What the other origin has no business to see.

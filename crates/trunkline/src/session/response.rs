@@ -115,6 +115,8 @@ impl Response {
     ///
     /// Dropped, what was read is lost and the connection is closed, unless the rest has already arrived.
     pub async fn bytes(mut self) -> Result<Bytes> {
+        /// Of the announced length, what is set aside before it has come.
+        const TRUSTED: usize = 1 << 20;
         let limit = self.max_body_size;
         let announced = self.content_length().and_then(|length| usize::try_from(length).ok());
         if announced.is_some_and(|length| length > limit) {
@@ -124,7 +126,7 @@ impl Response {
         let Some(second) = self.chunk().await? else {
             return if first.len() > limit { Err(self.too_large()) } else { Ok(first) };
         };
-        let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).max(first.len() + second.len()));
+        let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(TRUSTED).max(first.len() + second.len()));
         let mut next = Some(second);
         whole.extend_from_slice(&first);
         while let Some(chunk) = next {

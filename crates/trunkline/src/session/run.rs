@@ -1,7 +1,7 @@
 //! The main loop of a request: deadline → exchange → redirect, until there is an answer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
@@ -10,9 +10,9 @@ use super::prepared::Prepared;
 use super::redirect;
 use super::response::{Hop, Response};
 use super::{Inner, Settings};
-use crate::error::{Error, Result, redacted};
+use crate::error::{Error, RequestSent, Result, redacted};
 use crate::pool::{Call, Passes, ResponseBody};
-use crate::timeouts::Timeouts;
+use crate::timeouts::{self, Timeouts};
 
 pub(super) async fn run(session: &Arc<Inner>, settings: Settings, request: Prepared) -> Result<Response> {
     let span = tracing::debug_span!(
@@ -32,15 +32,17 @@ pub(super) async fn run(session: &Arc<Inner>, settings: Settings, request: Prepa
 async fn hops(session: &Arc<Inner>, settings: Settings, mut request: Prepared) -> Result<Response> {
     let passes = enter(session).map_err(|error| error.of(&request.method, &request.address.url))?;
     let timeouts = settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
-    let deadline = timeouts.total.and_then(|total| Instant::now().checked_add(total));
+    let deadline = timeouts.total.and_then(|total| timeouts::now().checked_add(total));
     let call = Call { owner: session.owner, deadline, timeouts };
     request.add_defaults(&session.headers);
     let mut history = Vec::new();
     loop {
+        // Whoever redirected has seen the request.
+        let before = if history.is_empty() { RequestSent::No } else { RequestSent::Yes };
         request.take_credentials()?;
         let again = request.body.try_clone();
         let (method, address, mut outgoing) = request.outgoing();
-        let here = |error: Error| error.of(&method, &address.url);
+        let here = |error: Error| error.sent_at_least(before).of(&method, &address.url);
         let mut response = session.pool.0.exchange(&mut outgoing, &address.target, &call).await.map_err(here)?;
         let next = if settings.max_redirects == 0 {
             None

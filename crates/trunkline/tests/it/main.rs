@@ -9,6 +9,7 @@ mod chaos;
 mod closing;
 mod errors;
 mod exchange;
+mod hazards;
 mod idle;
 mod limits;
 mod names;

@@ -352,7 +352,8 @@ async fn an_error_on_the_way_names_the_hop_it_happened_at() {
     let to_broken = redirecting(302, &broken.url("/broken?token=secret")).await;
     let error = get(&session, to_broken.url("/")).await.unwrap_err();
     assert_eq!(error.url().unwrap().as_str(), broken.url("/broken"));
-    assert_eq!(error.request_sent(), RequestSent::Maybe);
+    // The request that was redirected has been answered.
+    assert_eq!(error.request_sent(), RequestSent::Yes);
     let response = get(&session, first.url("/")).await.unwrap();
     assert_eq!(
         response.history().iter().map(|hop| hop.url.port()).collect::<Vec<_>>(),

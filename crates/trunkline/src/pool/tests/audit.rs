@@ -26,16 +26,6 @@ impl<K: PoolKey> State<K> {
             && self.expiries.is_empty()
     }
 
-    /// The end of the slot's lifetime, as drawn for its connection.
-    pub(crate) fn lifetime_end(&self, slot: SlotId) -> Option<Instant> {
-        self.slots[slot.0].expires
-    }
-
-    /// Concurrent attempts besides each dial's first.
-    pub(crate) fn attempts(&self) -> usize {
-        self.slots.iter().map(|(_, slot)| slot.attempts).sum()
-    }
-
     fn audit_idle(&self) {
         let all = walk(&self.idle, &self.slots);
         let idle: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.phase == Phase::Idle).map(|(id, _)| id).collect();
@@ -188,6 +178,19 @@ impl<K: PoolKey> State<K> {
 
     fn host_of(&self, slot: usize) -> usize {
         self.key_entries[self.slots[slot].key].host
+    }
+}
+
+#[cfg(not(trunkline_loom))]
+impl<K: PoolKey> State<K> {
+    /// The end of the slot's lifetime, as drawn for its connection.
+    pub(crate) fn lifetime_end(&self, slot: SlotId) -> Option<Instant> {
+        self.slots[slot.0].expires
+    }
+
+    /// Concurrent attempts besides each dial's first.
+    pub(crate) fn attempts(&self) -> usize {
+        self.slots.iter().map(|(_, slot)| slot.attempts).sum()
     }
 }
 

@@ -108,6 +108,8 @@ struct Model {
     closed: u64,
     dials_failed: u64,
     draining: bool,
+    /// Of owners.
+    aborts: Owner,
 }
 
 impl Model {
@@ -128,6 +130,7 @@ impl Model {
             closed: 0,
             dials_failed: 0,
             draining: false,
+            aborts: 0,
         }
     }
 
@@ -157,7 +160,7 @@ impl Model {
             return;
         }
         let key = Site(self.chance.below(4) as u8, self.chance.below(2) as u8);
-        let owner = self.chance.below(3) as Owner;
+        let owner = self.owner();
         let queued = self.askers.values().any(|asker| asker.key == key && is_queued(asker.seen));
         match self.state.checkout(&key, owner, self.draining, self.now) {
             Checkout::Reuse(slot) => {
@@ -352,16 +355,26 @@ impl Model {
         }
     }
 
+    /// One of three; an aborted one does not come back.
+    fn owner(&mut self) -> Owner {
+        self.chance.below(3) as Owner + 3 * self.aborts
+    }
+
     fn interfere(&mut self) {
-        let owner = self.chance.below(3) as Owner;
+        let owner = self.owner();
         match self.chance.below(6) {
             0 => self.state.refresh(),
             1 => {
                 let host = self.chance.below(4) as u8;
                 self.state.forsake(|key| key.host() == host);
             }
-            2 => self.state.drain_owner(owner),
-            3 => drop(self.state.abort(Some(owner), self.now)),
+            2 => drop(self.state.drain_owner(owner)),
+            3 => {
+                self.state.abort(Some(owner), self.now);
+                self.aborts += 1;
+                let late = self.state.checkout(&Site(0, 0), owner, true, self.now);
+                assert_eq!(late, Checkout::Closed, "an aborted owner gets no further");
+            }
             _ => {}
         }
     }
