@@ -9,11 +9,11 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body as _;
 
+use super::acquire::Acquire;
 use super::cell::{Dial, Limits};
 use super::key::{Key, Runtime};
 use super::lease::Lease;
 use super::response::ResponseBody;
-use super::shell::Acquire;
 use super::state::{Owner, SlotId};
 use super::{ConnectionInfo, Inner};
 use crate::body::Body;
@@ -27,6 +27,8 @@ type PoolLease = Lease<Key, Connection>;
 #[derive(Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) owner: Owner,
+    /// A later exchange of a request that began before the pool was closed, which it may finish.
+    pub(crate) under_way: bool,
     pub(crate) deadline: Option<Instant>,
     pub(crate) timeouts: Timeouts,
 }
@@ -90,7 +92,7 @@ impl Inner {
 
     async fn acquire(self: &Arc<Self>, key: &Key, call: &Call) -> Result<PoolLease> {
         let dial = self.dialer(key, call);
-        let mut acquire = pin!(Acquire::new(&self.shell, key.clone(), call.owner, true, dial));
+        let mut acquire = pin!(Acquire::new(&self.shell, key.clone(), call.owner, call.under_way, dial));
         let limit = call.timeouts.acquire.and_then(|limit| timeouts::now().checked_add(limit));
         let due = [limit, call.deadline].into_iter().flatten().min();
         let mut timer = None;

@@ -2,6 +2,7 @@
 //!
 //! `state` decides, `shell` locks and carries out, `lease` lends, `keeper` looks after what nobody uses.
 
+mod acquire;
 mod builder;
 mod cell;
 mod close;
@@ -143,7 +144,7 @@ impl Pool {
             let pass = self.0.gate.enter().ok_or_else(Error::closed)?;
             let timeouts = timeouts.or(Timeouts::DEFAULT);
             let deadline = timeouts.total.and_then(|total| timeouts::now().checked_add(total));
-            let call = Call { owner: POOL, deadline, timeouts };
+            let call = Call { owner: POOL, under_way: false, deadline, timeouts };
             let (target, head) = to_the_wire(head)?;
             let mut outgoing = Outgoing { head, body: Body::wrap(body) };
             let mut response = self.0.exchange(&mut outgoing, &target, &call).await?;

@@ -2,17 +2,13 @@
 //!
 //! Lock order: a cell before the state. Nothing is dropped, woken or spawned under the state's lock.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::cell::{Cell, Content, Dial, Dialed, Member, Overdue};
-use super::lease::Lease;
+use super::cell::{Cell, Content, Dialed, Member, Overdue};
 use super::state::{Action, Checkout, Owner, PoolKey, Replacement, SlotId, Standing, State, TicketId};
 use super::sync::{Mutex, lock};
-use crate::error::{Error, Result};
 use crate::stats::CloseReason;
 use crate::timeouts;
 
@@ -39,6 +35,21 @@ struct Desk<K: PoolKey, C> {
     cells: Vec<Option<Arc<Cell<K, C>>>>,
     /// By ticket.
     wakers: Vec<Option<Waker>>,
+}
+
+/// The answer to a request's first look.
+pub(super) enum Entered<K, C> {
+    Reuse(Arc<Cell<K, C>>),
+    Queued(TicketId),
+    Closed,
+}
+
+/// How a queued request stands.
+pub(super) enum Look<K, C> {
+    Waiting,
+    Dialing(SlotId),
+    Granted(Arc<Cell<K, C>>),
+    Closed,
 }
 
 /// What is to be done outside the lock.
@@ -137,6 +148,53 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
                 desk.state.found_dead(cell.slot);
             }
         });
+    }
+
+    /// P2: an idle connection, or a place in the queue.
+    pub(super) fn enter(self: &Arc<Self>, key: &K, owner: Owner, under_way: bool) -> Entered<K, C> {
+        let mut stale = None;
+        let entered = self.at_desk(|desk, now| match desk.state.checkout(key, owner, under_way, now) {
+            Checkout::Reuse(slot) => Entered::Reuse(desk.occupied(slot)),
+            Checkout::Queued(ticket) => {
+                // A number may have been another's: that one's waker is not to be woken for this.
+                stale = desk.listen(ticket, None);
+                Entered::Queued(ticket)
+            }
+            Checkout::Closed => Entered::Closed,
+        });
+        drop(stale);
+        entered
+    }
+
+    /// How the ticket stands; a grant is claimed on the way.
+    pub(super) fn look(self: &Arc<Self>, ticket: TicketId, waker: &Waker) -> Look<K, C> {
+        let mut stale = None;
+        let look = self.at_desk(|desk, _| {
+            let look = match desk.state.standing(ticket) {
+                Standing::Waiting => Look::Waiting,
+                Standing::Dialing(slot) => Look::Dialing(slot),
+                Standing::Granted(slot) => Look::Granted(desk.occupied(slot)),
+                Standing::Closed => Look::Closed,
+            };
+            match look {
+                Look::Waiting | Look::Dialing(_) => stale = desk.listen(ticket, Some(waker)),
+                Look::Granted(_) | Look::Closed => desk.state.claim(ticket),
+            }
+            look
+        });
+        drop(stale);
+        look
+    }
+
+    /// Makes use of the leave to dial. False if the ticket's standing changed meanwhile.
+    pub(super) fn begin_dial(self: &Arc<Self>, ticket: TicketId, cell: &Arc<Cell<K, C>>) -> bool {
+        self.at_desk(|desk, _| {
+            let begun = desk.state.begin_dial(ticket, cell.slot);
+            if begun {
+                desk.occupy(cell.slot, cell.clone());
+            }
+            begun
+        })
     }
 
     /// The slot's socket is gone.
@@ -258,160 +316,6 @@ impl<K: PoolKey, C> Desk<K, C> {
             Some(waker) if known.as_ref().is_some_and(|known| known.will_wake(waker)) => None,
             Some(waker) => known.replace(waker.clone()),
             None => known.take(),
-        }
-    }
-}
-
-/// A request on its way to a connection (P2, P4). Dropped, it gives up its place and what it was given (P7).
-pub(crate) struct Acquire<K: PoolKey + Send + 'static, C: Member, D> {
-    shell: Arc<Shell<K, C>>,
-    key: K,
-    owner: Owner,
-    under_way: bool,
-    dial: D,
-    ticket: Option<TicketId>,
-    dialing: Option<Arc<Cell<K, C>>>,
-}
-
-impl<K, C, D> Acquire<K, C, D>
-where
-    K: PoolKey + Send + 'static,
-    C: Member,
-    D: FnMut(SlotId) -> Dial<C>,
-{
-    pub(crate) fn new(shell: &Arc<Shell<K, C>>, key: K, owner: Owner, under_way: bool, dial: D) -> Self {
-        Self { shell: shell.clone(), key, owner, under_way, dial, ticket: None, dialing: None }
-    }
-
-    /// Does it wait for leave to dial, or for a connection to come back? (Not: for its own dial.)
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.ticket.is_some() && self.dialing.is_none()
-    }
-
-    fn lease(&mut self, cell: Arc<Cell<K, C>>, reused: bool) -> Lease<K, C> {
-        self.ticket = None;
-        self.dialing = None;
-        Lease::new(self.shell.clone(), cell, reused)
-    }
-
-    /// P2, first look: an idle connection, or a place in the queue.
-    fn enter(&mut self) -> Result<Option<Lease<K, C>>> {
-        let Self { key, owner, under_way, .. } = self;
-        let mut stale = None;
-        let found = self.shell.at_desk(|desk, now| match desk.state.checkout(key, *owner, *under_way, now) {
-            Checkout::Reuse(slot) => Ok(Ok(desk.occupied(slot))),
-            Checkout::Queued(ticket) => {
-                // A number may have been another's: that one's waker is not to be woken for this.
-                stale = desk.listen(ticket, None);
-                Ok(Err(ticket))
-            }
-            Checkout::Closed => Err(Error::closed()),
-        })?;
-        drop(stale);
-        match found {
-            Ok(cell) => Ok(Some(self.lease(cell, true))),
-            Err(ticket) => {
-                self.ticket = Some(ticket);
-                Ok(None)
-            }
-        }
-    }
-
-    /// How the ticket stands; a grant is claimed on the way.
-    fn look(&mut self, ticket: TicketId, waker: &Waker) -> (Standing, Option<Arc<Cell<K, C>>>) {
-        let mut stale = None;
-        let look = self.shell.at_desk(|desk, _| {
-            let standing = desk.state.standing(ticket);
-            match standing {
-                Standing::Granted(slot) => {
-                    desk.state.claim(ticket);
-                    (standing, Some(desk.occupied(slot)))
-                }
-                Standing::Closed => {
-                    desk.state.claim(ticket);
-                    (standing, None)
-                }
-                Standing::Waiting | Standing::Dialing(_) => {
-                    stale = desk.listen(ticket, Some(waker));
-                    (standing, None)
-                }
-            }
-        });
-        drop(stale);
-        look
-    }
-
-    /// Makes use of the leave to dial. None if the ticket's standing changed meanwhile.
-    fn begin_dial(&mut self, ticket: TicketId, slot: SlotId) -> Option<Arc<Cell<K, C>>> {
-        let dial = (self.dial)(slot);
-        let cell = Arc::new(Cell::new(slot, self.key.clone(), Content::Dialing(Some(dial))));
-        let begun = self.shell.at_desk(|desk, _| {
-            let begun = desk.state.begin_dial(ticket, slot);
-            if begun {
-                desk.occupy(slot, cell.clone());
-            }
-            begun
-        });
-        begun.then_some(cell)
-    }
-}
-
-impl<K, C, D> Future for Acquire<K, C, D>
-where
-    K: PoolKey + Send + Unpin + 'static,
-    C: Member,
-    D: FnMut(SlotId) -> Dial<C> + Unpin,
-{
-    type Output = Result<Lease<K, C>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let Some(ticket) = self.ticket else {
-                if let Some(lease) = self.enter()? {
-                    return Poll::Ready(Ok(lease));
-                }
-                continue;
-            };
-            let slot = match self.look(ticket, cx.waker()) {
-                (Standing::Waiting, _) => return Poll::Pending,
-                (Standing::Dialing(slot), _) => slot,
-                (_, Some(cell)) => return Poll::Ready(Ok(self.lease(cell, true))),
-                (_, None) => {
-                    self.ticket = None;
-                    return Poll::Ready(Err(Error::closed()));
-                }
-            };
-            let cell = match self.dialing.take() {
-                Some(cell) => cell,
-                None => match self.begin_dial(ticket, slot) {
-                    Some(cell) => cell,
-                    None => continue,
-                },
-            };
-            self.dialing = Some(cell.clone());
-            match std::task::ready!(self.shell.poll_dial(&cell, cx)) {
-                Dialed::Open => {
-                    if self.shell.dialed(&cell) {
-                        return Poll::Ready(Ok(self.lease(cell, false)));
-                    }
-                }
-                Dialed::Failed(error) => {
-                    if self.shell.dial_failed(slot) {
-                        self.ticket = None;
-                        return Poll::Ready(Err(error));
-                    }
-                }
-                // The pool ended the dial or gave this request another connection: the ticket says which.
-                Dialed::Elsewhere | Dialed::Ended(_) => {}
-            }
-        }
-    }
-}
-
-impl<K: PoolKey + Send + 'static, C: Member, D> Drop for Acquire<K, C, D> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.shell.event(|state, now| state.cancel(ticket, now));
         }
     }
 }

@@ -33,7 +33,7 @@ async fn hops(session: &Arc<Inner>, settings: Settings, mut request: Prepared) -
     let passes = enter(session).map_err(|error| error.of(&request.method, &request.address.url))?;
     let timeouts = settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
     let deadline = timeouts.total.and_then(|total| timeouts::now().checked_add(total));
-    let call = Call { owner: session.owner, deadline, timeouts };
+    let mut call = Call { owner: session.owner, under_way: false, deadline, timeouts };
     request.add_defaults(&session.headers);
     let mut history = Vec::new();
     loop {
@@ -60,6 +60,7 @@ async fn hops(session: &Arc<Inner>, settings: Settings, mut request: Prepared) -
         tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redacted(&next.address.url), "redirect");
         history.push(Hop { status: response.status(), url: address.url.clone() });
         Box::pin(finish(response.into_body())).await;
+        call.under_way = true;
         request = next;
     }
 }

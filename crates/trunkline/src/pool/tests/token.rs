@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::site::Site;
+use crate::pool::acquire::Acquire;
 use crate::pool::cell::{Cell, Dial, Member, Retired};
 use crate::pool::lease::Lease;
-use crate::pool::shell::{Acquire, Keeping, Shell};
+use crate::pool::shell::{Keeping, Shell};
 use crate::pool::state::{Owner, Rules, SlotId, State};
 use crate::stats::CloseReason;
 
