@@ -538,8 +538,9 @@ impl<K: PoolKey> State<K> {
         let overall = self.ready.first().map(|&(_, host)| host);
         let sibling = (!self.host_has_room(own)).then_some(own);
         overall.into_iter().chain(sibling).any(|host| {
+            // None of its own key is older than `next`.
             let oldest = self.host_entries[host].waiting.first();
-            oldest.is_some_and(|&(arrival, key)| key != entry && arrival < self.tickets[next].arrival)
+            oldest.is_some_and(|&(arrival, _)| arrival < self.tickets[next].arrival)
         })
     }
 

@@ -208,3 +208,12 @@ fn sorted(ids: &[usize]) -> Vec<usize> {
     ids.sort_unstable();
     ids
 }
+
+/// The reference implementation's first outputs.
+#[test]
+fn splitmix64_is_splitmix64() {
+    let golden = 0x9e37_79b9_7f4a_7c15_u64;
+    assert_eq!(splitmix64(0), 0xe220_a839_7b1d_cdaf);
+    assert_eq!(splitmix64(golden), 0x6e78_9e6a_a1b9_65f4);
+    assert_eq!(splitmix64(golden.wrapping_mul(2)), 0x06c4_5d18_8009_454f);
+}

@@ -5,19 +5,46 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use loom::future::block_on;
 use loom::thread;
 
 use super::site::{A, B, limited};
-use super::token::{Outside, TokenAcquire, TokenLease, instant};
+use super::token::{Count, Outside, Token, TokenAcquire, TokenCell, TokenLease, TokenShell, instant};
 use crate::error::Result;
+use crate::pool::cell::{Dial, Dialed};
 
 fn check(model: impl Fn(Outside) + Send + Sync + 'static) {
+    check_with(1, model);
+}
+
+fn check_with(limit: usize, model: impl Fn(Outside) + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
-    builder.check(move || model(Outside::new(limited(1, None))));
+    builder.check(move || model(Outside::new(limited(limit, None))));
+}
+
+/// A dial that is ready when it is polled for the second time, by whomever.
+fn second_poll(count: &Arc<Count>) -> Dial<Token> {
+    let (count, mut polled) = (count.clone(), false);
+    Box::pin(std::future::poll_fn(move |cx| {
+        if std::mem::replace(&mut polled, true) {
+            return Poll::Ready(Ok(Token::new(&count)));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
+}
+
+/// What the keeper does with a dial that was left behind.
+fn keep(shell: &Arc<TokenShell>, cell: &TokenCell) {
+    match block_on(std::future::poll_fn(|cx| shell.poll_dial(cell, cx))) {
+        Dialed::Open => drop(shell.dialed(cell)),
+        Dialed::Failed(_) => drop(shell.dial_failed(cell.slot)),
+        Dialed::Elsewhere | Dialed::Ended(_) => {}
+    }
 }
 
 fn poll(acquire: &mut TokenAcquire) -> Poll<Result<TokenLease>> {
@@ -186,6 +213,50 @@ fn loom_eviction_against_checkout() {
         with(&served, &outside);
         drop(served);
         evicts.join().unwrap();
+        outside.rest();
+    });
+}
+
+/// The request and the keeper may both hold the dial for theirs.
+#[test]
+fn loom_a_dial_polled_by_two() {
+    check_with(2, |outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let count = outside.count.clone();
+        let mut dialing = outside.acquire_by(A, 1, move |_| second_poll(&count));
+        assert!(poll(&mut dialing).is_pending());
+        let cell = outside.shell.cells().into_iter().find(|cell| !Arc::ptr_eq(cell, lease.cell())).unwrap();
+        let shell = outside.shell.clone();
+        let keeps = thread::spawn(move || {
+            drop(lease);
+            // Left behind or not by now: the keeper looks, as after a late call.
+            if shell.read(|state| state.is_unused(cell.slot)) {
+                keep(&shell, &cell);
+            }
+        });
+        drop(block_on(dialing).unwrap());
+        keeps.join().unwrap();
+        outside.rest();
+    });
+}
+
+#[test]
+fn loom_a_dial_left_behind_against_its_end() {
+    check_with(2, |outside| {
+        let lease = block_on(outside.acquire(A, 1)).unwrap();
+        let count = outside.count.clone();
+        let mut dialing = outside.acquire_by(A, 1, move |_| second_poll(&count));
+        assert!(poll(&mut dialing).is_pending());
+        let cell = outside.shell.cells().into_iter().find(|cell| !Arc::ptr_eq(cell, lease.cell())).unwrap();
+        drop(lease);
+        let served = block_on(dialing).unwrap();
+        let shell = outside.shell.clone();
+        let keeps = thread::spawn(move || keep(&shell, &cell));
+        // Evicts the dial, if it is one still, or takes what became of it.
+        let other = block_on(outside.acquire(B, 1)).unwrap();
+        assert!(outside.count.most() <= 2, "P1: three sockets at a limit of two");
+        keeps.join().unwrap();
+        drop((served, other));
         outside.rest();
     });
 }

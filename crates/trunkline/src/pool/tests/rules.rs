@@ -258,6 +258,41 @@ fn p3_requests_that_overtake_nobody_do_not_count() {
 }
 
 #[test]
+fn p3_a_younger_request_of_another_key_is_not_overtaken() {
+    let mut world = World::new(limited(1, None));
+    let mut holder = world.lease(A);
+    let queued: Vec<_> = (0..2 * STREAK).map(|_| world.arrive(A)).collect();
+    let younger = world.arrive(B);
+    for next in queued {
+        world.finish(holder);
+        assert_eq!(world.poll(next), REUSED);
+        holder = next;
+    }
+    assert_eq!((world.closed(CloseReason::Yielded), world.is(younger)), (0, Waiting));
+    world.finish(holder);
+    assert_eq!(world.is(younger), Dialing);
+    world.rest();
+}
+
+#[test]
+fn p12_reused_counts_connections_that_served_before_whoever_asks() {
+    let mut world = World::new(limited(1, None));
+    let reused = |world: &mut World| world.event(|state, _| state.ledger().reused);
+    let mut holder = world.lease(A);
+    assert_eq!(reused(&mut world), 0);
+    for times in 1..=5 {
+        let next = world.arrive(A);
+        world.finish(holder);
+        assert_eq!(world.poll(next), REUSED);
+        assert_eq!(reused(&mut world), times);
+        holder = next;
+    }
+    world.finish(holder);
+    world.lease(A);
+    assert_eq!(reused(&mut world), 6);
+}
+
+#[test]
 fn p3_a_rest_ends_the_streak() {
     let mut world = World::new(limited(1, None));
     let mut holder = world.lease(A);
@@ -627,24 +662,26 @@ fn p8_an_idle_connection_past_its_lifetime_is_not_given_out() {
 
 #[test]
 fn p8_lifetimes_are_spread_by_a_tenth_each_way() {
-    let mut world = World::new(with_lifetime(100_000));
-    // All begun before the first is done, as after a restart.
-    let requests: Vec<_> = (0..200).map(|_| world.arrive(A)).collect();
-    let mut lifetimes = Vec::new();
-    for request in requests {
-        world.connects(request);
-        let end = world.state.lifetime_end(world.slot(request)).expect("it has a lifetime");
-        lifetimes.push(end - world.now);
+    for seed in [7, 0, u64::MAX] {
+        let mut world = World::new(Rules { seed, ..with_lifetime(100_000) });
+        // All begun before the first is done, as after a restart.
+        let requests: Vec<_> = (0..200).map(|_| world.arrive(A)).collect();
+        let mut lifetimes = Vec::new();
+        for request in requests {
+            world.connects(request);
+            let end = world.state.lifetime_end(world.slot(request)).expect("it has a lifetime");
+            lifetimes.push(end - world.now);
+        }
+        lifetimes.sort_unstable();
+        let (first, last) = (lifetimes[0], lifetimes[lifetimes.len() - 1]);
+        assert!(first >= ms(90_000) && first < ms(92_000), "{first:?}");
+        assert!(last <= ms(110_000) && last > ms(108_000), "{last:?}");
+        let mean = lifetimes.iter().sum::<Duration>() / 200;
+        assert!(mean > ms(98_000) && mean < ms(102_000), "{mean:?}");
+        lifetimes.dedup();
+        assert_eq!(lifetimes.len(), 200, "no two end together");
+        world.rest();
     }
-    lifetimes.sort_unstable();
-    let (first, last) = (lifetimes[0], lifetimes[lifetimes.len() - 1]);
-    assert!(first >= ms(90_000) && first < ms(92_000), "{first:?}");
-    assert!(last <= ms(110_000) && last > ms(108_000), "{last:?}");
-    lifetimes.dedup();
-    assert_eq!(lifetimes.len(), 200, "no two end together");
-    let mean = lifetimes.iter().sum::<Duration>() / 200;
-    assert!(mean > ms(98_500) && mean < ms(101_500), "{mean:?}");
-    world.rest();
 }
 
 #[test]
@@ -660,16 +697,23 @@ fn p8_lifetimes_differ_in_one_slot_and_between_pools() {
         world.rest();
         end
     };
-    assert_ne!(lifetime(1, 1), lifetime(1, 2));
-    assert_ne!(lifetime(1, 1), lifetime(2, 1));
-    assert_eq!(lifetime(1, 1), lifetime(1, 1));
+    for seed in [1, 0, u64::MAX] {
+        assert_ne!(lifetime(seed, 1), lifetime(seed, 2));
+        assert_ne!(lifetime(seed, 1), lifetime(seed ^ 2, 1));
+        assert_eq!(lifetime(seed, 1), lifetime(seed, 1));
+    }
 }
 
 #[test]
-fn p8_an_endless_lifetime_is_no_panic() {
+fn p8_an_endless_lifetime_is_long_and_no_panic() {
+    let years = |years: u64| ms(years * 365 * 24 * 3_600_000);
     let mut world = World::new(Rules { max_lifetime: Some(Duration::MAX), idle_timeout: Duration::MAX, ..rules() });
-    world.warm(&[A]);
-    world.at(1000).event(|state, now| {
+    let holder = world.lease(A);
+    let end = world.state.lifetime_end(world.slot(holder)).expect("it has a lifetime") - world.now;
+    assert!(end > years(26) && end < years(34), "{end:?}");
+    world.finish(holder);
+    world.now += years(20);
+    world.event(|state, now| {
         state.adopt(|_| true, now);
         state.expire(now);
     });
@@ -1048,6 +1092,30 @@ fn p11_abort_of_one_owner_ends_its_requests_and_serves_the_others() {
     assert_eq!((world.is(waiting), world.is(next)), (Refused, Dialing));
     world.finish(other);
     assert_eq!((world.state.ledger().total.idle, world.state.is_open()), (1, true));
+    world.rest();
+}
+
+#[test]
+fn p11_a_request_of_an_aborted_owner_gets_no_further() {
+    let mut world = World::new(rules());
+    world.warm(&[A]);
+    world.event(|state, now| state.abort(Some(2), now));
+    let (theirs, others) = (world.arrive_of(A, 2), world.arrive_of(A, 3));
+    assert_eq!((world.is(theirs), world.is(others)), (Refused, REUSED), "not even to an idle connection");
+    world.rest();
+}
+
+#[test]
+fn p11_drains_say_how_many_waiters_they_failed() {
+    let mut world = World::new(limited(1, None));
+    let _holder = world.lease(A);
+    for owner in [2, 2, 3, 4, 4] {
+        world.arrive_of(A, owner);
+    }
+    assert_eq!(world.event(|state, _| state.drain_owner(2)), 2);
+    assert_eq!(world.event(|state, _| state.drain_owner(2)), 0);
+    assert_eq!(world.event(|state, _| state.drain()), 3);
+    assert_eq!(world.event(|state, _| state.drain()), 0);
     world.rest();
 }
 
