@@ -17,7 +17,8 @@ on standard error sums up: pages, failures, bytes, and how many connections it t
 const FETCH_MORE: &str = "\
 Input:
   One URL a line. Blank lines and lines that begin with # are skipped. A line that is no URL is reported with its
-  number and counts as a failed page. The input is read as it is needed, so it may be endless.
+  number and counts as a failed page; one that is no text, or too long for a URL, has no line in the output. The
+  input is read as it is needed, so it may be endless.
 
 Output:
   The members of a JSON line are url, final_url, status, bytes, elapsed (seconds), reused (whether its connection had
@@ -32,6 +33,7 @@ Exit status:
   0  every page was fetched             130  stopped by Ctrl-C (143: by SIGTERM): no new pages were begun, those
   1  some pages failed                       under way were given 5 seconds; a second Ctrl-C ends it at once
   2  the arguments cannot be used
+  A reader of standard output that ends early (`| head`) ends it quietly, with 0.
 
 Examples:
   trunkline fetch https://example.com/ https://example.org/
@@ -69,19 +71,19 @@ pub(crate) struct Fetch {
     pub(crate) input: Option<PathBuf>,
 
     /// The most pages under way at once, those that wait for a connection included
-    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = at_least_one, allow_negative_numbers = true)]
     pub(crate) concurrency: usize,
 
     /// The most connections open at once; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole, allow_negative_numbers = true)]
     pub(crate) limit: usize,
 
     /// The most connections to one host and port; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole, allow_negative_numbers = true)]
     pub(crate) limit_per_host: usize,
 
     /// How long a page may take in all, waiting and redirects included; may be a fraction
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
 
     /// A header for every request, such as 'Accept-Language: en'; may be repeated

@@ -183,7 +183,7 @@ impl Run {
     fn wind_down(&mut self, signal: u8) {
         self.stop = Some(Ending::Signal(signal));
         self.output.wind_down();
-        if self.progress && !self.pages.is_empty() {
+        if !self.pages.is_empty() {
             self.output.note("finishing the pages under way; once more to end at once");
         }
         let session = self.session().clone();

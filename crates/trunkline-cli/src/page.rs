@@ -123,10 +123,19 @@ impl Page {
         // A line that is no URL names none: where it stands helps to find it.
         let place = place.filter(|_| cause.is_some_and(trunkline::Error::is_input));
         self.error = Some(match place {
-            Some(place) => format!("{place}: {error:#}"),
-            None => format!("{error:#}"),
+            Some(place) => format!("{place}: {}", with_causes(error)),
+            None => with_causes(error),
         });
     }
+}
+
+/// The error and its causes, each once: some errors quote theirs.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
+        told if told.is_empty() => cause,
+        told if told.contains(&cause) => told,
+        told => format!("{told}: {cause}"),
+    })
 }
 
 fn seconds<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -157,7 +157,10 @@ pub struct CloseReport {
 impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { drained, aborted, closed, elapsed } = self;
-        write!(f, "{drained} requests drained, {aborted} aborted, {closed} connections closed in {elapsed:.1?}")
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        let requests = plural(*drained as u64);
+        write!(f, "{drained} request{requests} drained, {aborted} aborted, ")?;
+        write!(f, "{closed} connection{} closed in {elapsed:.1?}", plural(*closed))
     }
 }
 

@@ -4,6 +4,7 @@
 //! whichever of them comes first (P1, P11).
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -174,7 +175,7 @@ impl<K, C: Member> Cell<K, C> {
                 _ => return Poll::Ready(Dialed::Elsewhere),
             }
         };
-        let polled = dial.as_mut().poll(cx);
+        let polled = catch_unwind(AssertUnwindSafe(|| dial.as_mut().poll(cx)));
         let mut inside = lock(&self.inside);
         if let Content::Taken(reason) = inside.content {
             drop(inside);
@@ -183,6 +184,15 @@ impl<K, C: Member> Cell<K, C> {
             drop(dial);
             return Poll::Ready(Dialed::Ended(reason));
         }
+        let polled = match polled {
+            Ok(polled) => polled,
+            Err(panic) => {
+                // Back in its place, so that whoever gives up the slot finds what to drop (P7).
+                inside.content = Content::Dialing(Some(dial));
+                drop(inside);
+                resume_unwind(panic);
+            }
+        };
         match polled {
             Poll::Pending => {
                 inside.content = Content::Dialing(Some(dial));

@@ -229,6 +229,18 @@ fn p7_a_request_dropped_before_its_first_poll_leaves_nothing() {
 }
 
 #[test]
+fn p7_a_dial_that_panics_frees_its_slot() {
+    let outside = Outside::new(limited(1, None));
+    let mut dialing = outside.acquire_by(A, 1, |_| Box::pin(async { panic!("a resolver's fault") }));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(poll(&mut dialing))));
+    assert!(panicked.is_err());
+    drop(dialing);
+    assert_eq!(outside.open(), 0);
+    drop(lease(&outside));
+    outside.rest();
+}
+
+#[test]
 fn p8_a_connection_unfit_for_another_exchange_is_closed_for_its_reason() {
     let outside = Outside::new(rules());
     let holder = lease(&outside);
