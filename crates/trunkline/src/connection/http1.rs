@@ -49,8 +49,9 @@ pub(crate) struct Connection {
     retired: Option<Instant>,
 }
 
-/// The engine was polled when the connection came back: less than this ago, it has nothing to add to what the kernel says.
-const JUST_NOW: Duration = Duration::from_millis(1);
+/// About as long as a byte needs from the kernel to us anyway: to ask it after less would cost a tenth of a small request and
+/// leave the same doubt.
+const JUST_NOW: Duration = Duration::from_micros(100);
 
 /// Why an exchange failed before there was a response.
 #[derive(Debug)]
@@ -93,15 +94,15 @@ impl Connection {
 
     /// P10: is the connection still there, as far as can be known without sending? The kernel is asked first: it knows of a FIN, or
     /// of bytes that nobody asked for and that would be taken for the answer (a 408, a second answer), before the runtime does.
-    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>) -> Probe {
-        let probe = self.wire.probe();
-        let just_now = self.retired.is_some_and(|retired| retired.elapsed() < JUST_NOW);
-        if probe == Probe::Dead || (probe == Probe::Alive && just_now) {
-            return probe;
+    /// What came back [`JUST_NOW`] was looked at then: a request that can be sent again takes it as it is.
+    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>, replayable: bool) -> Probe {
+        if replayable && self.retired.is_some_and(|retired| retired.elapsed() < JUST_NOW) {
+            return Probe::Alive;
         }
-        match self.poll_idle(cx) {
-            Poll::Pending => probe,
-            Poll::Ready(()) => Probe::Dead,
+        match self.wire.probe() {
+            Probe::Dead => Probe::Dead,
+            probe if self.poll_idle(cx).is_pending() => probe,
+            _ => Probe::Dead,
         }
     }
 

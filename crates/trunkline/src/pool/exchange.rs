@@ -57,7 +57,10 @@ impl Inner {
         loop {
             let again = body.try_clone();
             let replayable = head.method.is_idempotent() && again.is_some();
-            lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
+            lease = self
+                .fit_for_use(lease, &key, call, replayable && self.replay)
+                .await
+                .map_err(|error| error.sent_at_least(before))?;
             self.begin(&lease, head, call);
             let sending = Request::from_parts(head.clone(), std::mem::take(body));
             let Failed { failure, sent, early } = match converse(&lease, sending).await {
@@ -112,9 +115,15 @@ impl Inner {
     }
 
     /// P10: a reused connection is looked at before it is used; a dead one is replaced.
-    async fn fit_for_use(self: &Arc<Self>, mut lease: PoolLease, key: &Key, call: &Call) -> Result<PoolLease> {
+    async fn fit_for_use(
+        self: &Arc<Self>,
+        mut lease: PoolLease,
+        key: &Key,
+        call: &Call,
+        replayable: bool,
+    ) -> Result<PoolLease> {
         while lease.is_reused() {
-            if look(&lease).await? != Probe::Dead {
+            if look(&lease, replayable).await? != Probe::Dead {
                 tracing::trace!(target: "trunkline::pool", host = %key.target, "reuse");
                 break;
             }
@@ -161,8 +170,10 @@ impl Inner {
 }
 
 /// Is the connection still there?
-async fn look(lease: &PoolLease) -> Result<Probe> {
-    let poll = || std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx))));
+async fn look(lease: &PoolLease, replayable: bool) -> Result<Probe> {
+    let poll = || {
+        std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx, replayable))))
+    };
     let first = poll().await?;
     if first != Probe::Unread {
         return Ok(first);
