@@ -258,23 +258,6 @@ fn p3_requests_that_overtake_nobody_do_not_count() {
 }
 
 #[test]
-fn p3_a_younger_request_of_another_key_is_not_overtaken() {
-    let mut world = World::new(limited(1, None));
-    let mut holder = world.lease(A);
-    let queued: Vec<_> = (0..2 * STREAK).map(|_| world.arrive(A)).collect();
-    let younger = world.arrive(B);
-    for next in queued {
-        world.finish(holder);
-        assert_eq!(world.poll(next), REUSED);
-        holder = next;
-    }
-    assert_eq!((world.closed(CloseReason::Yielded), world.is(younger)), (0, Waiting));
-    world.finish(holder);
-    assert_eq!(world.is(younger), Dialing);
-    world.rest();
-}
-
-#[test]
 fn p12_reused_counts_connections_that_served_before_whoever_asks() {
     let mut world = World::new(limited(1, None));
     let reused = |world: &mut World| world.event(|state, _| state.ledger().reused);
