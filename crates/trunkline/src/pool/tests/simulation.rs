@@ -155,7 +155,7 @@ impl Model {
 
     fn arrive(&mut self) {
         // The load comes and goes.
-        let crowd = if (self.arrivals / 100).is_multiple_of(2) { 16 } else { 3 };
+        let crowd = if (self.arrivals / 100).is_multiple_of(2) { 12 } else { 3 };
         if self.askers.len() >= crowd {
             return;
         }
