@@ -49,8 +49,8 @@ pub(crate) struct Connection {
     retired: Option<Instant>,
 }
 
-/// About as long as a byte needs from the kernel to us anyway: to ask it after less would cost a tenth of a small request and
-/// leave the same doubt.
+/// To ask the kernel costs about a tenth of a small request. What comes within this time after an answer that nobody asked for can be
+/// taken for the next one's: no request that cannot be sent again runs that risk.
 const JUST_NOW: Duration = Duration::from_micros(100);
 
 /// Why an exchange failed before there was a response.
