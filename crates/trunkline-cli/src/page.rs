@@ -110,7 +110,7 @@ impl Page {
         let status = response.status();
         self.status = Some(status.as_u16());
         self.final_url = Some(response.url().as_str().to_owned());
-        self.reused = response.connection().map(|connection| connection.reused);
+        self.reused = Some(response.connection().reused);
         if status.is_client_error() || status.is_server_error() {
             self.fate = Fate::Refused;
             self.error = Some(format!("status {status}"));

@@ -1,6 +1,7 @@
 //! From a host and a port to a connection that is ready for HTTP: resolve, filter, connect, TLS.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,12 +18,20 @@ use super::wire::{Stream, Wire, WireIo};
 use crate::error::{Error, Kind, Phase, Result};
 
 /// Where a connection goes. Connections to equal targets are interchangeable.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) https: bool,
     /// Lower-case; an IPv6 address without its brackets.
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
+}
+
+/// In few pieces: every request is looked up by this.
+impl Hash for Target {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.host.as_bytes());
+        state.write_u32(u32::from(self.port) << 1 | u32::from(self.https));
+    }
 }
 
 impl fmt::Display for Target {

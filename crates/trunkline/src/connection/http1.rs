@@ -6,20 +6,21 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderMap, HeaderName};
-use http::response::Parts;
 use http::{Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::wire::{Counted, Probe, Stream, Wire};
 use crate::body::Body;
-use crate::error::{BoxError, Error, Kind, Phase, Result};
+use crate::error::{BoxError, Error, Kind, Phase, RequestSent, Result};
 use crate::stats::CloseReason;
 
 /// What a server may send as the head of a response.
@@ -37,6 +38,8 @@ pub(crate) struct Connection {
     sender: SendRequest<Body>,
     /// None once it has ended.
     driver: Option<http1::Connection<TokioIo<Counted>, Body>>,
+    /// What the current exchange waits for, until the head of the response has come.
+    answer: Option<Answer>,
     wire: Arc<Wire>,
     /// The wire's counts when the current exchange began.
     written: u64,
@@ -45,20 +48,18 @@ pub(crate) struct Connection {
     keep_alive: Option<Duration>,
     persistent: bool,
     incomplete: bool,
-    /// When it last came back whole.
-    retired: Option<Instant>,
 }
 
-/// To ask the kernel costs about a tenth of a small request. What comes within this time after an answer that nobody asked for can be
-/// taken for the next one's: no request that cannot be sent again runs that risk.
-const JUST_NOW: Duration = Duration::from_micros(100);
+/// Boxed, as hyper does not name it.
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + Send>>;
 
-/// Why an exchange failed before there was a response.
+/// Why an exchange failed before there was a response. What may be done about it depends on how far it got.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// The request, if not a byte of it was handed to the socket.
-    pub(crate) unsent: Option<Request<Body>>,
+    /// The request's body, if not a byte of the request was handed to the socket.
+    pub(crate) unsent: Option<Body>,
+    pub(crate) sent: RequestSent,
 }
 
 impl Connection {
@@ -78,13 +79,13 @@ impl Connection {
         Ok(Self {
             sender,
             driver: Some(driver),
+            answer: None,
             wire,
             written: 0,
             read: 0,
             keep_alive: None,
             persistent: true,
             incomplete: false,
-            retired: None,
         })
     }
 
@@ -94,45 +95,62 @@ impl Connection {
 
     /// P10: is the connection still there, as far as can be known without sending? The kernel is asked first: it knows of a FIN, or
     /// of bytes that nobody asked for and that would be taken for the answer (a 408, a second answer), before the runtime does.
-    /// What came back [`JUST_NOW`] was looked at then: a request that can be sent again takes it as it is.
-    pub(crate) fn poll_alive(&mut self, cx: &mut Context<'_>, replayable: bool) -> Probe {
-        if replayable && self.retired.is_some_and(|retired| retired.elapsed() < JUST_NOW) {
-            return Probe::Alive;
-        }
+    pub(crate) fn probe(&mut self) -> Probe {
         match self.wire.probe() {
             Probe::Dead => Probe::Dead,
-            probe if self.poll_idle(cx).is_pending() => probe,
+            // Nobody is woken by this look: whoever goes on polls it again.
+            probe if self.poll_idle(&mut Context::from_waker(Waker::noop())).is_pending() => probe,
             _ => Probe::Dead,
         }
     }
 
     /// Watches an idle connection. Ready once it is good for nothing any more.
     pub(crate) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.drive(cx).is_pending() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))) {
+        if self.drive(cx).is_pending() && self.is_ready() {
             return Poll::Pending;
         }
         Poll::Ready(())
     }
 
-    /// Begins an exchange. The response comes while [`drive`](Self::drive) is polled.
-    pub(crate) fn send(
-        &mut self,
-        request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Received>, Failure>> + Send + use<> {
+    /// Begins an exchange: [`poll_answer`](Self::poll_answer) goes on with it.
+    pub(crate) fn send(&mut self, request: Request<Body>) {
         self.written = self.wire.written();
         self.read = self.wire.read();
         self.keep_alive = None;
         self.incomplete = true;
         self.persistent = !says(request.headers(), "close");
-        let sending = self.sender.try_send_request(request);
-        async move {
-            match sending.await {
-                Ok(response) => Ok(response.map(Received)),
-                Err(mut failed) => {
-                    let unsent = failed.take_message();
-                    Err(Failure { error: explain(failed.into_error()), unsent })
-                }
+        self.answer = Some(Box::pin(self.sender.try_send_request(request)));
+    }
+
+    /// Moves the exchange on until the head of the response has come.
+    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Received>, Failure>> {
+        let _ended = self.drive(cx);
+        let Some(answer) = &mut self.answer else { return Poll::Pending };
+        let answered = ready!(answer.as_mut().poll(cx));
+        self.answer = None;
+        Poll::Ready(match answered {
+            Ok(response) => {
+                self.answered(&response);
+                Ok(response.map(Received))
             }
+            Err(failed) => Err(self.failure(failed)),
+        })
+    }
+
+    fn failure(&self, mut failed: TrySendError<Request<Body>>) -> Failure {
+        let unsent = failed.take_message().map(Request::into_body);
+        let sent = if unsent.is_some() { RequestSent::No } else { self.sent() };
+        let error = explain(failed.into_error()).at(Phase::Response).sent(sent);
+        Failure { error, unsent, sent }
+    }
+
+    /// How far the current exchange has got, for all that is known here.
+    pub(crate) fn sent(&self) -> RequestSent {
+        match (self.wire.written() == self.written, self.wire.read() == self.read) {
+            // What came in answer to nothing is no answer.
+            (true, _) => RequestSent::No,
+            (false, true) => RequestSent::Maybe,
+            (false, false) => RequestSent::Yes,
         }
     }
 
@@ -148,29 +166,19 @@ impl Connection {
         Poll::Pending
     }
 
-    /// The head of the response has come.
-    pub(crate) fn answered(&mut self, head: &Parts) {
-        self.keep_alive = keep_alive(&head.headers);
+    fn answered<B>(&mut self, response: &Response<B>) {
+        let headers = response.headers();
+        self.keep_alive = keep_alive(headers);
         // RFC 9112 section 9.3: HTTP/1.0 persists only if it says so.
-        self.persistent &= match head.version {
-            Version::HTTP_11 => !says(&head.headers, "close"),
-            _ => says(&head.headers, "keep-alive"),
+        self.persistent &= match response.version() {
+            Version::HTTP_11 => !says(headers, "close"),
+            _ => says(headers, "keep-alive"),
         };
     }
 
     /// The body of the response was read to its end.
     pub(crate) fn completed(&mut self) {
         self.incomplete = false;
-    }
-
-    /// Has anything of the current request been handed to the socket?
-    pub(crate) fn has_written(&self) -> bool {
-        self.wire.written() != self.written
-    }
-
-    /// Has a byte come in answer to it?
-    pub(crate) fn has_read(&self) -> bool {
-        self.wire.read() != self.read
     }
 
     /// Changes whenever a byte passes in either direction.
@@ -183,19 +191,24 @@ impl Connection {
         if self.incomplete {
             return Err(CloseReason::Incomplete);
         }
-        let cx = &mut Context::from_waker(Waker::noop());
-        let ended = self.drive(cx).is_ready();
         if !self.persistent {
-            Err(CloseReason::NotPersistent)
-        } else if ended {
-            Err(CloseReason::PeerClosed)
-        } else if let Poll::Ready(Ok(())) = self.sender.poll_ready(cx) {
-            self.retired = Some(Instant::now());
+            return Err(CloseReason::NotPersistent);
+        }
+        // The poll that brought the end of the body has mostly left the engine ready. Another one would set a new read buffer aside
+        // while the reader still holds what is in this one.
+        if self.is_ready() || self.drive(&mut Context::from_waker(Waker::noop())).is_pending() && self.is_ready() {
             Ok(self.keep_alive)
+        } else if self.driver.is_none() {
+            Err(CloseReason::PeerClosed)
         } else {
             // The response has ended and the request has not.
             Err(CloseReason::Incomplete)
         }
+    }
+
+    /// Does the engine take another request?
+    fn is_ready(&mut self) -> bool {
+        matches!(self.sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
     }
 
     /// Says goodbye (TLS close_notify, FIN) without waiting for an answer.
@@ -212,7 +225,7 @@ impl Connection {
 
 /// The body of a response as it comes off the connection.
 #[derive(Debug)]
-pub(crate) struct Received(hyper::body::Incoming);
+pub(crate) struct Received(Incoming);
 
 impl Received {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {

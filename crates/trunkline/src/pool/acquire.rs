@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::cell::{Cell, Content, Dial, Dialed, Member};
 use super::lease::Lease;
@@ -11,36 +12,54 @@ use super::shell::{Entered, Look, Shell};
 use super::state::{Owner, PoolKey, SlotId, TicketId};
 use crate::error::{Error, Result};
 
-/// Resolves to a lease. Dropped, it gives up its place and what it was given (P7).
-pub(crate) struct Acquire<K: PoolKey + Send + 'static, C: Member, D> {
+/// The answer to a request that asks for a connection.
+pub(crate) enum Arrival<K: PoolKey + Send + 'static, C: Member, D> {
+    Served(Lease<K, C>),
+    Queued(Queued<K, C, D>),
+}
+
+/// P2: an idle connection at once, or a place in the queue, with what `dial` makes to dial by.
+pub(crate) fn arrive<K: PoolKey + Send + 'static, C: Member, D>(
+    shell: &Arc<Shell<K, C>>,
+    key: &K,
+    (owner, under_way): (Owner, bool),
+    dial: impl FnOnce() -> D,
+) -> Result<Arrival<K, C, D>> {
+    match shell.enter(key, owner, under_way) {
+        Entered::Reuse((cell, idle)) => Ok(Arrival::Served(Lease::new(shell.clone(), cell, Some(idle)))),
+        Entered::Queued(ticket) => {
+            let (shell, key, ticket) = (shell.clone(), key.clone(), Some(ticket));
+            Ok(Arrival::Queued(Queued { shell, key, dial: dial(), ticket, dialing: None }))
+        }
+        Entered::Closed => Err(Error::closed()),
+    }
+}
+
+/// A place in the queue: resolves to a lease. Dropped, it gives up its place and what it was given (P7).
+pub(crate) struct Queued<K: PoolKey + Send + 'static, C: Member, D> {
     shell: Arc<Shell<K, C>>,
     key: K,
-    owner: Owner,
-    under_way: bool,
     dial: D,
+    /// Until it has been served, or has failed.
     ticket: Option<TicketId>,
     dialing: Option<Arc<Cell<K, C>>>,
 }
 
-impl<K, C, D> Acquire<K, C, D>
+impl<K, C, D> Queued<K, C, D>
 where
     K: PoolKey + Send + 'static,
     C: Member,
     D: FnMut(SlotId) -> Dial<C>,
 {
-    pub(crate) fn new(shell: &Arc<Shell<K, C>>, key: K, owner: Owner, under_way: bool, dial: D) -> Self {
-        Self { shell: shell.clone(), key, owner, under_way, dial, ticket: None, dialing: None }
-    }
-
     /// Does it wait for leave to dial, or for a connection to come back? (Not: for its own dial.)
     pub(crate) fn is_waiting(&self) -> bool {
-        self.ticket.is_some() && self.dialing.is_none()
+        self.dialing.is_none()
     }
 
-    fn lease(&mut self, cell: Arc<Cell<K, C>>, reused: bool) -> Lease<K, C> {
+    fn lease(&mut self, cell: Arc<Cell<K, C>>, idle: Option<Duration>) -> Lease<K, C> {
         self.ticket = None;
         self.dialing = None;
-        Lease::new(self.shell.clone(), cell, reused)
+        Lease::new(self.shell.clone(), cell, idle)
     }
 
     /// Makes use of the leave to dial. None if the ticket's standing changed meanwhile.
@@ -51,7 +70,7 @@ where
     }
 }
 
-impl<K, C, D> Future for Acquire<K, C, D>
+impl<K, C, D> Future for Queued<K, C, D>
 where
     K: PoolKey + Send + Unpin + 'static,
     C: Member,
@@ -60,19 +79,12 @@ where
     type Output = Result<Lease<K, C>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ticket = self.ticket.expect("it has not been served yet");
         loop {
-            let Some(ticket) = self.ticket else {
-                match self.shell.enter(&self.key, self.owner, self.under_way) {
-                    Entered::Reuse(cell) => return Poll::Ready(Ok(self.lease(cell, true))),
-                    Entered::Queued(ticket) => self.ticket = Some(ticket),
-                    Entered::Closed => return Poll::Ready(Err(Error::closed())),
-                }
-                continue;
-            };
             let slot = match self.shell.look(ticket, cx.waker()) {
                 Look::Waiting => return Poll::Pending,
                 Look::Dialing(slot) => slot,
-                Look::Granted(cell) => return Poll::Ready(Ok(self.lease(cell, true))),
+                Look::Granted((cell, idle)) => return Poll::Ready(Ok(self.lease(cell, Some(idle)))),
                 Look::Closed => {
                     self.ticket = None;
                     return Poll::Ready(Err(Error::closed()));
@@ -89,7 +101,7 @@ where
             match std::task::ready!(self.shell.poll_dial(&cell, cx)) {
                 Dialed::Open => {
                     if self.shell.dialed(&cell) {
-                        return Poll::Ready(Ok(self.lease(cell, false)));
+                        return Poll::Ready(Ok(self.lease(cell, None)));
                     }
                 }
                 Dialed::Failed(error) => {
@@ -105,7 +117,7 @@ where
     }
 }
 
-impl<K: PoolKey + Send + 'static, C: Member, D> Drop for Acquire<K, C, D> {
+impl<K: PoolKey + Send + 'static, C: Member, D> Drop for Queued<K, C, D> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.shell.event(|state, now| state.cancel(ticket, now));

@@ -102,8 +102,9 @@ impl Limits {
         self.deadline.is_some() || self.silence.is_some()
     }
 
-    fn saw(&mut self, traffic: u64) {
-        if self.traffic != traffic {
+    /// Somebody begins, or goes on, to wait.
+    fn waits(&mut self, traffic: u64, begins: bool) {
+        if begins || self.traffic != traffic {
             self.traffic = traffic;
             self.last_traffic = Some(timeouts::now());
         }
@@ -141,15 +142,16 @@ impl<K, C: Member> Cell<K, C> {
     ) -> Poll<Result<R, Option<CloseReason>>> {
         let mut inside = lock(&self.inside);
         inside.remember(cx.waker());
-        if !self.awaited.swap(true, Ordering::Relaxed) {
-            inside.limits.last_traffic = Some(timeouts::now());
-        }
         match &mut inside.content {
             Content::Open(connection) => {
-                let result = f(connection, cx).map(Ok);
+                let result = f(connection, cx);
                 let traffic = connection.traffic();
-                inside.limits.saw(traffic);
-                result
+                // The clock is asked only by who has to wait.
+                let rested = !self.awaited.swap(result.is_pending(), Ordering::Relaxed);
+                if result.is_pending() {
+                    inside.limits.waits(traffic, rested);
+                }
+                result.map(Ok)
             }
             Content::Taken(reason) => Poll::Ready(Err(*reason)),
             Content::Dialing(_) => Poll::Ready(Err(None)),
@@ -260,10 +262,11 @@ impl<K, C: Member> Cell<K, C> {
 }
 
 impl<C> Inside<C> {
-    /// An exchange begins.
-    pub(crate) fn begin(&mut self, method: http::Method, limits: Limits) {
+    /// An exchange begins. True if it is not the first.
+    pub(crate) fn begin(&mut self, method: http::Method, limits: Limits) -> bool {
         self.method = Some(method);
         self.limits = limits;
+        self.served
     }
 
     /// It has ended.

@@ -1,15 +1,17 @@
 //! One exchange: a connection is acquired, the request is sent on it, the head of the response comes back (P2, P10).
 
-use std::pin::pin;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 
-use super::acquire::Acquire;
+use super::acquire::{Arrival, Queued, arrive};
 use super::cell::{Dial, Limits};
 use super::key::{Key, Runtime};
 use super::lease::Lease;
@@ -23,88 +25,132 @@ use crate::timeouts::{self, Timeouts};
 
 type PoolLease = Lease<Key, Connection>;
 
+/// To ask the kernel about a connection costs about a tenth of a small request. What comes within this time after an answer that
+/// nobody asked for can be taken for the next one's: no request that cannot be sent again runs that risk.
+const JUST_NOW: Duration = Duration::from_micros(100);
+
 /// Whose exchange this is, and how long it may take.
 #[derive(Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) owner: Owner,
     /// A later exchange of a request that began before the pool was closed, which it may finish.
     pub(crate) under_way: bool,
+    pub(crate) begun: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) timeouts: Timeouts,
 }
 
-/// What is to be sent, as it goes over the wire: in origin-form and with its `Host`. The body is taken out of it; the rest stays.
-pub(crate) struct Outgoing {
-    pub(crate) head: Parts,
-    pub(crate) body: Body,
+impl Call {
+    pub(crate) fn new(owner: Owner, timeouts: Timeouts) -> Self {
+        let begun = timeouts::now();
+        let deadline = timeouts.total.and_then(|total| begun.checked_add(total));
+        Self { owner, under_way: false, begun, deadline, timeouts }
+    }
+
+    /// The request goes on with another exchange.
+    pub(crate) fn go_on(&mut self) {
+        self.under_way = true;
+        self.begun = timeouts::now();
+    }
+}
+
+/// What is to be sent, perhaps more than once.
+pub(crate) trait Outgoing {
+    fn method(&self) -> &Method;
+
+    /// What the caller gave of them.
+    fn headers(&self) -> &HeaderMap;
+
+    /// The head as it goes over the wire: in origin-form and with its `Host`.
+    fn head(&self) -> Request<()>;
+
+    /// It is taken out of here when it is sent.
+    fn body(&mut self) -> &mut Body;
 }
 
 impl Inner {
     /// The caller is inside the pool's gate: while it drains, this may still go on.
-    pub(crate) async fn exchange(
+    pub(crate) async fn exchange<O: Outgoing>(
         self: &Arc<Self>,
-        outgoing: &mut Outgoing,
+        outgoing: &mut O,
         target: &Target,
         call: &Call,
     ) -> Result<Response<ResponseBody>> {
-        let Outgoing { head, body } = outgoing;
         let key = Key { target: target.clone(), runtime: Runtime::current()? };
-        check(head, body)?;
-        let begun = timeouts::now();
-        let mut lease = self.acquire(&key, call).await?;
-        let waited = begun.elapsed();
+        check(outgoing)?;
+        let mut waited = Duration::ZERO;
+        let mut lease = match self.arrive(&key, call)? {
+            Ok(lease) => lease,
+            Err(waiting) => {
+                let lease = waiting.await?;
+                waited = call.begun.elapsed();
+                lease
+            }
+        };
         let mut before = RequestSent::No;
         loop {
-            let again = body.try_clone();
-            let replayable = head.method.is_idempotent() && again.is_some();
-            lease = self
-                .fit_for_use(lease, &key, call, replayable && self.replay)
-                .await
-                .map_err(|error| error.sent_at_least(before))?;
-            self.begin(&lease, head, call);
-            let sending = Request::from_parts(head.clone(), std::mem::take(body));
-            let Failed { failure, sent, early } = match converse(&lease, sending).await {
-                Ok(response) => return Ok(self.answered(response, lease, waited)),
-                Err(failed) => failed,
+            let again = outgoing.body().try_clone();
+            let replayable = self.replay && again.is_some() && outgoing.method().is_idempotent();
+            if lease.idle().is_some_and(|idle| idle >= JUST_NOW || !replayable) {
+                lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
+            }
+            let served = self.begin(&lease, outgoing.method(), call, waited);
+            let sent = match converse(&lease, outgoing).await {
+                Ok((response, peer)) => {
+                    let info = ConnectionInfo { reused: served && lease.idle().is_some(), peer, waited };
+                    return Ok(response.map(|received| ResponseBody::new(received, lease, info)));
+                }
+                Err(failure) if self.replay && lease.idle().is_some() => recover(failure, again, outgoing),
+                Err(failure) => Err(failure.error),
             };
-            let ended = failure.error.is_timeout() || failure.error.is_closed();
-            let replay = lease.is_reused() && self.replay && early && !ended;
-            *body = match (failure.unsent, again) {
-                (Some(unsent), _) if replay => unsent.into_body(),
-                (None, Some(again)) if replay && (sent == RequestSent::No || replayable) => again,
-                _ => return Err(failure.error.sent_at_least(before)),
-            };
-            tracing::debug!(target: "trunkline::pool", host = %key.target, ?sent, "replay: the reused connection was gone");
-            before = before.max(sent);
+            before = before.max(sent.map_err(|error| error.sent_at_least(before))?);
+            tracing::debug!(target: "trunkline::pool", host = %key.target, sent = ?before, "replay: the reused connection was gone");
             // Rare, and kept out of the future that every request is.
             let redialed = Box::pin(lease.redial(self.dialer(&key, call))).await;
             lease = redialed.map_err(|error| error.sent_at_least(before))?;
         }
     }
 
-    /// The exchange's limits hold from now on, whoever polls it.
-    fn begin(&self, lease: &PoolLease, head: &Parts, call: &Call) {
-        let now = timeouts::now();
+    /// An idle connection at once, or else what to wait for; that is boxed, so that only who waits carries it along.
+    fn arrive<'a>(
+        self: &'a Arc<Self>,
+        key: &'a Key,
+        call: &'a Call,
+    ) -> Result<Result<PoolLease, Pin<Box<impl Future<Output = Result<PoolLease>>>>>> {
+        Ok(match arrive(&self.shell, key, (call.owner, call.under_way), || self.dialer(key, call))? {
+            Arrival::Served(lease) => Ok(lease),
+            Arrival::Queued(queued) => Err(Box::pin(self.wait(queued, key, call))),
+        })
+    }
+
+    /// The exchange's limits hold from now on, whoever polls it. True if it is not the connection's first.
+    fn begin(&self, lease: &PoolLease, method: &Method, call: &Call, waited: Duration) -> bool {
+        // The clock is asked again only if there was something to wait for.
+        let now = if waited.is_zero() { call.begun } else { timeouts::now() };
         let limits = Limits::new(call.deadline, call.timeouts.read, now);
-        lease.begin(head.method.clone(), limits);
+        let served = lease.begin(method.clone(), limits);
         let held = self.keepers.threshold().and_then(|threshold| now.checked_add(threshold));
         if let Some(due) = limits.due(true).map(|(due, _)| due).into_iter().chain(held).min() {
             self.keepers.look_by(lease.shell(), &lease.cell().key.runtime, due, None);
         }
+        served
     }
 
-    async fn acquire(self: &Arc<Self>, key: &Key, call: &Call) -> Result<PoolLease> {
-        let dial = self.dialer(key, call);
-        let mut acquire = pin!(Acquire::new(&self.shell, key.clone(), call.owner, call.under_way, dial));
-        let limit = call.timeouts.acquire.and_then(|limit| timeouts::now().checked_add(limit));
+    /// Waits for what a place in the queue leads to, within the limits of the call.
+    async fn wait<D>(&self, queued: Queued<Key, Connection, D>, key: &Key, call: &Call) -> Result<PoolLease>
+    where
+        D: FnMut(SlotId) -> Dial<Connection> + Unpin,
+    {
+        let mut queued = pin!(queued);
+        let limit = call.timeouts.acquire.and_then(|limit| call.begun.checked_add(limit));
         let due = [limit, call.deadline].into_iter().flatten().min();
         let mut timer = None;
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(result) = acquire.as_mut().poll(cx) {
+            if let Poll::Ready(result) = queued.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
             // A dial has its own deadline; it is the wait that is bounded here.
-            let (true, Some(due)) = (acquire.is_waiting(), due) else { return Poll::Pending };
+            let (true, Some(due)) = (queued.is_waiting(), due) else { return Poll::Pending };
             let timer = timer.get_or_insert_with(|| {
                 tracing::debug!(target: "trunkline::pool", host = %key.target, "queued: no connection is free");
                 Box::pin(tokio::time::sleep_until(due.into()))
@@ -115,15 +161,9 @@ impl Inner {
     }
 
     /// P10: a reused connection is looked at before it is used; a dead one is replaced.
-    async fn fit_for_use(
-        self: &Arc<Self>,
-        mut lease: PoolLease,
-        key: &Key,
-        call: &Call,
-        replayable: bool,
-    ) -> Result<PoolLease> {
-        while lease.is_reused() {
-            if look(&lease, replayable).await? != Probe::Dead {
+    async fn fit_for_use(self: &Arc<Self>, mut lease: PoolLease, key: &Key, call: &Call) -> Result<PoolLease> {
+        while lease.idle().is_some() {
+            if look(&lease).await? != Probe::Dead {
                 tracing::trace!(target: "trunkline::pool", host = %key.target, "reuse");
                 break;
             }
@@ -155,50 +195,38 @@ impl Inner {
             })
         }
     }
-
-    fn answered(&self, response: Response<Received>, lease: PoolLease, waited: Duration) -> Response<ResponseBody> {
-        let (mut head, received) = response.into_parts();
-        let peer = lease.with(|connection| {
-            connection.answered(&head);
-            connection.peer()
-        });
-        if let Ok(peer) = peer {
-            head.extensions.insert(ConnectionInfo { reused: lease.has_served(), peer, waited });
-        }
-        Response::from_parts(head, ResponseBody::new(received, lease))
-    }
 }
 
 /// Is the connection still there?
-async fn look(lease: &PoolLease, replayable: bool) -> Result<Probe> {
-    let poll = || {
-        std::future::poll_fn(|cx| lease.poll(cx, |connection, cx| Poll::Ready(connection.poll_alive(cx, replayable))))
-    };
-    let first = poll().await?;
+async fn look(lease: &PoolLease) -> Result<Probe> {
+    let first = lease.with(Connection::probe)?;
     if first != Probe::Unread {
         return Ok(first);
     }
     // The runtime learns of what has come when it next looks at its sockets, and the engine then reads it.
     tokio::task::yield_now().await;
-    poll().await
+    lease.with(Connection::probe)
 }
 
 /// What would break the conversation. The engine believes the caller's `Content-Length`: too long a body would be cut off, and after too
 /// short a one the server would wait for ever.
-fn check(head: &Parts, body: &Body) -> Result<()> {
-    if head.method == Method::CONNECT {
+fn check(outgoing: &mut impl Outgoing) -> Result<()> {
+    if *outgoing.method() == Method::CONNECT {
         return Err(Error::input(
             "the method CONNECT asks for a tunnel, which a session does not open: use another method",
         ));
     }
-    if head.headers.get_all(header::HOST).into_iter().count() > 1 {
+    if outgoing.headers().is_empty() {
+        return Ok(());
+    }
+    if outgoing.headers().get_all(HOST).into_iter().count() > 1 {
         return Err(Error::input(
             "there is more than one host header, which servers refuse (RFC 9112 section 3.2): set one",
         ));
     }
-    let Some(length) = body.size_hint().exact() else { return Ok(()) };
+    let Some(length) = outgoing.body().size_hint().exact() else { return Ok(()) };
     let given = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok());
-    match head.headers.get_all(header::CONTENT_LENGTH).into_iter().find(|value| given(value) != Some(length)) {
+    match outgoing.headers().get_all(CONTENT_LENGTH).into_iter().find(|value| given(value) != Some(length)) {
         Some(wrong) => {
             Err(Error::input(format!("the header content-length says {wrong:?}, and the body has {length} bytes")))
         }
@@ -206,39 +234,43 @@ fn check(head: &Parts, body: &Body) -> Result<()> {
     }
 }
 
-/// A failed conversation: what may be done about it depends on how far it got.
-struct Failed {
-    failure: Failure,
-    sent: RequestSent,
-    /// Not a byte of a response had come: what comes before the request is written answers something else.
-    early: bool,
+/// P10: may the request that failed be sent again? Then its body is in its place again. Tells whether the server may have seen it.
+fn recover(failed: Failure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
+    let Failure { error, unsent, sent } = failed;
+    if error.is_timeout() || error.is_closed() {
+        return Err(error);
+    }
+    let harmless = sent == RequestSent::No || sent == RequestSent::Maybe && outgoing.method().is_idempotent();
+    *outgoing.body() = match (unsent, again) {
+        (Some(unsent), _) => unsent,
+        (None, Some(again)) if harmless => again,
+        _ => return Err(error),
+    };
+    Ok(sent)
 }
 
 /// Sends the request and waits for the head of its response, driving the connection from here.
-async fn converse(lease: &PoolLease, request: Request<Body>) -> Result<Response<Received>, Failed> {
-    let lost = |error| Failed { failure: Failure { error, unsent: None }, sent: RequestSent::No, early: false };
-    let mut response = pin!(lease.with(|connection| connection.send(request)).map_err(lost)?);
-    let mut progress = (false, false);
-    let result = std::future::poll_fn(|cx| {
-        let driven = lease.poll(cx, |connection, cx| {
-            let _ended = connection.drive(cx);
-            Poll::Ready((connection.has_written(), connection.has_read()))
+fn converse(
+    lease: &PoolLease,
+    outgoing: &mut impl Outgoing,
+) -> impl Future<Output = Result<(Response<Received>, SocketAddr), Failure>> {
+    // Not in an async function, which would carry the request along after it has been handed over.
+    // If the connection was taken away, the poll tells.
+    let _ = lease.with(|connection| {
+        let head = outgoing.head();
+        let body = std::mem::take(outgoing.body());
+        connection.send(head.map(|()| body));
+    });
+    let mut sent = RequestSent::No;
+    std::future::poll_fn(move |cx| {
+        let polled = lease.poll(cx, |connection, cx| {
+            let answer = connection.poll_answer(cx);
+            sent = connection.sent();
+            answer.map(|answer| answer.map(|response| (response, connection.peer())))
         });
-        match std::task::ready!(driven) {
-            Ok(seen) => progress = seen,
-            Err(error) => return Poll::Ready(Err(Failure { error, unsent: None })),
-        }
-        response.as_mut().poll(cx)
-    })
-    .await;
-    result.map_err(|mut failure| {
-        let (written, read) = progress;
-        let sent = match (failure.unsent.is_some() || !written, read) {
-            (true, _) => RequestSent::No,
-            (false, false) => RequestSent::Maybe,
-            (false, true) => RequestSent::Yes,
-        };
-        failure.error = failure.error.at(Phase::Response).sent(sent);
-        Failed { failure, sent, early: !read || sent == RequestSent::No }
+        Poll::Ready(ready!(polled).unwrap_or_else(|error| {
+            // It was taken away.
+            Err(Failure { error: error.at(Phase::Response).sent(sent), unsent: None, sent })
+        }))
     })
 }

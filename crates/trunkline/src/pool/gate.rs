@@ -12,25 +12,40 @@ pub(crate) struct Gate {
     /// Those inside, and the `CLOSED` bit: one word, so that nobody slips in while it closes.
     inside: AtomicUsize,
     empty: Notify,
+    /// Whoever is inside this one is inside that one too: a session's requests are its pool's.
+    outer: Option<Arc<Gate>>,
 }
 
 /// One request under way, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Pass(Arc<Gate>);
 
-/// A request under way in its pool and, if it is one's, in its session.
-#[derive(Debug)]
-#[expect(dead_code, reason = "held for their drop")]
-pub(crate) struct Passes {
-    pub(crate) pool: Pass,
-    pub(crate) session: Option<Pass>,
-}
-
 impl Gate {
+    pub(crate) fn within(outer: Arc<Self>) -> Self {
+        Self { outer: Some(outer), ..Self::default() }
+    }
+
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Pass> {
-        let before = self.inside.fetch_add(1, Ordering::AcqRel);
         let pass = Pass(self.clone());
-        (before & CLOSED == 0).then_some(pass)
+        let open = self.count_in();
+        open.then_some(pass)
+    }
+
+    /// False if this gate, or one around it, is closed.
+    fn count_in(&self) -> bool {
+        let before = self.inside.fetch_add(1, Ordering::AcqRel);
+        let outer_open = self.outer.as_ref().is_none_or(|outer| outer.count_in());
+        outer_open && before & CLOSED == 0
+    }
+
+    fn count_out(&self) {
+        // Nobody waits for an open gate.
+        if self.inside.fetch_sub(1, Ordering::AcqRel) == CLOSED | 1 {
+            self.empty.notify_waiters();
+        }
+        if let Some(outer) = &self.outer {
+            outer.count_out();
+        }
     }
 
     /// Lets nobody in any more. True the first time.
@@ -46,7 +61,7 @@ impl Gate {
         self.inside.load(Ordering::Acquire) & !CLOSED
     }
 
-    /// Waits until nobody is inside.
+    /// Waits until nobody is inside. Only for a closed gate: an open one tells nobody.
     pub(crate) async fn emptied(&self) {
         loop {
             let notified = self.empty.notified();
@@ -60,9 +75,7 @@ impl Gate {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if self.0.inside.fetch_sub(1, Ordering::AcqRel) & !CLOSED == 1 {
-            self.0.empty.notify_waiters();
-        }
+        self.0.count_out();
     }
 }
 
@@ -85,5 +98,21 @@ mod tests {
         tokio::task::yield_now().await;
         drop(first);
         waiting.await.unwrap();
+    }
+
+    #[test]
+    fn p11_who_is_in_the_session_is_in_its_pool() {
+        let pool = Arc::new(Gate::default());
+        let (session, other) = (Arc::new(Gate::within(pool.clone())), Arc::new(Gate::within(pool.clone())));
+        let (first, second) = (session.enter().unwrap(), other.enter().unwrap());
+        assert_eq!((session.count(), other.count(), pool.count()), (1, 1, 2));
+        drop(first);
+        assert_eq!((session.count(), other.count(), pool.count()), (0, 1, 1));
+        session.close();
+        assert!(session.enter().is_none());
+        pool.close();
+        assert!(other.enter().is_none(), "the pool is closed");
+        drop(second);
+        assert_eq!((session.count(), other.count(), pool.count()), (0, 0, 0));
     }
 }

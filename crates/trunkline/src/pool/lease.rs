@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::cell::{Cell, Content, Dial, Dialed, Inside, Limits, Member, Retired};
 use super::shell::Shell;
@@ -12,22 +13,18 @@ use crate::stats::CloseReason;
 pub(crate) struct Lease<K: PoolKey + Send + 'static, C: Member> {
     shell: Arc<Shell<K, C>>,
     cell: Arc<Cell<K, C>>,
-    reused: bool,
+    /// For how long it had been nobody's, if it was the pool's before.
+    idle: Option<Duration>,
 }
 
 impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
-    pub(super) fn new(shell: Arc<Shell<K, C>>, cell: Arc<Cell<K, C>>, reused: bool) -> Self {
-        Self { shell, cell, reused }
+    pub(super) fn new(shell: Arc<Shell<K, C>>, cell: Arc<Cell<K, C>>, idle: Option<Duration>) -> Self {
+        Self { shell, cell, idle }
     }
 
-    /// Was the connection the pool's before it was this request's, so that it may have gone stale?
-    pub(crate) fn is_reused(&self) -> bool {
-        self.reused
-    }
-
-    /// Did it serve another request before?
-    pub(crate) fn has_served(&self) -> bool {
-        self.reused && self.cell.with(|inside| inside.served)
+    /// For how long the connection had been the pool's before it was this request's. None if it is new; else it may have gone stale.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        self.idle
     }
 
     pub(crate) fn shell(&self) -> &Arc<Shell<K, C>> {
@@ -38,9 +35,9 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         &self.cell
     }
 
-    /// An exchange begins: what for, and how long it may take.
-    pub(crate) fn begin(&self, method: http::Method, limits: Limits) {
-        self.cell.with(|inside| inside.begin(method, limits));
+    /// An exchange begins: what for, and how long it may take. True if the connection has been through another.
+    pub(crate) fn begin(&self, method: http::Method, limits: Limits) -> bool {
+        self.cell.with(|inside| inside.begin(method, limits))
     }
 
     /// Polls the connection. It may have been taken away: by a close or a deadline.
@@ -65,8 +62,9 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
     pub(crate) async fn replace(mut self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
         self.discard()?;
         match self.shell.replace(self.cell.slot) {
-            (Replacement::Reuse(_), Some(other)) => {
+            (Replacement::Reuse(_), Some((other, idle))) => {
                 self.cell = other;
+                self.idle = Some(idle);
                 Ok(self)
             }
             (Replacement::Dial, _) => self.dial_anew(dial).await,
@@ -104,7 +102,7 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         }
         match std::future::poll_fn(|cx| self.shell.poll_dial(&self.cell, cx)).await {
             Dialed::Open if self.shell.dialed(&self.cell) => {
-                self.reused = false;
+                self.idle = None;
                 Ok(self)
             }
             Dialed::Failed(error) => {

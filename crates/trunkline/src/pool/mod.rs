@@ -22,7 +22,6 @@ mod sync;
 mod tests;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,7 +30,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -39,11 +38,11 @@ pub use self::builder::PoolBuilder;
 use self::cell::{Member, Retired};
 pub(crate) use self::close::GRACE;
 pub(crate) use self::exchange::{Call, Outgoing};
-pub(crate) use self::gate::{Gate, Passes};
+pub(crate) use self::gate::{Gate, Pass};
 use self::keeper::Keepers;
 use self::key::Key;
 use self::ledger::{Ledger, Tally};
-pub use self::response::ResponseBody;
+pub use self::response::{ConnectionInfo, ResponseBody};
 use self::shell::Shell;
 use self::state::{Owner, SlotId, State};
 use self::sync::Mutex;
@@ -52,7 +51,7 @@ pub(crate) use crate::connection::Target;
 use crate::connection::{Attempts, Connection, Connector, Http1};
 use crate::error::{Error, Result};
 use crate::stats::{CloseReport, Closes, HostStats, PoolStats};
-use crate::timeouts::{self, Timeouts};
+use crate::timeouts::Timeouts;
 
 /// Connections kept alive and shared, bounded in number.
 ///
@@ -142,13 +141,11 @@ impl Pool {
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let sent = async {
             let pass = self.0.gate.enter().ok_or_else(Error::closed)?;
-            let timeouts = timeouts.or(Timeouts::DEFAULT);
-            let deadline = timeouts.total.and_then(|total| timeouts::now().checked_add(total));
-            let call = Call { owner: POOL, under_way: false, deadline, timeouts };
+            let call = Call::new(POOL, timeouts.or(Timeouts::DEFAULT));
             let (target, head) = to_the_wire(head)?;
-            let mut outgoing = Outgoing { head, body: Body::wrap(body) };
+            let mut outgoing = AsItIs { head, body: Body::wrap(body) };
             let mut response = self.0.exchange(&mut outgoing, &target, &call).await?;
-            response.body_mut().hold(Passes { pool: pass, session: None });
+            response.body_mut().hold(pass);
             Ok(response)
         };
         sent.await.map_err(|error: Error| match Url::parse(&uri.to_string()) {
@@ -242,6 +239,30 @@ impl Drop for Inner {
     }
 }
 
+/// A request whose head was made elsewhere.
+struct AsItIs {
+    head: Parts,
+    body: Body,
+}
+
+impl Outgoing for AsItIs {
+    fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    fn head(&self) -> Request<()> {
+        Request::from_parts(self.head.clone(), ())
+    }
+
+    fn body(&mut self) -> &mut Body {
+        &mut self.body
+    }
+}
+
 /// Where a request leads.
 fn target(uri: &Uri) -> Result<Target> {
     let wrong = || {
@@ -323,18 +344,6 @@ impl Member for Connection {
     fn end(self) {
         Connection::end(self);
     }
-}
-
-/// How a response's connection came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConnectionInfo {
-    /// It had served another request before.
-    pub reused: bool,
-    /// The server's address.
-    pub peer: SocketAddr,
-    /// How long the request was without a connection: waiting, resolving and connecting together.
-    pub waited: Duration,
 }
 
 fn stats(state: &State<Key>) -> PoolStats {

@@ -1,13 +1,15 @@
 //! The body of a response: it holds the lease to its end, and gives the connection back there.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::gate::Passes;
+use super::gate::Pass;
 use super::key::Key;
 use super::lease::Lease;
 use crate::connection::{Connection, Received};
@@ -28,46 +30,76 @@ pub struct ResponseBody {
     received: Received,
     /// Until the end of the body, or a failure.
     reading: Option<Reading>,
+    connection: ConnectionInfo,
 }
 
 struct Reading {
     lease: Lease<Key, Connection>,
-    passes: Option<Passes>,
+    /// The request is under way.
+    pass: Option<Pass>,
+}
+
+/// How a response's connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// It had served another request before.
+    pub reused: bool,
+    /// The server's address.
+    pub peer: SocketAddr,
+    /// How long the request was without a connection: waiting, resolving and connecting together.
+    pub waited: Duration,
 }
 
 impl ResponseBody {
-    pub(super) fn new(received: Received, lease: Lease<Key, Connection>) -> Self {
-        let reading = Reading { lease, passes: None };
-        // The head is what was waited for.
-        reading.lease.cell().rest();
-        if received.is_end_stream() {
-            reading.finish();
-            return Self { received, reading: None };
+    pub(super) fn new(received: Received, lease: Lease<Key, Connection>, connection: ConnectionInfo) -> Self {
+        let mut body = Self { received, reading: Some(Reading { lease, pass: None }), connection };
+        if body.received.is_end_stream() {
+            body.finish();
         }
-        Self { received, reading: Some(reading) }
+        body
+    }
+
+    /// How its connection came about.
+    pub fn connection(&self) -> &ConnectionInfo {
+        &self.connection
     }
 
     /// The request counts as under way until the end of the body.
-    pub(crate) fn hold(&mut self, passes: Passes) {
+    pub(crate) fn hold(&mut self, pass: Pass) {
         if let Some(reading) = &mut self.reading {
-            reading.passes = Some(passes);
+            reading.pass = Some(pass);
         }
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let Self { received, reading: Some(reading) } = self else { return Poll::Ready(None) };
+        let Self { received, reading: Some(reading), .. } = self else { return Poll::Ready(None) };
         let frame = match received.poll_frame(cx) {
-            Poll::Ready(frame) => frame,
+            Poll::Ready(frame) => {
+                // From here until the next poll, silence is the reader's.
+                reading.lease.cell().rest();
+                frame
+            }
             Poll::Pending => {
-                if let Err(error) = std::task::ready!(reading.drive(cx)) {
-                    return Poll::Ready(Some(Err(error)));
+                let driven = reading.lease.poll(cx, |connection, cx| {
+                    let _ended = connection.drive(cx);
+                    received.poll_frame(cx)
+                });
+                match ready!(driven) {
+                    Ok(frame) => frame,
+                    Err(error) => return Poll::Ready(Some(Err(error.at(Phase::Body)))),
                 }
-                std::task::ready!(received.poll_frame(cx))
             }
         };
-        // From here until the next poll, silence is the reader's.
-        reading.lease.cell().rest();
         Poll::Ready(frame.map(|frame| frame.map_err(|cause| reading.broken(cause))))
+    }
+
+    /// The end of the body has come: its connection is free.
+    fn finish(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            // An error means that the connection is gone already.
+            let _ = reading.lease.with(Connection::completed);
+        }
     }
 
     /// Takes in what has already arrived, without waiting. True if that was the rest.
@@ -76,6 +108,7 @@ impl ResponseBody {
         let mut drained = 0;
         while drained <= DRAIN {
             match self.poll_data(cx) {
+                Poll::Ready(Some(Ok(_))) if self.received.is_end_stream() => return true,
                 Poll::Ready(Some(Ok(frame))) => drained += frame.data_ref().map_or(0, Bytes::len),
                 Poll::Ready(None) => return true,
                 Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
@@ -86,25 +119,12 @@ impl ResponseBody {
 }
 
 impl Reading {
-    fn drive(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let driven = self.lease.poll(cx, |connection, cx| {
-            let _ended = connection.drive(cx);
-            Poll::Ready(())
-        });
-        driven.map_err(|error| error.at(Phase::Body))
-    }
-
     /// Why the body broke off: taken away by a close or a deadline, or broken by the server.
     fn broken(&self, cause: crate::error::BoxError) -> Error {
         let taken = self.lease.with(|_| ()).err().map(|error| error.at(Phase::Body));
         taken.unwrap_or_else(|| {
             Error::new(Kind::Body).at(Phase::Body).detail("the response broke off or was malformed").because(cause)
         })
-    }
-
-    fn finish(self) {
-        // An error means that the connection is gone already.
-        let _ = self.lease.with(Connection::completed);
     }
 }
 
@@ -113,14 +133,11 @@ impl http_body::Body for ResponseBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let frame = std::task::ready!(self.poll_data(cx));
+        let frame = ready!(self.poll_data(cx));
         match &frame {
-            Some(Ok(_)) => {}
-            None => {
-                if let Some(reading) = self.reading.take() {
-                    reading.finish();
-                }
-            }
+            // With a length known, the last piece is known too: the connection need not wait for the reader to ask again.
+            Some(Ok(_)) if !self.received.is_end_stream() => {}
+            Some(Ok(_)) | None => self.finish(),
             Some(Err(_)) => self.reading = None,
         }
         Poll::Ready(frame.map(|frame| frame.map_err(|error| error.sent(RequestSent::Yes))))
@@ -140,18 +157,15 @@ impl http_body::Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if self.reading.is_some()
-            && self.drain()
-            && let Some(reading) = self.reading.take()
-        {
-            reading.finish();
+        if self.reading.is_some() && self.drain() {
+            self.finish();
         }
     }
 }
 
 impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, reading } = self;
+        let Self { received, reading, connection: _ } = self;
         f.debug_struct("ResponseBody").field("ended", &reading.is_none()).field("size", &received.size_hint()).finish()
     }
 }

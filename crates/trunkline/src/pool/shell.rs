@@ -37,9 +37,12 @@ struct Desk<K: PoolKey, C> {
     wakers: Vec<Option<Waker>>,
 }
 
+/// A connection of the pool's, and for how long it had rested.
+pub(super) type Rested<K, C> = (Arc<Cell<K, C>>, Duration);
+
 /// The answer to a request's first look.
 pub(super) enum Entered<K, C> {
-    Reuse(Arc<Cell<K, C>>),
+    Reuse(Rested<K, C>),
     Queued(TicketId),
     Closed,
 }
@@ -48,7 +51,7 @@ pub(super) enum Entered<K, C> {
 pub(super) enum Look<K, C> {
     Waiting,
     Dialing(SlotId),
-    Granted(Arc<Cell<K, C>>),
+    Granted(Rested<K, C>),
     Closed,
 }
 
@@ -154,7 +157,7 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     pub(super) fn enter(self: &Arc<Self>, key: &K, owner: Owner, under_way: bool) -> Entered<K, C> {
         let mut stale = None;
         let entered = self.at_desk(|desk, now| match desk.state.checkout(key, owner, under_way, now) {
-            Checkout::Reuse(slot) => Entered::Reuse(desk.occupied(slot)),
+            Checkout::Reuse(slot) => Entered::Reuse(desk.rested(slot, now)),
             Checkout::Queued(ticket) => {
                 // A number may have been another's: that one's waker is not to be woken for this.
                 stale = desk.listen(ticket, None);
@@ -169,16 +172,16 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     /// How the ticket stands; a grant is claimed on the way.
     pub(super) fn look(self: &Arc<Self>, ticket: TicketId, waker: &Waker) -> Look<K, C> {
         let mut stale = None;
-        let look = self.at_desk(|desk, _| {
+        let look = self.at_desk(|desk, now| {
             let look = match desk.state.standing(ticket) {
                 Standing::Waiting => Look::Waiting,
                 Standing::Dialing(slot) => Look::Dialing(slot),
-                Standing::Granted(slot) => Look::Granted(desk.occupied(slot)),
+                Standing::Granted(slot) => Look::Granted(desk.rested(slot, now)),
                 Standing::Closed => Look::Closed,
             };
             match look {
                 Look::Waiting | Look::Dialing(_) => stale = desk.listen(ticket, Some(waker)),
-                Look::Granted(_) | Look::Closed => desk.state.claim(ticket),
+                Look::Granted(..) | Look::Closed => desk.state.claim(ticket),
             }
             look
         });
@@ -232,11 +235,11 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     }
 
     /// P10: something in the place of a connection found dead; its socket is gone.
-    pub(super) fn replace(self: &Arc<Self>, slot: SlotId) -> (Replacement, Option<Arc<Cell<K, C>>>) {
+    pub(super) fn replace(self: &Arc<Self>, slot: SlotId) -> (Replacement, Option<Rested<K, C>>) {
         self.at_desk(|desk, now| match desk.state.replace(slot, now) {
             Replacement::Reuse(other) => {
                 desk.vacate(slot);
-                (Replacement::Reuse(other), Some(desk.occupied(other)))
+                (Replacement::Reuse(other), Some(desk.rested(other, now)))
             }
             Replacement::Closed => {
                 desk.vacate(slot);
@@ -289,8 +292,9 @@ impl<K: PoolKey, C> Desk<K, C> {
         there.is_some_and(|there| std::ptr::eq(Arc::as_ptr(there), cell))
     }
 
-    fn occupied(&self, slot: SlotId) -> Arc<Cell<K, C>> {
-        self.at(slot).expect("a slot that was dialed has a cell")
+    fn rested(&self, slot: SlotId, now: Instant) -> Rested<K, C> {
+        let cell = self.at(slot).expect("a slot that was dialed has a cell");
+        (cell, self.state.rested(slot, now))
     }
 
     fn occupy(&mut self, slot: SlotId, cell: Arc<Cell<K, C>>) {

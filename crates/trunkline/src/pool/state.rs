@@ -188,8 +188,8 @@ struct Slot {
     /// Concurrent attempts besides the first, each with a slot's worth of the limits.
     attempts: usize,
     adopted: Option<Instant>,
-    /// It has been through an exchange.
-    served: bool,
+    /// When its last exchange ended.
+    served: Option<Instant>,
     reported: bool,
     links: [Links; 3],
 }
@@ -291,6 +291,11 @@ impl<K: PoolKey> State<K> {
 
     pub(crate) fn standing(&self, ticket: TicketId) -> Standing {
         self.tickets[ticket.0].standing
+    }
+
+    /// For how long the connection has been without an exchange; without end, if it has never had one.
+    pub(crate) fn rested(&self, slot: SlotId, now: Instant) -> Duration {
+        self.slots[slot.0].served.map_or(Duration::MAX, |ended| now.saturating_duration_since(ended))
     }
 
     /// The request has seen its grant, or its failure: the ticket is done with.
@@ -432,7 +437,7 @@ impl<K: PoolKey> State<K> {
         let leased = self.slots.get(slot.0).is_some_and(|slot| slot.phase == Phase::InUse);
         if leased {
             self.slots[slot.0].keep_alive = keep_alive;
-            self.slots[slot.0].served = true;
+            self.slots[slot.0].served = Some(now);
             self.came_back(slot.0, now);
             self.pump(now);
         }
@@ -484,7 +489,7 @@ impl<K: PoolKey> State<K> {
         self.set_column(slot.0, Column::Dialing);
         let entry = &mut self.slots[slot.0];
         entry.phase = Phase::Dialing(Dialer::Lease);
-        entry.served = false;
+        entry.served = None;
         entry.since = now;
         entry.generation = self.generation;
         Replacement::Dial
@@ -552,7 +557,7 @@ impl<K: PoolKey> State<K> {
         }
         self.tickets[ticket].standing = Standing::Granted(SlotId(slot));
         self.slots[slot].owner = self.tickets[ticket].owner;
-        self.ledger.reused += u64::from(self.slots[slot].served);
+        self.ledger.reused += u64::from(self.slots[slot].served.is_some());
         self.lend(slot, now);
         self.actions.push_back(Action::Wake(TicketId(ticket)));
     }
@@ -601,7 +606,7 @@ impl<K: PoolKey> State<K> {
             }
             self.leave_idle(slot);
             self.slots[slot].owner = owner;
-            self.ledger.reused += u64::from(self.slots[slot].served);
+            self.ledger.reused += u64::from(self.slots[slot].served.is_some());
             self.lend(slot, now);
             return Some(slot);
         }
@@ -706,7 +711,7 @@ impl<K: PoolKey> State<K> {
             keep_alive: None,
             attempts: 0,
             adopted: None,
-            served: false,
+            served: None,
             reported: false,
             links: [Links::default(); 3],
         });

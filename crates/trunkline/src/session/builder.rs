@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use tokio::sync::OnceCell;
 
 use super::address::Recent;
@@ -118,6 +118,9 @@ impl SessionBuilder {
     pub fn build(self) -> Result<Session> {
         let base_url = self.base_url.transpose()?;
         let headers = self.headers?;
+        if headers.contains_key(CONTENT_LENGTH) {
+            return Err(Error::input("a content-length is one request's own: it is not a header for a session to set"));
+        }
         let pool = match self.pool {
             Some(pool) => pool,
             None => self.own_pool.build()?,
@@ -125,10 +128,11 @@ impl SessionBuilder {
         if pool.0.gate().is_closed() {
             return Err(Error::closed().detail("the pool given to the session is closed: make a new one"));
         }
+        let gate = Gate::within(pool.0.gate().clone());
         Ok(Session(Arc::new(Inner {
             owner: pool.0.join(),
             pool,
-            gate: Arc::new(Gate::default()),
+            gate: Arc::new(gate),
             closing: OnceCell::new(),
             joined: AtomicBool::new(true),
             base_url,

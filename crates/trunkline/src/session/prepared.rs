@@ -16,31 +16,27 @@ pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) address: Arc<Address>,
     pub(super) headers: HeaderMap,
+    /// The session's headers go along, where there is none of the name here.
+    pub(super) defaults: bool,
     pub(super) body: Body,
 }
 
-impl Prepared {
-    /// The session's headers, where the request has none of the name.
-    pub(super) fn add_defaults(&mut self, defaults: &HeaderMap) {
-        if self.headers.is_empty() {
-            self.headers.clone_from(defaults);
-            return;
-        }
-        for (name, value) in defaults {
-            if !self.headers.contains_key(name) {
-                self.headers.insert(name, value.clone());
-            }
-        }
-    }
+/// With the session's headers, as it goes over the wire.
+pub(super) struct Dressed<'a> {
+    pub(super) request: &'a mut Prepared,
+    pub(super) defaults: &'a HeaderMap,
+}
 
+impl Prepared {
     /// Credentials in the address become a header, unless one is set, and are never sent as part of the address.
-    pub(super) fn take_credentials(&mut self) -> Result<()> {
+    pub(super) fn take_credentials(&mut self, defaults: &HeaderMap) -> Result<()> {
         let Self { address, headers, .. } = self;
         if address.url.username().is_empty() && address.url.password().is_none() {
             return Ok(());
         }
         let mut url = address.url.clone();
-        if !headers.contains_key(AUTHORIZATION) {
+        let set = headers.contains_key(AUTHORIZATION) || self.defaults && defaults.contains_key(AUTHORIZATION);
+        if !set {
             let (username, password) = (percent_decoded(url.username()), url.password().map(percent_decoded));
             headers.insert(AUTHORIZATION, basic(&username, &password.unwrap_or_default()));
         }
@@ -50,21 +46,49 @@ impl Prepared {
         *address = Address::new(url)?;
         Ok(())
     }
+}
 
-    /// What goes over the wire, and what it was made of.
-    pub(super) fn outgoing(self) -> (Method, Arc<Address>, Outgoing) {
-        let Self { method, address, headers, body } = self;
-        let mut request = Request::new(());
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = address.path.clone();
-        *request.headers_mut() = headers;
-        let headers = request.headers_mut();
+impl Dressed<'_> {
+    /// Every header that was set, for this request or for its session.
+    pub(super) fn all_headers(&self) -> HeaderMap {
+        /// As many as a small answer has: hyper takes the map for the headers of the response.
+        const ROOM: usize = 6;
+        let own = &self.request.headers;
+        let mut headers = if own.is_empty() { HeaderMap::with_capacity(ROOM) } else { own.clone() };
+        if self.request.defaults {
+            for (name, value) in self.defaults.iter().filter(|(name, _)| !own.contains_key(*name)) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        headers
+    }
+}
+
+impl Outgoing for Dressed<'_> {
+    fn method(&self) -> &Method {
+        &self.request.method
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        &self.request.headers
+    }
+
+    fn head(&self) -> Request<()> {
+        let Prepared { method, address, body, .. } = &*self.request;
+        let mut head = Request::new(());
+        *head.method_mut() = method.clone();
+        *head.uri_mut() = address.path.clone();
+        *head.headers_mut() = self.all_headers();
+        let headers = head.headers_mut();
         headers.entry(HOST).or_insert_with(|| address.host.clone());
         // RFC 9110 section 8.6: where a body is expected, none is announced too; some servers insist.
-        if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(&method) {
+        if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
             headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
-        let (head, ()) = request.into_parts();
-        (method, address, Outgoing { head, body })
+        head
+    }
+
+    fn body(&mut self) -> &mut Body {
+        &mut self.request.body
     }
 }

@@ -7,16 +7,14 @@ use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::address::Address;
-use super::prepared::Prepared;
+use super::prepared::{Dressed, Prepared};
 use crate::body::Body;
 use crate::error::{Error, Kind, RequestSent, Result, redacted};
 use crate::pool::ResponseBody;
 
-/// The request that the response asks for, if it redirects. `body` is the request's, if it can be sent again.
+/// The request that the response to this one asks for, if it redirects. `body` is the request's, if it can be sent again.
 pub(super) fn next(
-    asked: &Method,
-    from: &Url,
-    mut headers: HeaderMap,
+    dressed: &Dressed<'_>,
     response: &Response<ResponseBody>,
     body: Option<Body>,
 ) -> Result<Option<Prepared>> {
@@ -26,9 +24,12 @@ pub(super) fn next(
     }
     let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| refused("its Location is not text"))?;
+    let request = &*dressed.request;
+    let from = &request.address.url;
     let mut url = resolve(from, location)?;
-    let method = method(status, asked);
-    let body = if method == *asked {
+    let method = method(status, &request.method);
+    let mut headers = dressed.all_headers();
+    let body = if method == request.method {
         body.ok_or_else(|| refused("the body of the request cannot be sent a second time"))?
     } else {
         let described = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRANSFER_ENCODING;
@@ -45,6 +46,8 @@ pub(super) fn next(
         method,
         address: Address::new(url).map_err(|error| refused("its Location cannot be asked for").because(error))?,
         headers,
+        // They are among them by now, and some may have been taken out.
+        defaults: false,
         body,
     }))
 }

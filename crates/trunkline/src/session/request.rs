@@ -14,6 +14,7 @@ use super::address::Address;
 use super::headers::{basic, header};
 use super::into_url::unusable;
 use super::prepared::Prepared;
+use super::run::Run;
 use super::{Response, Session, Settings};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Result};
@@ -181,10 +182,19 @@ impl RequestBuilder {
     ///
     /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and no other request is
     /// delayed. Whether the server saw it is then unknown.
-    pub async fn send(self) -> Result<Response> {
+    pub fn send(self) -> impl Future<Output = Result<Response>> + Send + use<> {
         let Self { session, settings, method, parts } = self;
-        let Parts { address, headers, body } = parts?;
-        super::run::run(&session.0, settings, Prepared { method, address, headers, body }).await
+        let mut run = parts.map(|Parts { address, headers, body }| {
+            let request = Prepared { method, address, headers, defaults: true, body };
+            Run { session, settings, request }
+        });
+        async move {
+            match run {
+                // Not moved, which would have the future carry it twice.
+                Ok(ref mut run) => run.run().await,
+                Err(error) => Err(error),
+            }
+        }
     }
 
     /// The request as it stands, to be sent by [`Session::execute`] or looked at.

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::address::Address;
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
-use crate::pool::{ConnectionInfo, ResponseBody};
+use crate::pool::{ConnectionInfo, Pass, ResponseBody};
 
 /// The response to a request: status and headers at once, the body when it is read.
 ///
@@ -57,6 +57,11 @@ impl Response {
         Self { head, body, method, address, history, max_body_size }
     }
 
+    /// The request counts as under way until the end of the body.
+    pub(super) fn hold(&mut self, pass: Pass) {
+        self.body.hold(pass);
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.head.status
@@ -83,8 +88,8 @@ impl Response {
     }
 
     /// How its connection came about.
-    pub fn connection(&self) -> Option<&ConnectionInfo> {
-        self.head.extensions.get()
+    pub fn connection(&self) -> &ConnectionInfo {
+        self.body.connection()
     }
 
     /// How many bytes of body are still to come, if the server said so.

@@ -1,75 +1,103 @@
 //! The main loop of a request: deadline → exchange → redirect, until there is an answer.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
 
-use super::prepared::Prepared;
+use super::prepared::{Dressed, Prepared};
 use super::redirect;
 use super::response::{Hop, Response};
-use super::{Inner, Settings};
+use super::{Session, Settings};
+use crate::body::Body;
 use crate::error::{Error, RequestSent, Result, redacted};
-use crate::pool::{Call, Passes, ResponseBody};
-use crate::timeouts::{self, Timeouts};
+use crate::pool::{Call, ResponseBody};
+use crate::timeouts::Timeouts;
 
-pub(super) async fn run(session: &Arc<Inner>, settings: Settings, request: Prepared) -> Result<Response> {
-    let span = tracing::debug_span!(
-        target: "trunkline::session",
-        "request",
-        method = %request.method,
-        host = %request.address.target,
-        path = request.address.url.path(),
-    );
-    if span.is_disabled() {
-        return hops(session, settings, request).await;
-    }
-    // Boxed: wrapping it would move it, and it is large.
-    Box::pin(hops(session, settings, request)).instrument(span).await
+/// A request on its way.
+pub(super) struct Run {
+    pub(super) session: Session,
+    pub(super) settings: Settings,
+    pub(super) request: Prepared,
 }
 
-async fn hops(session: &Arc<Inner>, settings: Settings, mut request: Prepared) -> Result<Response> {
-    let passes = enter(session).map_err(|error| error.of(&request.method, &request.address.url))?;
-    let timeouts = settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
-    let deadline = timeouts.total.and_then(|total| timeouts::now().checked_add(total));
-    let mut call = Call { owner: session.owner, under_way: false, deadline, timeouts };
-    request.add_defaults(&session.headers);
-    let mut history = Vec::new();
-    loop {
-        // Whoever redirected has seen the request.
-        let before = if history.is_empty() { RequestSent::No } else { RequestSent::Yes };
-        request.take_credentials()?;
-        let again = request.body.try_clone();
-        let (method, address, mut outgoing) = request.outgoing();
-        let here = |error: Error| error.sent_at_least(before).of(&method, &address.url);
-        let mut response = session.pool.0.exchange(&mut outgoing, &address.target, &call).await.map_err(here)?;
-        let next = if settings.max_redirects == 0 {
-            None
-        } else {
-            redirect::next(&method, &address.url, outgoing.head.headers, &response, again).map_err(here)?
-        };
-        let Some(next) = next else {
-            response.body_mut().hold(passes);
-            let response = Response::new(response, method, address, history, settings.max_body_size);
-            return if settings.error_for_status { response.error_for_status() } else { Ok(response) };
-        };
-        if history.len() == settings.max_redirects {
-            return Err(here(redirect::too_many(settings.max_redirects, &next.address.url)));
+impl Run {
+    // What an async function is given it keeps twice: this borrows.
+    pub(super) async fn run(&mut self) -> Result<Response> {
+        let span = tracing::debug_span!(
+            target: "trunkline::session",
+            "request",
+            method = %self.request.method,
+            host = %self.request.address.target,
+            path = self.request.address.url.path(),
+        );
+        if span.is_disabled() {
+            return self.hops().await;
         }
-        tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redacted(&next.address.url), "redirect");
-        history.push(Hop { status: response.status(), url: address.url.clone() });
-        Box::pin(finish(response.into_body())).await;
-        call.under_way = true;
-        request = next;
+        // Boxed: a request that nobody watches does not carry it along.
+        Box::pin(self.hops().instrument(span)).await
+    }
+
+    async fn hops(&mut self) -> Result<Response> {
+        let Self { session, settings, request } = self;
+        let session = &session.0;
+        let pass = session.gate.enter().ok_or_else(|| Error::closed().of(&request.method, &request.address.url))?;
+        let timeouts = settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
+        let mut call = Call::new(session.owner, timeouts);
+        let mut dressed = Dressed { request, defaults: &session.headers };
+        let mut history = Vec::new();
+        loop {
+            dressed.request.take_credentials(dressed.defaults)?;
+            let again = dressed.request.body.try_clone();
+            let address = dressed.request.address.clone();
+            let answered = session.pool.0.exchange(&mut dressed, &address.target, &call).await;
+            let finishing = match step(&mut dressed, answered, again, settings, &mut history)? {
+                ControlFlow::Continue(finishing) => finishing,
+                ControlFlow::Break(mut response) => {
+                    response.hold(pass);
+                    return if settings.error_for_status { response.error_for_status() } else { Ok(response) };
+                }
+            };
+            finishing.await;
+            call.go_on();
+        }
     }
 }
 
-/// The request counts as under way in its session and in its pool until its response has been read.
-fn enter(session: &Inner) -> Result<Passes> {
-    let own = session.gate.enter().ok_or_else(Error::closed)?;
-    let pool = session.pool.0.gate().enter().ok_or_else(Error::closed)?;
-    Ok(Passes { pool, session: Some(own) })
+/// The rest of a hop that is left, to be taken out of the way.
+type Finishing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What an answer leads to: it is what was asked for, or the next hop is prepared.
+///
+/// Not in the loop itself, whose future would carry all of this along.
+fn step(
+    dressed: &mut Dressed<'_>,
+    answered: Result<http::Response<ResponseBody>>,
+    again: Option<Body>,
+    settings: &Settings,
+    history: &mut Vec<Hop>,
+) -> Result<ControlFlow<Response, Finishing>> {
+    // Whoever redirected has seen the request.
+    let before = if history.is_empty() { RequestSent::No } else { RequestSent::Yes };
+    let (method, address) = (dressed.request.method.clone(), dressed.request.address.clone());
+    let here = |error: Error| error.sent_at_least(before).of(&method, &address.url);
+    let response = answered.map_err(here)?;
+    let next =
+        if settings.max_redirects == 0 { None } else { redirect::next(dressed, &response, again).map_err(here)? };
+    let Some(next) = next else {
+        let response = Response::new(response, method, address, std::mem::take(history), settings.max_body_size);
+        return Ok(ControlFlow::Break(response));
+    };
+    if history.len() == settings.max_redirects {
+        return Err(here(redirect::too_many(settings.max_redirects, &next.address.url)));
+    }
+    tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redacted(&next.address.url), "redirect");
+    history.push(Hop { status: response.status(), url: address.url.clone() });
+    *dressed.request = next;
+    Ok(ControlFlow::Continue(Box::pin(finish(response.into_body()))))
 }
 
 /// A redirecting response's body is short: reading it keeps the connection for the next hop. A long or slow one is given up.
@@ -78,4 +106,16 @@ async fn finish(body: ResponseBody) {
     let short = http_body_util::Limited::new(body, 64 * 1024);
     // Whatever becomes of it, the redirect is followed.
     let _ = tokio::time::timeout(PATIENCE, short.collect()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_under_way_is_small_enough_for_the_allocators_quick_path() {
+        let session = Session::new();
+        let size = size_of_val(&session.get("http://a.test/").send());
+        assert!(size <= 1024, "{size} bytes");
+    }
 }

@@ -58,7 +58,7 @@ async fn text(response: Response) -> String {
 /// The next request is answered, on the connection with that number.
 async fn next_goes_to(connection: usize, session: &Session, rogue: &Rogue) {
     let response = get(session, rogue).await.unwrap();
-    assert_eq!(response.connection().unwrap().reused, connection == 0);
+    assert_eq!(response.connection().reused, connection == 0);
     assert_eq!(text(response).await, "next");
     assert_eq!(rogue.requests().last().unwrap().connection, connection);
 }

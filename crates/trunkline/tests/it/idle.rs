@@ -114,7 +114,7 @@ async fn p8_after_a_refresh_new_connections_are_made() {
     session.pool().refresh();
     assert_eq!(held.text().await.unwrap(), "x");
     let next = session.get(server.url("/")).await.unwrap();
-    assert!(!next.connection().unwrap().reused);
+    assert!(!next.connection().reused);
     assert_eq!(session.stats().closed.by(CloseReason::Refreshed), 1);
 }
 

@@ -127,7 +127,7 @@ async fn p4_a_request_that_dials_takes_a_connection_that_comes_back_first() {
     within(SOON, first).await.unwrap().unwrap().bytes().await.unwrap();
     gate.notify_one();
     let response = within(SOON, second).await.unwrap().unwrap();
-    assert!(response.connection().unwrap().reused);
+    assert!(response.connection().reused);
     // What it left behind keeps its slot until it is done or in the way.
     assert_eq!(session.stats().dialing, 1);
     let other = Rogue::start(Step::serve("in the way")).await;

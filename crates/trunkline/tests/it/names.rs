@@ -72,7 +72,7 @@ async fn get(session: &Session, url: String) -> trunkline::Result<String> {
 /// The address that answers a request on a connection of its own.
 async fn answered_by(session: &Session, url: &str) -> IpAddr {
     let response = within(SOON, session.get(url).header("connection", "close").send()).await.unwrap();
-    let peer = response.connection().unwrap().peer;
+    let peer = response.connection().peer;
     response.bytes().await.unwrap();
     peer.ip()
 }
@@ -205,11 +205,11 @@ async fn p1_with_one_slot_addresses_are_tried_one_after_the_other() {
     let begun = Instant::now();
     let request = session.get(format!("http://site.test:{}/", deaf.port()));
     let response =
-        within(SOON, request.timeouts(Timeouts::new().connect(Duration::from_secs(2))).send()).await.unwrap();
-    assert_eq!(response.connection().unwrap().peer.ip(), ONE);
+        within(SOON, request.timeouts(Timeouts::new().connect(Duration::from_secs(4))).send()).await.unwrap();
+    assert_eq!(response.connection().peer.ip(), ONE);
     // Half the time for the first of two.
     let elapsed = begun.elapsed();
-    assert!((Duration::from_millis(990)..Duration::from_secs(2)).contains(&elapsed), "{elapsed:?}");
+    assert!((Duration::from_millis(1990)..Duration::from_secs(4)).contains(&elapsed), "{elapsed:?}");
     assert!(sockets.samples() > 2 && sockets.max_owned() <= deaf.queued() + 1, "{:?}", sockets.peak());
 }
 

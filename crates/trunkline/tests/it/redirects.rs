@@ -323,7 +323,7 @@ async fn a_redirect_whose_small_body_comes_late_leaves_its_connection_to_the_nex
     .await;
     let session = Session::new();
     let response = get(&session, rogue.url("/")).await.unwrap();
-    assert!(response.connection().unwrap().reused);
+    assert!(response.connection().reused);
     assert_eq!((rogue.accepted(), session.stats().created), (1, 1));
 }
 

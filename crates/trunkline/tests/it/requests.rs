@@ -437,7 +437,7 @@ async fn a_response_tells_how_its_connection_came_about() {
     let session = Session::builder().pool(Pool::new()).timeouts(Timeouts::new()).build().unwrap();
     for reused in [false, true] {
         let response = within(SOON, session.get(rogue.url("/")).send()).await.unwrap();
-        let connection = *response.connection().unwrap();
+        let connection = *response.connection();
         assert_eq!((connection.reused, connection.peer), (reused, rogue.address()));
         assert_eq!((response.version(), response.content_length()), (http::Version::HTTP_11, Some(2)));
         response.bytes().await.unwrap();

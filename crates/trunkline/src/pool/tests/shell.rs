@@ -116,7 +116,7 @@ fn p1_leave_to_dial_that_is_not_used_owns_nothing() {
     drop(holder);
     assert_eq!((outside.open(), outside.count.alive()), (0, 0), "it has leave and was not polled");
     let holder = served(poll(&mut waiter));
-    assert_eq!((outside.open(), holder.is_reused()), (1, false));
+    assert_eq!((outside.open(), holder.idle().is_some()), (1, false));
     drop(holder);
     outside.rest();
 }
@@ -126,7 +126,7 @@ fn p2_an_idle_connection_is_reused_without_waiting() {
     let outside = Outside::new(rules());
     drop(lease(&outside));
     let again = lease(&outside);
-    assert!(again.is_reused());
+    assert!(again.idle().is_some());
     assert_eq!((outside.count.most(), outside.notes.idle.load(Ordering::SeqCst)), (1, 1));
     drop(again);
     outside.rest();
@@ -143,7 +143,7 @@ fn p4_whichever_is_ready_first_and_the_dial_is_the_keepers() {
     drop(holder);
     assert_eq!((bell.rung(), outside.notes.tended.load(Ordering::SeqCst)), (1, 1));
     let taken = served(poll(&mut dialing));
-    assert!(taken.is_reused());
+    assert!(taken.idle().is_some());
     assert_eq!(outside.open(), 2, "the dial keeps its slot");
     drop(taken);
     outside.rest();
@@ -186,7 +186,7 @@ fn p7_cancelled_between_grant_and_poll() {
     assert_eq!((bell_one.rung(), bell_two.rung()), (1, 0));
     drop(first);
     assert_eq!(bell_two.rung(), 1, "at once");
-    assert!(served(poll(&mut second)).is_reused());
+    assert!(served(poll(&mut second)).idle().is_some());
     assert_eq!(outside.count.most(), 1);
     drop(second);
     outside.rest();
@@ -258,7 +258,7 @@ fn p9_the_servers_hint_goes_along() {
     holder.with(|token| token.keep_alive = Some(ms(0))).unwrap();
     drop(holder);
     let next = lease(&outside);
-    assert!(!next.is_reused(), "the server has closed it by now");
+    assert!(next.idle().is_none(), "the server has closed it by now");
     assert_eq!(closed(&outside, CloseReason::IdleTimeout), 1);
     drop(next);
     outside.rest();
@@ -271,10 +271,10 @@ fn p10_a_dead_connection_is_replaced_by_an_idle_one_or_dialed_anew() {
     drop((one, two));
     let holder = lease(&outside);
     let other = now(holder.replace(|_| panic!("there is an idle one"))).unwrap();
-    assert!(other.is_reused());
+    assert!(other.idle().is_some());
     assert_eq!((outside.open(), outside.count.alive()), (1, 1));
     let anew = now(other.replace(|_| instant(&outside.count))).unwrap();
-    assert!(!anew.is_reused(), "what fails now is not sent again");
+    assert!(anew.idle().is_none(), "what fails now is not sent again");
     assert_eq!((outside.open(), closed(&outside, CloseReason::PeerClosed)), (1, 2));
     drop(anew);
     outside.rest();

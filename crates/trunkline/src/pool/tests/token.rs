@@ -1,11 +1,15 @@
 //! A connection that is a mere token, its dials, and a keeper that only takes notes: enough for the shell.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::site::Site;
-use crate::pool::acquire::Acquire;
+use crate::error::Result;
+use crate::pool::acquire::{Arrival, Queued, arrive};
 use crate::pool::cell::{Cell, Dial, Member, Retired};
 use crate::pool::lease::Lease;
 use crate::pool::shell::{Keeping, Shell};
@@ -15,7 +19,33 @@ use crate::stats::CloseReason;
 pub(super) type TokenShell = Shell<Site, Token>;
 pub(super) type TokenLease = Lease<Site, Token>;
 pub(super) type TokenCell = Cell<Site, Token>;
-pub(super) type TokenAcquire = Acquire<Site, Token, Box<dyn FnMut(SlotId) -> Dial<Token> + Send>>;
+type TokenDial = Box<dyn FnMut(SlotId) -> Dial<Token> + Send>;
+
+/// A request that arrives when it is first polled.
+pub(super) struct TokenAcquire {
+    arriving: Option<(Arc<TokenShell>, Site, Owner, TokenDial)>,
+    queued: Option<Queued<Site, Token, TokenDial>>,
+}
+
+impl TokenAcquire {
+    pub(super) fn is_waiting(&self) -> bool {
+        self.queued.as_ref().is_some_and(Queued::is_waiting)
+    }
+}
+
+impl Future for TokenAcquire {
+    type Output = Result<TokenLease>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some((shell, key, owner, dial)) = self.arriving.take() {
+            match arrive(&shell, &key, (owner, false), || dial)? {
+                Arrival::Served(lease) => return Poll::Ready(Ok(lease)),
+                Arrival::Queued(queued) => self.queued = Some(queued),
+            }
+        }
+        Pin::new(self.queued.as_mut().expect("it arrived")).poll(cx)
+    }
+}
 
 /// What there is of tokens.
 #[derive(Debug, Default)]
@@ -133,7 +163,7 @@ impl Outside {
         owner: Owner,
         dial: impl FnMut(SlotId) -> Dial<Token> + Send + 'static,
     ) -> TokenAcquire {
-        Acquire::new(&self.shell, key, owner, false, Box::new(dial))
+        TokenAcquire { arriving: Some((self.shell.clone(), key, owner, Box::new(dial))), queued: None }
     }
 
     pub(super) fn open(&self) -> usize {
