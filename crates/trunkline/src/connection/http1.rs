@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::header::{CONNECTION, HeaderName, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -118,7 +118,7 @@ impl Connection {
         self.read = self.wire.read();
         self.keep_alive = None;
         self.incomplete = true;
-        self.persistent = !says(request.headers(), "close");
+        self.persistent = !request.headers().iter().any(|(name, value)| name == CONNECTION && says(value, "close"));
         self.answer = Some(Box::pin(self.sender.try_send_request(request)));
     }
 
@@ -167,13 +167,18 @@ impl Connection {
     }
 
     fn answered<B>(&mut self, response: &Response<B>) {
-        let headers = response.headers();
-        self.keep_alive = keep_alive(headers);
+        let (mut close, mut stay) = (false, false);
+        // One walk over the few there are is quicker than a search for each.
+        for (name, value) in response.headers() {
+            if name == CONNECTION {
+                close |= says(value, "close");
+                stay |= says(value, "keep-alive");
+            } else if name == KEEP_ALIVE {
+                self.keep_alive = self.keep_alive.or_else(|| keep_alive(value));
+            }
+        }
         // RFC 9112 section 9.3: HTTP/1.0 persists only if it says so.
-        self.persistent &= match response.version() {
-            Version::HTTP_11 => !says(headers, "close"),
-            _ => says(headers, "keep-alive"),
-        };
+        self.persistent &= if response.version() == Version::HTTP_11 { !close } else { stay };
     }
 
     /// The body of the response was read to its end.
@@ -241,17 +246,17 @@ impl Received {
     }
 }
 
-/// RFC 9112 section 9.6.
-fn says(headers: &HeaderMap, option: &str) -> bool {
-    let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|given| given.trim().eq_ignore_ascii_case(option))
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// RFC 9112 section 9.6: is the option among those of this `Connection` header?
+fn says(value: &HeaderValue, option: &str) -> bool {
+    let options = value.to_str().unwrap_or_default().split(',');
+    options.map(str::trim).any(|given| given.eq_ignore_ascii_case(option))
 }
 
 /// `Keep-Alive: timeout=n` (RFC 2068 section 19.7.1), less one second: the server counts from when it sent, we from when it came.
-fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
-    static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    let value = headers.get(&KEEP_ALIVE)?.to_str().ok()?;
-    let seconds = value.split(',').find_map(|part| {
+fn keep_alive(value: &HeaderValue) -> Option<Duration> {
+    let seconds = value.to_str().ok()?.split(',').find_map(|part| {
         let (name, seconds) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("timeout").then(|| seconds.trim().parse::<u32>().ok())?
     })?;
@@ -276,17 +281,11 @@ fn explain(error: hyper::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
-
-    fn headers(name: &'static str, value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
-    }
 
     #[test]
     fn p9_keep_alive_is_taken_less_a_second() {
-        let hint = |value| keep_alive(&headers("keep-alive", value));
+        let hint = |value| keep_alive(&HeaderValue::from_static(value));
         assert_eq!(hint("timeout=5, max=100"), Some(Duration::from_secs(4)));
         assert_eq!(hint("max=100, Timeout=1"), Some(Duration::ZERO));
         assert_eq!(hint("timeout=0"), Some(Duration::ZERO));
@@ -298,9 +297,8 @@ mod tests {
     #[test]
     fn p8_connection_close_is_found_among_other_options() {
         for close in ["close", "Close", "keep-alive, close", "te,CLOSE "] {
-            assert!(says(&headers("connection", close), "close"), "{close}");
+            assert!(says(&HeaderValue::from_static(close), "close"), "{close}");
         }
-        assert!(!says(&headers("connection", "keep-alive"), "close"));
-        assert!(!says(&HeaderMap::new(), "close"));
+        assert!(!says(&HeaderValue::from_static("keep-alive"), "close"));
     }
 }
