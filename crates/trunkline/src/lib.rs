@@ -147,7 +147,8 @@
 //! # Watching
 //!
 //! [`Session::stats`] takes a snapshot, in one step, so that its figures add up: open connections are those in use, idle
-//! and being made, in all and for each host; created less closed is open; and each closed one has its [`CloseReason`]. Export it as often as you like.
+//! and being made, in all and for each host; created less closed is open; and each closed one has its [`CloseReason`]. Two [`Histogram`]s tell how long requests
+//! waited for a connection and how long making one took. Export it as often as you like.
 //! [`Response::connection`] tells of one response whether its connection was reused, whom it leads to and how long the request waited for it.
 //!
 //! Spans and events go to `tracing`, under the targets `trunkline::session`, `trunkline::pool` and `trunkline::connection`. No header,
@@ -250,7 +251,7 @@
 //! | connection | [`Resolve`], [`Resolving`] |
 //! | body | [`Body`] |
 //! | errors and time | [`Error`], [`Result`], [`Phase`], [`RequestSent`], [`Timeouts`] |
-//! | figures | [`PoolStats`], [`HostStats`], [`Closes`], [`CloseReason`], [`CloseReport`] |
+//! | figures | [`PoolStats`], [`HostStats`], [`Histogram`], [`Closes`], [`CloseReason`], [`CloseReport`] |
 //!
 //! HTTP/1.1 is what it speaks so far, over TCP and TLS. The README has the list of what is not there yet, and
 //! `docs/ARCHITECTURE.md` explains how it is made.
@@ -275,7 +276,7 @@ pub use connection::{Resolve, Resolving};
 
 pub use body::Body;
 pub use error::{Error, Phase, RequestSent, Result};
-pub use stats::{CloseReason, CloseReport, Closes, HostStats, PoolStats};
+pub use stats::{CloseReason, CloseReport, Closes, Histogram, HostStats, PoolStats};
 pub use timeouts::Timeouts;
 
 /// Its snippets are compiled as this crate's doc tests.

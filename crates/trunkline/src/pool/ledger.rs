@@ -1,6 +1,8 @@
 //! The pool's books: how many of what, for the whole and for each host (P12).
 
-use crate::stats::CloseReason;
+use std::time::Duration;
+
+use crate::stats::{CloseReason, Histogram};
 
 /// What a slot counts as, or a request that waits for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +54,17 @@ pub(crate) struct Ledger {
     pub(crate) reused: u64,
     pub(crate) dials_failed: u64,
     pub(crate) closed: [u64; CloseReason::COUNT],
+    pub(crate) wait: Histogram,
+    pub(crate) connect: Histogram,
 }
 
 impl Ledger {
+    /// A request has a connection, one that `served` before or not.
+    pub(super) fn given(&mut self, served: bool, waited: Duration) {
+        self.reused += u64::from(served);
+        self.wait.record(waited);
+    }
+
     pub(super) fn closed(&mut self, reason: CloseReason) {
         self.closed[reason as usize] += 1;
     }

@@ -347,7 +347,7 @@ impl Member for Connection {
 }
 
 fn stats(state: &State<Key>) -> PoolStats {
-    let Ledger { total, created, reused, dials_failed, closed } = state.ledger();
+    let Ledger { total, created, reused, dials_failed, closed, wait, connect } = state.ledger();
     let hosts = state.hosts().map(|((host, port), tally)| {
         let Tally { dialing, in_use, idle, waiting, .. } = *tally;
         HostStats { host: format!("{host}:{port}"), open: tally.open(), idle, in_use, dialing, waiting }
@@ -362,6 +362,8 @@ fn stats(state: &State<Key>) -> PoolStats {
         reused: *reused,
         closed: Closes::new(*closed),
         dials_failed: *dials_failed,
+        wait: wait.clone(),
+        connect: connect.clone(),
         hosts: hosts.collect(),
     }
 }

@@ -191,8 +191,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
 
     /// Makes use of the leave to dial. False if the ticket's standing changed meanwhile.
     pub(super) fn begin_dial(self: &Arc<Self>, ticket: TicketId, cell: &Arc<Cell<K, C>>) -> bool {
-        self.at_desk(|desk, _| {
-            let begun = desk.state.begin_dial(ticket, cell.slot);
+        self.at_desk(|desk, now| {
+            let begun = desk.state.begin_dial(ticket, cell.slot, now);
             if begun {
                 desk.occupy(cell.slot, cell.clone());
             }

@@ -216,6 +216,10 @@ struct Ticket {
     key: usize,
     owner: Owner,
     arrival: u64,
+    /// When it arrived.
+    since: Instant,
+    /// Its wait, once that is over: it was given a connection, or leave to dial.
+    waited: Duration,
     standing: Standing,
     links: Links,
 }
@@ -280,7 +284,7 @@ impl<K: PoolKey> State<K> {
             return Checkout::Reuse(SlotId(slot));
         }
         let entry = self.enter(key);
-        let ticket = self.enqueue(entry, owner);
+        let ticket = self.enqueue(entry, owner, now);
         self.admit(now);
         if self.tickets[ticket].standing == Standing::Waiting {
             self.make_room_within(self.key_entries[entry].host);
@@ -300,6 +304,10 @@ impl<K: PoolKey> State<K> {
 
     /// The request has seen its grant, or its failure: the ticket is done with.
     pub(crate) fn claim(&mut self, ticket: TicketId) {
+        let Ticket { standing, waited, .. } = self.tickets[ticket.0];
+        if let Standing::Granted(slot) = standing {
+            self.ledger.given(self.slots[slot.0].served.is_some(), waited);
+        }
         self.discard(ticket.0);
     }
 
@@ -318,11 +326,18 @@ impl<K: PoolKey> State<K> {
         self.pump(now);
     }
 
-    fn enqueue(&mut self, entry: usize, owner: Owner) -> usize {
+    fn enqueue(&mut self, entry: usize, owner: Owner, now: Instant) -> usize {
         let arrival = self.arrivals;
         self.arrivals += 1;
-        let standing = Standing::Waiting;
-        let ticket = self.tickets.insert(Ticket { key: entry, owner, arrival, standing, links: Links::default() });
+        let ticket = self.tickets.insert(Ticket {
+            key: entry,
+            owner,
+            arrival,
+            since: now,
+            waited: Duration::ZERO,
+            standing: Standing::Waiting,
+            links: Links::default(),
+        });
         let key = &mut self.key_entries[entry];
         key.members += 1;
         key.queue.push_back(&mut self.tickets, ticket);
@@ -352,6 +367,11 @@ impl<K: PoolKey> State<K> {
         self.count_waiting(entry, -1);
     }
 
+    fn end_wait(&mut self, ticket: usize, now: Instant) {
+        let ticket = &mut self.tickets[ticket];
+        ticket.waited = now.saturating_duration_since(ticket.since);
+    }
+
     fn discard(&mut self, ticket: usize) {
         let entry = self.tickets.remove(ticket).key;
         self.leave(entry);
@@ -361,9 +381,10 @@ impl<K: PoolKey> State<K> {
 /// Connections: dialed, lent, given back, gone.
 impl<K: PoolKey> State<K> {
     /// The request makes use of its leave to dial. False if it was served, or failed, meanwhile.
-    pub(crate) fn begin_dial(&mut self, ticket: TicketId, slot: SlotId) -> bool {
+    pub(crate) fn begin_dial(&mut self, ticket: TicketId, slot: SlotId, now: Instant) -> bool {
         let begins = self.standing(ticket) == Standing::Dialing(slot);
         if begins {
+            self.slots[slot.0].since = now;
             self.set_column(slot.0, Column::Dialing);
             self.ledger.created += 1;
         }
@@ -375,13 +396,18 @@ impl<K: PoolKey> State<K> {
         let Phase::Dialing(dialer) = self.slots[slot.0].phase else { return false };
         let lifetime = self.lifetime(slot.0);
         self.slots[slot.0].expires = lifetime.and_then(|lifetime| now.checked_add(lifetime));
+        self.ledger.connect.record(now.saturating_duration_since(self.slots[slot.0].since));
         match dialer {
             Dialer::Ticket(ticket) => {
+                self.ledger.given(false, self.tickets[ticket].waited);
                 self.dequeue(ticket);
                 self.discard(ticket);
                 self.lend(slot.0, now);
             }
-            Dialer::Lease => self.lend(slot.0, now),
+            Dialer::Lease => {
+                self.ledger.given(false, Duration::ZERO);
+                self.lend(slot.0, now);
+            }
             Dialer::Nobody => {
                 self.orphans.remove(&mut self.slots, slot.0);
                 self.came_back(slot.0, now);
@@ -554,10 +580,11 @@ impl<K: PoolKey> State<K> {
         self.dequeue(ticket);
         if let Standing::Dialing(dial) = self.tickets[ticket].standing {
             self.leave_behind(dial);
+        } else {
+            self.end_wait(ticket, now);
         }
         self.tickets[ticket].standing = Standing::Granted(SlotId(slot));
         self.slots[slot].owner = self.tickets[ticket].owner;
-        self.ledger.reused += u64::from(self.slots[slot].served.is_some());
         self.lend(slot, now);
         self.actions.push_back(Action::Wake(TicketId(ticket)));
     }
@@ -606,7 +633,7 @@ impl<K: PoolKey> State<K> {
             }
             self.leave_idle(slot);
             self.slots[slot].owner = owner;
-            self.ledger.reused += u64::from(self.slots[slot].served.is_some());
+            self.ledger.given(self.slots[slot].served.is_some(), Duration::ZERO);
             self.lend(slot, now);
             return Some(slot);
         }
@@ -690,6 +717,7 @@ impl<K: PoolKey> State<K> {
             let (_, entry) = *self.host_entries[host].waiting.first().expect("a ready host has a waiting key");
             let ticket = self.key_entries[entry].undialed.expect("a waiting key has a request without leave to dial");
             self.pass_over(ticket);
+            self.end_wait(ticket, now);
             let slot = self.open_slot(entry, ticket, now);
             self.tickets[ticket].standing = Standing::Dialing(SlotId(slot));
             self.actions.push_back(Action::Wake(TicketId(ticket)));

@@ -119,6 +119,10 @@ impl<K: PoolKey> State<K> {
             total.open() as u64,
             "P12: created less closed is open"
         );
+        let Ledger { reused, dials_failed, closed, wait, connect, .. } = &self.ledger;
+        assert_eq!(closed[CloseReason::DialFailed as usize], *dials_failed, "P12: a failed dial is a close");
+        let fresh = wait.count().checked_sub(*reused).expect("P12: whoever has a connection was given it");
+        assert!(fresh <= connect.count(), "P12: what is not reused was made, and is new to one request only");
         assert_eq!((self.keys.len(), self.hosts.len()), (self.key_entries.len(), self.host_entries.len()));
         for (entry, key) in &self.key_entries {
             let slots = self.slots.iter().filter(|(_, slot)| slot.key == entry).count();

@@ -7,7 +7,7 @@ use super::world::Is::{Dialing, Failed, Granted, Leased, Refused, Waiting};
 use super::world::{Is, Request, World};
 use crate::pool::ledger::Tally;
 use crate::pool::state::{ADOPTION, Action, Replacement, Rules, STREAK, SlotId};
-use crate::stats::CloseReason;
+use crate::stats::{CloseReason, Histogram};
 
 const REUSED: Is = Leased { reused: true };
 const FRESH: Is = Leased { reused: false };
@@ -1176,6 +1176,87 @@ fn p12_figures_of_a_day() {
     let ledger = world.state.ledger();
     assert_eq!((ledger.created, ledger.closed_total(), ledger.dials_failed, ledger.reused), (5, 3, 1, 0));
     assert_eq!(world.closed(CloseReason::Incomplete), 1);
+    world.rest();
+}
+
+/// Count, sum and longest, in milliseconds.
+fn told(histogram: &Histogram) -> (u64, u128, u128) {
+    (histogram.count(), histogram.sum().as_millis(), histogram.max().as_millis())
+}
+
+#[test]
+fn p12_a_wait_ends_with_a_connection_or_leave_to_dial_and_counts_once_there_is_a_connection() {
+    let mut world = World::new(limited(1, None));
+    let holder = world.lease(A);
+    let next = world.at(10).arrive(A);
+    let last = world.at(13).arrive(B);
+    world.at(30).finish(holder);
+    assert_eq!((world.is(next), told(&world.state.ledger().wait)), (Granted, (1, 0, 0)), "it has not seen it yet");
+    world.at(40).poll(next);
+    assert_eq!(told(&world.state.ledger().wait), (2, 20, 20));
+    world.at(50).end(next, CloseReason::NotPersistent);
+    world.at(55).poll(last);
+    assert_eq!((world.is(last), told(&world.state.ledger().wait)), (Dialing, (2, 20, 20)));
+    world.at(75).connects(last);
+    let ledger = world.state.ledger();
+    assert_eq!((told(&ledger.wait), told(&ledger.connect)), ((3, 57, 37), (2, 20, 20)));
+    assert_eq!(ledger.reused, 1);
+    world.rest();
+}
+
+#[test]
+fn p12_who_dials_does_not_wait_and_what_is_made_for_nobody_counts_as_made() {
+    let mut world = World::new(rules());
+    let holder = world.lease(A);
+    let dialing = world.at(5).arrive(A);
+    let dial = world.slot(dialing);
+    world.at(20).finish(holder);
+    assert_eq!(world.poll(dialing), REUSED);
+    assert!(!world.at(30).finish_dial(dial));
+    let ledger = world.state.ledger();
+    assert_eq!((told(&ledger.wait), told(&ledger.connect)), ((2, 0, 0), (2, 25, 25)));
+    let _first = world.at(40).lease(A);
+    let ledger = world.state.ledger();
+    assert_eq!((told(&ledger.wait), ledger.reused, world.open()), ((3, 0, 0), 1, 2), "used for the first time");
+    world.rest();
+}
+
+#[test]
+fn p12_who_leaves_without_a_connection_is_not_among_those_who_waited() {
+    let mut world = World::new(limited(1, None));
+    let holder = world.lease(A);
+    let (granted, waiting) = (world.arrive(A), world.arrive(B));
+    world.at(10).cancel(waiting);
+    world.at(20).finish(holder);
+    assert_eq!(world.is(granted), Granted);
+    world.cancel(granted);
+    let failing = world.at(30).arrive(B);
+    world.at(40).fails(failing);
+    let ledger = world.state.ledger();
+    assert_eq!((told(&ledger.wait), told(&ledger.connect)), ((1, 0, 0), (1, 0, 0)));
+    assert_eq!((ledger.reused, ledger.dials_failed), (0, 1));
+    world.rest();
+}
+
+#[test]
+fn p12_what_replaces_a_dead_connection_is_given_without_a_wait() {
+    let mut world = World::new(rules());
+    world.warm(&[A, A]);
+    let request = world.at(10).lease(A);
+    assert!(matches!(world.replaces(request), Replacement::Reuse(_)));
+    let ledger = world.state.ledger();
+    assert_eq!((told(&ledger.wait), ledger.reused), ((4, 0, 0), 2));
+    world.rest();
+
+    let mut world = World::new(rules());
+    world.warm(&[A]);
+    let request = world.at(10).lease(A);
+    let slot = world.slot(request);
+    assert_eq!(world.replaces(request), Replacement::Dial);
+    assert!(world.at(40).finish_dial(slot));
+    let ledger = world.state.ledger();
+    assert_eq!((told(&ledger.wait), told(&ledger.connect)), ((3, 0, 0), (2, 30, 30)));
+    assert_eq!(ledger.reused, 1);
     world.rest();
 }
 

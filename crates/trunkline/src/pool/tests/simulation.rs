@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::site::{Site, ms, rules};
 use crate::pool::state::{Action, Checkout, Owner, PoolKey, Replacement, Rules, SlotId, Standing, State, TicketId};
-use crate::stats::CloseReason;
+use crate::stats::{CloseReason, Histogram};
 
 #[test]
 fn the_books_agree_after_every_step() {
@@ -72,6 +72,9 @@ struct Asker {
     key: Site,
     owner: Owner,
     arrival: u64,
+    arrived: Instant,
+    /// Until it had a connection, or leave to dial.
+    waited: Duration,
     seen: Standing,
     /// It was told that its standing changed.
     woken: bool,
@@ -92,6 +95,10 @@ struct Socket {
     /// Whose request holds it, once that has claimed it.
     leased: Option<Owner>,
     attempts: usize,
+    /// When the dial began.
+    begun: Instant,
+    /// It has served a request.
+    served: bool,
     /// It is to be closed.
     closing: bool,
 }
@@ -107,6 +114,10 @@ struct Model {
     created: u64,
     closed: u64,
     dials_failed: u64,
+    reused: u64,
+    /// Of everybody who was given a connection.
+    wait: Histogram,
+    connect: Histogram,
     draining: bool,
     /// Of owners.
     aborts: Owner,
@@ -129,6 +140,9 @@ impl Model {
             created: 0,
             closed: 0,
             dials_failed: 0,
+            reused: 0,
+            wait: Histogram::default(),
+            connect: Histogram::default(),
             draining: false,
             aborts: 0,
         }
@@ -165,11 +179,12 @@ impl Model {
         match self.state.checkout(&key, owner, self.draining, self.now) {
             Checkout::Reuse(slot) => {
                 assert!(!queued, "P2: a newcomer took what a waiter was about to get");
-                self.lend(slot, key, owner);
+                self.lend(slot, key, owner, Duration::ZERO);
             }
             Checkout::Queued(ticket) => {
-                let seen = Standing::Waiting;
-                let asker = Asker { key, owner, arrival: self.arrivals, seen, woken: false };
+                let (arrival, seen) = (self.arrivals, Standing::Waiting);
+                let (arrived, waited) = (self.now, Duration::ZERO);
+                let asker = Asker { key, owner, arrival, arrived, waited, seen, woken: false };
                 self.arrivals += 1;
                 assert!(self.askers.insert(ticket, asker).is_none(), "a ticket was given twice");
             }
@@ -177,10 +192,12 @@ impl Model {
         }
     }
 
-    fn lend(&mut self, slot: SlotId, key: Site, owner: Owner) {
+    fn lend(&mut self, slot: SlotId, key: Site, owner: Owner, waited: Duration) {
         let socket = self.sockets.get_mut(&slot).expect("what is lent is there");
         assert_eq!((socket.key, socket.content, socket.closing), (key, Content::Open, false));
         assert_eq!(socket.leased.replace(owner), None, "a connection was lent twice");
+        self.reused += u64::from(socket.served);
+        self.wait.record(waited);
     }
 
     fn poll_asker(&mut self) {
@@ -197,9 +214,16 @@ impl Model {
             Standing::Waiting => {}
             Standing::Dialing(slot) => {
                 if !self.sockets.contains_key(&slot) {
-                    assert!(self.state.begin_dial(ticket, slot));
-                    let content = Content::Dial;
-                    let socket = Socket { key: asker.key, content, leased: None, attempts: 0, closing: false };
+                    assert!(self.state.begin_dial(ticket, slot, self.now));
+                    let socket = Socket {
+                        key: asker.key,
+                        content: Content::Dial,
+                        leased: None,
+                        attempts: 0,
+                        begun: self.now,
+                        served: false,
+                        closing: false,
+                    };
                     self.sockets.insert(slot, socket);
                     self.created += 1;
                 }
@@ -207,7 +231,7 @@ impl Model {
             Standing::Granted(slot) => {
                 self.state.claim(ticket);
                 let asker = self.askers.remove(&ticket).expect("it is there");
-                self.lend(slot, asker.key, asker.owner);
+                self.lend(slot, asker.key, asker.owner, asker.waited);
             }
             Standing::Closed => {
                 self.state.claim(ticket);
@@ -230,7 +254,7 @@ impl Model {
         self.end_attempts(slot);
         let redial = self.sockets[&slot].content == Content::Redial;
         let asker = self.askers.iter().find(|(_, asker)| asker.seen == Standing::Dialing(slot));
-        let asker = asker.map(|(&ticket, asker)| (ticket, asker.key, asker.owner));
+        let asker = asker.map(|(&ticket, asker)| (ticket, asker.key, asker.owner, asker.waited));
         let closing = self.sockets[&slot].closing;
         if self.chance.one_in(4) {
             let own = self.state.dial_failed(slot, self.now);
@@ -241,8 +265,13 @@ impl Model {
             self.sockets.get_mut(&slot).expect("it is there").content = Content::Open;
             let own = self.state.dialed(slot, self.now);
             assert_eq!(own, !closing && (asker.is_some() || redial), "P4: who dialed has it");
-            if own && let Some((_, key, owner)) = asker {
-                self.lend(slot, key, owner);
+            if !closing {
+                self.connect.record(self.now - self.sockets[&slot].begun);
+            }
+            if own && let Some((_, key, owner, waited)) = asker {
+                self.lend(slot, key, owner, waited);
+            } else if own {
+                self.wait.record(Duration::ZERO);
             }
             if !own {
                 // The connection is the pool's now, or ends as soon as somebody gets to it.
@@ -267,7 +296,9 @@ impl Model {
         }
         let keep_alive = self.chance.one_in(5).then(|| ms(self.chance.below(800) as u64));
         let kept = self.state.returned(slot, keep_alive, self.now);
-        assert_eq!(kept, !self.sockets[&slot].closing, "P11: what was aborted does not come back");
+        let socket = self.sockets.get_mut(&slot).expect("it is there");
+        assert_eq!(kept, !socket.closing, "P11: what was aborted does not come back");
+        socket.served = true;
         if !kept {
             self.state.closed(slot, CloseReason::Aborted, self.now);
             self.forget(slot);
@@ -288,12 +319,13 @@ impl Model {
         match replacement {
             Replacement::Reuse(other) => {
                 self.forget(slot);
-                self.lend(other, key, owner);
+                self.lend(other, key, owner, Duration::ZERO);
             }
             Replacement::Dial => {
                 self.closed += 1;
                 self.created += 1;
-                self.sockets.get_mut(&slot).expect("it is there").content = Content::Redial;
+                let socket = self.sockets.get_mut(&slot).expect("it is there");
+                (socket.content, socket.begun, socket.served) = (Content::Redial, self.now, false);
             }
             Replacement::Closed => self.forget(slot),
         }
@@ -421,7 +453,11 @@ impl Model {
         let mut served = Vec::new();
         for (&ticket, asker) in &mut self.askers {
             let standing = self.state.standing(ticket);
-            if std::mem::replace(&mut asker.seen, standing) != standing {
+            let seen = std::mem::replace(&mut asker.seen, standing);
+            if seen != standing {
+                if seen == Standing::Waiting {
+                    asker.waited = self.now - asker.arrived;
+                }
                 served.push((asker.key, asker.arrival, standing));
             }
         }
@@ -449,7 +485,8 @@ impl Model {
         let leave = |asker: &&Asker| matches!(asker.seen, Standing::Dialing(slot) if !self.sockets.contains_key(&slot));
         assert_eq!(ledger.total.reserved, self.askers.values().filter(leave).count());
         assert_eq!((ledger.created, ledger.closed_total()), (self.created, self.closed));
-        assert_eq!(ledger.dials_failed, self.dials_failed);
+        assert_eq!((ledger.dials_failed, ledger.reused), (self.dials_failed, self.reused));
+        assert_eq!((&ledger.wait, &ledger.connect), (&self.wait, &self.connect), "P12: who waited, and how long");
         for (ticket, asker) in &self.askers {
             let changed = asker.seen != Standing::Waiting;
             assert!(!changed || asker.woken || self.has_seen(*ticket), "P7: a request was not told");
@@ -575,7 +612,7 @@ fn overload(hosts: usize, limit: usize, clients: usize, requests: usize) -> Figu
             match action {
                 Action::Wake(ticket) => match state.standing(ticket) {
                     Standing::Dialing(slot) => {
-                        assert!(state.begin_dial(ticket, slot));
+                        assert!(state.begin_dial(ticket, slot, now));
                         dialing.insert(slot, ticket);
                         events.push(Reverse((now + ms(20), Event::Dialed(slot))));
                     }

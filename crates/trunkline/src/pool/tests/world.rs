@@ -137,7 +137,7 @@ impl World {
                 }
                 Standing::Dialing(slot) => {
                     if self.sockets.insert(slot) {
-                        assert!(self.state.begin_dial(ticket, slot));
+                        assert!(self.state.begin_dial(ticket, slot, self.now));
                     }
                 }
                 Standing::Waiting => {}

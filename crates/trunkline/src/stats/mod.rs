@@ -1,7 +1,11 @@
 //! What a pool says of itself: its figures, why it closed what it closed, and the report of its end.
 
+mod histogram;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use self::histogram::Histogram;
 
 /// Why a connection, or an attempt to make one, came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +101,8 @@ impl fmt::Debug for Closes {
 /// A pool's figures, all of one instant.
 ///
 /// They add up: `open = idle + in_use + dialing = created − closed.total()`, and each of the first five is the sum of its hosts'.
+/// `reused ≤ wait.count() ≤ reused + connect.count()`: whatever is given to a request was given before or was made, and what lacks to the right are
+/// connections that were made and not used so far. `reused / wait.count()` is the share of requests that were spared a dial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -114,10 +120,17 @@ pub struct PoolStats {
     pub created: u64,
     /// Times a request was given a connection that had served another.
     pub reused: u64,
-    /// Connections ended since the pool was made.
+    /// Connections ended since the pool was made, those that were never established included.
     pub closed: Closes,
-    /// Connections that could not be made.
+    /// Connections that could not be made: the same as `closed.by(CloseReason::DialFailed)`.
     pub dials_failed: u64,
+    /// How long requests waited for a connection or for leave to make one, as [`Timeouts::acquire`](crate::Timeouts::acquire) bounds it: while they counted in
+    /// `waiting`. One for each time that a request was given a connection, also at once, which is a wait of zero; one that is given another
+    /// in place of a dead one has not waited again. Who left without a connection is not in it.
+    pub wait: Histogram,
+    /// How long making a connection took, from the question for its address to the end of the TLS handshake: one for each that was established.
+    /// Failed ones count in `dials_failed` alone.
+    pub connect: Histogram,
     /// The same for each host that has connections or waiting requests now.
     pub hosts: Vec<HostStats>,
 }
