@@ -98,7 +98,8 @@
 //!
 //! Redirects are followed, ten of them by default. 301 and 302 turn a `POST` into a `GET`, 303 turns everything but `HEAD` into one,
 //! and the body goes with the method; 307 and 308 keep both. A redirect to another origin loses `authorization`,
-//! `proxy-authorization`, `cookie`, a `host` set by hand, and credentials in the URL.
+//! `proxy-authorization`, `cookie`, a `host` set by hand, and credentials in the URL. With [`max_redirects(0)`](SessionBuilder::max_redirects) none is
+//! followed, and a [`redirect_policy`](SessionBuilder::redirect_policy) decides about each: follow it, stop at it, or refuse it.
 //!
 //! [`Pool::send`] adds nothing but a missing `host`, follows nothing and leaves the path as it is: it is for putting the pool under another client.
 //!
@@ -246,7 +247,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`Hop`] |
+//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`Hop`], [`Redirect`], [`Verdict`] |
 //! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`] |
 //! | connection | [`Resolve`], [`Resolving`] |
 //! | body | [`Body`] |
@@ -268,7 +269,7 @@ mod error;
 mod stats;
 mod timeouts;
 
-pub use session::{Hop, IntoUrl, RequestBuilder, Response, Session, SessionBuilder};
+pub use session::{Hop, IntoUrl, Redirect, RequestBuilder, Response, Session, SessionBuilder, Verdict};
 
 pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::address::Recent;
 use super::headers::header;
 use super::into_url::IntoUrl;
+use super::policy::{Policy, Redirect, Verdict};
 use super::{Inner, Session, Settings};
 use crate::error::{BoxError, Error, Result};
 use crate::pool::{Gate, Pool, PoolBuilder};
@@ -23,6 +24,7 @@ pub struct SessionBuilder {
     base_url: Option<Result<url::Url>>,
     headers: Result<HeaderMap>,
     settings: Settings,
+    redirect_policy: Option<Policy>,
 }
 
 impl SessionBuilder {
@@ -43,6 +45,7 @@ impl SessionBuilder {
                 error_for_status: false,
                 max_body_size: 100 * 1024 * 1024,
             },
+            redirect_policy: None,
         }
     }
 
@@ -92,9 +95,42 @@ impl SessionBuilder {
         self
     }
 
-    /// How many redirects are followed; with 0 the redirecting response itself is returned. Default: 10.
+    /// How many redirects are followed; one more is an error. With 0 there is none: redirects are not looked at, and the redirecting response
+    /// itself is returned (aiohttp's `allow_redirects=False`). Default: 10.
+    ///
+    /// To have the response instead of the error after so many, or an error at the first, say so in a [`redirect_policy`](Self::redirect_policy).
     pub fn max_redirects(mut self, hops: usize) -> Self {
         self.settings.max_redirects = hops;
+        self
+    }
+
+    /// Asked about each redirect before it is followed: it may let it be followed, stop at it and have the redirecting response returned, or refuse
+    /// it with an error. [`max_redirects`](Self::max_redirects) holds besides, and what is dropped on the way to another origin is dropped all the same.
+    /// Default: all are followed.
+    ///
+    /// It is called while the request runs, so it must not block. It is about addresses as they are written; which IP addresses may be
+    /// connected to is up to [`PoolBuilder::address_filter`](crate::PoolBuilder::address_filter), which sees those of every hop.
+    ///
+    /// ```
+    /// use trunkline::{Session, Verdict};
+    ///
+    /// # fn main() -> trunkline::Result<()> {
+    /// let session = Session::builder()
+    ///     .redirect_policy(|hop| match hop.url().host_str() {
+    ///         _ if hop.from().scheme() == "https" && hop.url().scheme() == "http" => Verdict::refuse("it is not encrypted"),
+    ///         Some("login.example.com") => Verdict::Stop,
+    ///         _ => Verdict::Follow,
+    ///     })
+    ///     .build()?;
+    /// # let _ = session;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn redirect_policy<F>(mut self, policy: F) -> Self
+    where
+        F: Fn(&Redirect<'_>) -> Verdict + Send + Sync + 'static,
+    {
+        self.redirect_policy = Some(Arc::new(policy));
         self
     }
 
@@ -139,6 +175,7 @@ impl SessionBuilder {
             recent: Recent::default(),
             headers,
             settings: self.settings,
+            redirect_policy: self.redirect_policy,
         })))
     }
 }

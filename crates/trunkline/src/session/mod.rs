@@ -4,6 +4,7 @@ mod address;
 mod builder;
 mod headers;
 mod into_url;
+mod policy;
 mod prepared;
 mod redirect;
 mod request;
@@ -25,6 +26,8 @@ use url::Url;
 use self::address::{Address, Recent};
 pub use self::builder::SessionBuilder;
 pub use self::into_url::IntoUrl;
+use self::policy::Policy;
+pub use self::policy::{Redirect, Verdict};
 pub use self::request::RequestBuilder;
 pub use self::response::{Hop, Response};
 use crate::body::Body;
@@ -67,6 +70,7 @@ struct Inner {
     recent: Recent,
     headers: HeaderMap,
     settings: Settings,
+    redirect_policy: Option<Policy>,
 }
 
 /// What a request may set for itself and otherwise has from its session.

@@ -7,16 +7,21 @@ use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::address::Address;
+use super::policy::{Policy, Redirect, Verdict};
 use super::prepared::{Dressed, Prepared};
+use super::response::Hop;
 use crate::body::Body;
 use crate::error::{Error, Kind, RequestSent, Result, redacted};
 use crate::pool::ResponseBody;
 
-/// The request that the response to this one asks for, if it redirects. `body` is the request's, if it can be sent again.
+/// The request that the response to this one asks for, if it redirects and the policy has it followed. `body` is the request's, if it can be
+/// sent again; `history` are the redirects before this one.
 pub(super) fn next(
     dressed: &Dressed<'_>,
     response: &Response<ResponseBody>,
     body: Option<Body>,
+    policy: Option<&Policy>,
+    history: &[Hop],
 ) -> Result<Option<Prepared>> {
     let status = response.status();
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -28,15 +33,15 @@ pub(super) fn next(
     let from = &request.address.url;
     let mut url = resolve(from, location)?;
     let method = method(status, &request.method);
+    if !is_followed(&Redirect { status, from, method: &method, url: &url, history }, policy)? {
+        return Ok(None);
+    }
+    check_scheme(&url)?;
     let mut headers = dressed.all_headers();
     let body = if method == request.method {
         body.ok_or_else(|| refused("the body of the request cannot be sent a second time"))?
     } else {
-        let described = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRANSFER_ENCODING;
-        let dropped: Vec<_> = headers.keys().filter(|name| described(name)).cloned().collect();
-        for name in dropped {
-            headers.remove(name);
-        }
+        leave_body(&mut headers);
         Body::empty()
     };
     if url.origin() != from.origin() {
@@ -50,6 +55,25 @@ pub(super) fn next(
         defaults: false,
         body,
     }))
+}
+
+/// The policy's say, before anything else that could stand in the way: it may stop at what cannot be followed.
+fn is_followed(redirect: &Redirect<'_>, policy: Option<&Policy>) -> Result<bool> {
+    let Some(policy) = policy else { return Ok(true) };
+    match policy(redirect) {
+        Verdict::Follow => Ok(true),
+        Verdict::Stop => Ok(false),
+        Verdict::Refuse(why) => Err(refused(format!("the redirect policy refuses {}: {why}", redacted(redirect.url)))),
+    }
+}
+
+/// What describes a body goes where the body goes.
+fn leave_body(headers: &mut HeaderMap) {
+    let described = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRANSFER_ENCODING;
+    let dropped: Vec<_> = headers.keys().filter(|name| described(name)).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
+    }
 }
 
 /// What the other origin has no business to see.
@@ -73,14 +97,18 @@ fn method(status: StatusCode, method: &Method) -> Method {
 
 fn resolve(from: &Url, location: &str) -> Result<Url> {
     let mut url = from.join(location).map_err(|error| refused("its Location is not an address").because(error))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(refused(format!("it leads to {}:, and only http and https are followed", url.scheme())));
-    }
     // RFC 9110 section 10.2.2.
     if url.fragment().is_none() {
         url.set_fragment(from.fragment());
     }
     Ok(url)
+}
+
+fn check_scheme(url: &Url) -> Result<()> {
+    match url.scheme() {
+        "http" | "https" => Ok(()),
+        other => Err(refused(format!("it leads to {other}:, and only http and https are followed"))),
+    }
 }
 
 pub(super) fn too_many(limit: usize, next: &Url) -> Error {
@@ -124,8 +152,9 @@ mod tests {
         ] {
             assert_eq!(resolve(&from, location).unwrap().as_str(), to, "{location}");
         }
-        for odd in ["ftp://example.com/", "javascript:alert(1)", "https://exa mple.com/"] {
-            assert!(resolve(&from, odd).unwrap_err().is_redirect(), "{odd}");
+        assert!(resolve(&from, "https://exa mple.com/").unwrap_err().is_redirect());
+        for odd in ["ftp://example.com/", "javascript:alert(1)"] {
+            assert!(check_scheme(&resolve(&from, odd).unwrap()).unwrap_err().is_redirect(), "{odd}");
         }
     }
 }

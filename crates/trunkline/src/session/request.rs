@@ -13,6 +13,7 @@ use url::Url;
 use super::address::Address;
 use super::headers::{basic, header};
 use super::into_url::unusable;
+use super::policy::{Policy, Redirect, Verdict};
 use super::prepared::Prepared;
 use super::run::Run;
 use super::{Response, Session, Settings};
@@ -34,10 +35,18 @@ use crate::timeouts::Timeouts;
 #[must_use = "a request is sent when it is awaited"]
 pub struct RequestBuilder {
     session: Session,
-    settings: Settings,
+    own: Own,
     method: Method,
     /// The first thing that was wrong, if anything was.
     parts: Result<Parts>,
+}
+
+/// What holds for this request.
+#[derive(Clone)]
+pub(super) struct Own {
+    pub(super) settings: Settings,
+    /// Instead of the session's.
+    pub(super) redirect_policy: Option<Policy>,
 }
 
 struct Parts {
@@ -48,9 +57,9 @@ struct Parts {
 
 impl RequestBuilder {
     pub(super) fn new(session: Session, method: Method, address: Result<Arc<Address>>) -> Self {
-        let settings = session.0.settings;
+        let own = Own { settings: session.0.settings, redirect_policy: None };
         let parts = address.map(|address| Parts { address, headers: HeaderMap::new(), body: Body::empty() });
-        Self { session, settings, method, parts }
+        Self { session, own, method, parts }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Parts) -> Result<()>) -> Self {
@@ -155,19 +164,44 @@ impl RequestBuilder {
 
     /// Time limits for this request; what is unset in them is the session's.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.settings.timeouts = timeouts.or(self.settings.timeouts);
+        self.own.settings.timeouts = timeouts.or(self.own.settings.timeouts);
         self
     }
 
-    /// How many redirects are followed; with 0 the redirecting response itself is returned. Default: the session's.
+    /// How many redirects are followed; one more is an error. With 0 redirects are not looked at, and the redirecting response itself is
+    /// returned. Default: the session's.
     pub fn max_redirects(mut self, hops: usize) -> Self {
-        self.settings.max_redirects = hops;
+        self.own.settings.max_redirects = hops;
+        self
+    }
+
+    /// Asked about each redirect of this request before it is followed, instead of the session's: see
+    /// [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy). Default: the session's.
+    ///
+    /// ```no_run
+    /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+    /// use trunkline::Verdict;
+    ///
+    /// // Logs in as a browser would, up to where the application would take over.
+    /// let answer = session.post("https://login.example.com/").form(&[("name", "ann")]).redirect_policy(|hop| {
+    ///     if hop.url().path() == "/callback" { Verdict::Stop } else { Verdict::Follow }
+    /// });
+    /// let callback = answer.await?.headers()["location"].clone();
+    /// # let _ = callback;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn redirect_policy<F>(mut self, policy: F) -> Self
+    where
+        F: Fn(&Redirect<'_>) -> Verdict + Send + Sync + 'static,
+    {
+        self.own.redirect_policy = Some(Arc::new(policy));
         self
     }
 
     /// Makes a response with a status of 400 or above an error. Default: the session's.
     pub fn error_for_status(mut self, error: bool) -> Self {
-        self.settings.error_for_status = error;
+        self.own.settings.error_for_status = error;
         self
     }
 
@@ -183,10 +217,10 @@ impl RequestBuilder {
     /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and no other request is
     /// delayed. Whether the server saw it is then unknown.
     pub fn send(self) -> impl Future<Output = Result<Response>> + Send + use<> {
-        let Self { session, settings, method, parts } = self;
+        let Self { session, own, method, parts } = self;
         let mut run = parts.map(|Parts { address, headers, body }| {
             let request = Prepared { method, address, headers, defaults: true, body };
-            Run { session, settings, request }
+            Run { session, own, request }
         });
         async move {
             match run {

@@ -8,10 +8,12 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
 
+use super::Session;
+use super::policy::Policy;
 use super::prepared::{Dressed, Prepared};
 use super::redirect;
+use super::request::Own;
 use super::response::{Hop, Response};
-use super::{Session, Settings};
 use crate::body::Body;
 use crate::error::{Error, RequestSent, Result, redacted};
 use crate::pool::{Call, ResponseBody};
@@ -20,7 +22,7 @@ use crate::timeouts::Timeouts;
 /// A request on its way.
 pub(super) struct Run {
     pub(super) session: Session,
-    pub(super) settings: Settings,
+    pub(super) own: Own,
     pub(super) request: Prepared,
 }
 
@@ -42,10 +44,10 @@ impl Run {
     }
 
     async fn hops(&mut self) -> Result<Response> {
-        let Self { session, settings, request } = self;
+        let Self { session, own, request } = self;
         let session = &session.0;
         let pass = session.gate.enter().ok_or_else(|| Error::closed().of(&request.method, &request.address.url))?;
-        let timeouts = settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
+        let timeouts = own.settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
         let mut call = Call::new(session.owner, timeouts);
         let mut dressed = Dressed { request, defaults: &session.headers };
         let mut history = Vec::new();
@@ -54,11 +56,12 @@ impl Run {
             let again = dressed.request.body.try_clone();
             let address = dressed.request.address.clone();
             let answered = session.pool.0.exchange(&mut dressed, &address.target, &call).await;
-            let finishing = match step(&mut dressed, answered, again, settings, &mut history)? {
+            let inherited = session.redirect_policy.as_ref();
+            let finishing = match step(&mut dressed, answered, again, own, inherited, &mut history)? {
                 ControlFlow::Continue(finishing) => finishing,
                 ControlFlow::Break(mut response) => {
                     response.hold(pass);
-                    return if settings.error_for_status { response.error_for_status() } else { Ok(response) };
+                    return if own.settings.error_for_status { response.error_for_status() } else { Ok(response) };
                 }
             };
             finishing.await;
@@ -77,7 +80,8 @@ fn step(
     dressed: &mut Dressed<'_>,
     answered: Result<http::Response<ResponseBody>>,
     again: Option<Body>,
-    settings: &Settings,
+    own: &Own,
+    inherited: Option<&Policy>,
     history: &mut Vec<Hop>,
 ) -> Result<ControlFlow<Response, Finishing>> {
     // Whoever redirected has seen the request.
@@ -85,8 +89,13 @@ fn step(
     let (method, address) = (dressed.request.method.clone(), dressed.request.address.clone());
     let here = |error: Error| error.sent_at_least(before).of(&method, &address.url);
     let response = answered.map_err(here)?;
-    let next =
-        if settings.max_redirects == 0 { None } else { redirect::next(dressed, &response, again).map_err(here)? };
+    let settings = &own.settings;
+    let next = if settings.max_redirects == 0 {
+        None
+    } else {
+        let policy = own.redirect_policy.as_ref().or(inherited);
+        redirect::next(dressed, &response, again, policy, history).map_err(here)?
+    };
     let Some(next) = next else {
         let response = Response::new(response, method, address, std::mem::take(history), settings.max_body_size);
         return Ok(ControlFlow::Break(response));
