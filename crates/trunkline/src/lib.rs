@@ -101,6 +101,8 @@
 //! `proxy-authorization`, `cookie`, a `host` set by hand, and credentials in the URL. With [`max_redirects(0)`](SessionBuilder::max_redirects) none is
 //! followed, and a [`redirect_policy`](SessionBuilder::redirect_policy) decides about each: follow it, stop at it, or refuse it.
 //!
+//! A `Session`, or a reference to one, is also a [`tower` service](Session#as-a-tower-service), to be put under layers of your choice.
+//!
 //! [`Pool::send`] adds nothing but a missing `host`, follows nothing and leaves the path as it is: it is for putting the pool under another client.
 //!
 //! # Limits, and who goes first
@@ -237,7 +239,7 @@
 //! request is driven by the task that awaits it. For each pool and runtime one task, which ends when it has nothing to do, looks
 //! after idle connections and deadlines, and lookups of names run in tasks of their own.
 //!
-//! Of other crates' types only those of `http`, `http-body`, `bytes` and `url` are in its interface.
+//! Of other crates' types only those of `http`, `http-body`, `bytes`, `url` and `tower-service` are in its interface.
 //!
 //! # Cargo features
 //!
@@ -247,7 +249,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`Hop`], [`Redirect`], [`Verdict`] |
+//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`Hop`], [`Redirect`], [`Verdict`], [`ResponseFuture`], [`Trail`] |
 //! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`] |
 //! | connection | [`Resolve`], [`Resolving`] |
 //! | body | [`Body`] |
@@ -269,7 +271,9 @@ mod error;
 mod stats;
 mod timeouts;
 
-pub use session::{Hop, IntoUrl, Redirect, RequestBuilder, Response, Session, SessionBuilder, Verdict};
+pub use session::{
+    Hop, IntoUrl, Redirect, RequestBuilder, Response, ResponseFuture, Session, SessionBuilder, Trail, Verdict,
+};
 
 pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 

@@ -10,6 +10,8 @@ mod redirect;
 mod request;
 mod response;
 mod run;
+mod service;
+mod trail;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -30,6 +32,8 @@ use self::policy::Policy;
 pub use self::policy::{Redirect, Verdict};
 pub use self::request::RequestBuilder;
 pub use self::response::{Hop, Response};
+pub use self::service::ResponseFuture;
+pub use self::trail::Trail;
 use crate::body::Body;
 use crate::error::Result;
 use crate::pool::{GRACE, Gate, Pool};
@@ -53,6 +57,58 @@ use crate::timeouts::Timeouts;
 /// let report = session.close().await;
 /// assert_eq!(report.aborted, 0);
 /// # Ok(())
+/// # }
+/// ```
+///
+/// # As a tower service
+///
+/// A session is a `tower_service::Service<http::Request<Body>>`, and so is `&Session`. Put layers over it for what is not its business. If one
+/// changes the type of the request's body, put `.map_request(|request: http::Request<_>| request.map(Body::wrap))` below it.
+///
+/// It is always ready: requests wait in the pool's queue, in order, which bounds connections instead of requests. Readiness would have to be
+/// asked before it is known which host a request goes to, and so which limit holds. To bound the requests under way as well, put tower's
+/// `ConcurrencyLimitLayer` over it. A closed session is ready too, and its requests fail with an error that
+/// [`is_closed`](crate::Error::is_closed).
+///
+/// What [`Session::execute`] says holds here. What is set on a [`RequestBuilder`](crate::RequestBuilder), time limits for instance, goes with the request that
+/// [`build`](crate::RequestBuilder::build) makes. The response's extensions hold its [`ConnectionInfo`](crate::ConnectionInfo) and its
+/// [`Trail`](crate::Trail).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # let address = server().await;
+/// use http::{HeaderName, HeaderValue, Request};
+/// use tower::{ServiceBuilder, ServiceExt as _};
+/// use tower_http::set_header::SetRequestHeaderLayer;
+/// use tower_http::trace::TraceLayer;
+/// use trunkline::{Body, ConnectionInfo, Session};
+///
+/// let session = Session::new();
+/// let client = ServiceBuilder::new()
+///     .concurrency_limit(64)
+///     .layer(TraceLayer::new_for_http())
+///     .layer(SetRequestHeaderLayer::overriding(HeaderName::from_static("x-tenant"), HeaderValue::from_static("blue")))
+///     .service(session.clone());
+///
+/// let response = client.oneshot(Request::get(&address).body(Body::empty())?).await?;
+/// assert_eq!(response.status(), 200);
+/// assert!(!response.extensions().get::<ConnectionInfo>().unwrap().reused);
+/// # drop(response);
+/// # session.close().await;
+/// # Ok(())
+/// # }
+/// # async fn server() -> String {
+/// #     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// #     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// #     let address = format!("http://{}/", listener.local_addr().unwrap());
+/// #     tokio::spawn(async move {
+/// #         let (mut socket, _) = listener.accept().await.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let read = socket.read(&mut request).await.unwrap();
+/// #         assert!(String::from_utf8_lossy(&request[..read]).contains("x-tenant: blue"));
+/// #         socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+/// #     });
+/// #     address
 /// # }
 /// ```
 #[derive(Clone)]
@@ -162,7 +218,8 @@ impl Session {
         RequestBuilder::new(self.clone(), method, self.0.address(url))
     }
 
-    /// Sends a request made elsewhere, with the session's headers added where it has none of that name, and follows redirects.
+    /// Sends a request made elsewhere, with the session's headers added where it has none of that name, and follows redirects. One made by
+    /// [`RequestBuilder::build`] keeps the time limits and other settings it was given.
     ///
     /// # Errors
     ///
@@ -172,10 +229,13 @@ impl Session {
     ///
     /// As [`RequestBuilder::send`].
     pub async fn execute(&self, request: http::Request<Body>) -> Result<Response> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let uri = head.uri.to_string();
         let mut builder = self.request(head.method, uri.as_str()).body(body);
         builder.replace_headers(head.headers);
+        if let Some(own) = head.extensions.remove() {
+            builder.adopt(own);
+        }
         builder.send().await
     }
 

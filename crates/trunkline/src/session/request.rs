@@ -41,7 +41,7 @@ pub struct RequestBuilder {
     parts: Result<Parts>,
 }
 
-/// What holds for this request.
+/// What holds for this request. It goes along as an extension of the [`Request`] that [`RequestBuilder::build`] makes.
 #[derive(Clone)]
 pub(super) struct Own {
     pub(super) settings: Settings,
@@ -86,6 +86,10 @@ impl RequestBuilder {
         if let Ok(parts) = &mut self.parts {
             parts.headers = headers;
         }
+    }
+
+    pub(super) fn adopt(&mut self, own: Own) {
+        self.own = own;
     }
 
     /// Adds pairs to the query: anything that serialises to them, such as a slice of pairs or a struct.
@@ -231,7 +235,8 @@ impl RequestBuilder {
         }
     }
 
-    /// The request as it stands, to be sent by [`Session::execute`] or looked at.
+    /// The request as it stands, to be sent by [`Session::execute`] or looked at. Its time limits, `max_redirects` and other settings go with it,
+    /// among its extensions; the session's headers do not.
     ///
     /// # Errors
     ///
@@ -242,6 +247,7 @@ impl RequestBuilder {
         *request.method_mut() = self.method;
         *request.uri_mut() = uri(&address.url)?;
         *request.headers_mut() = headers;
+        request.extensions_mut().insert(self.own);
         Ok(request)
     }
 }

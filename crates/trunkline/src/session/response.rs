@@ -27,11 +27,11 @@ use crate::pool::{ConnectionInfo, Pass, ResponseBody};
 /// # }
 /// ```
 pub struct Response {
-    head: http::response::Parts,
-    body: ResponseBody,
+    pub(super) head: http::response::Parts,
+    pub(super) body: ResponseBody,
     method: Method,
-    address: Arc<Address>,
-    history: Vec<Hop>,
+    pub(super) address: Arc<Address>,
+    pub(super) history: Vec<Hop>,
     max_body_size: usize,
 }
 

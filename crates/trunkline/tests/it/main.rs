@@ -19,6 +19,7 @@ mod runtimes;
 mod stale;
 mod timeouts;
 mod tls;
+mod tower;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -1,0 +1,61 @@
+//! Where a response came from, once it is a plain [`http::Response`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::address::Address;
+use super::response::{Hop, Response};
+use crate::error::redacted;
+use crate::pool::ResponseBody;
+
+/// The way to a response: the address that answered, and the redirects before it.
+///
+/// It is an extension of the [`http::Response`] that a [`Response`] becomes, as for layers of `tower`.
+///
+/// ```no_run
+/// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+/// use trunkline::Trail;
+///
+/// let response: http::Response<_> = session.get("https://example.com/").await?.into();
+/// if let Some(trail) = response.extensions().get::<Trail>() {
+///     println!("{} after {} redirects", trail.url(), trail.history().len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Trail {
+    address: Arc<Address>,
+    history: Arc<[Hop]>,
+}
+
+impl Trail {
+    /// The address that answered: the last one, if redirects were followed.
+    pub fn url(&self) -> &Url {
+        &self.address.url
+    }
+
+    /// The redirects that were followed, first to last.
+    pub fn history(&self) -> &[Hop] {
+        &self.history
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = redacted(self.url());
+        f.debug_struct("Trail").field("url", &url.as_str()).field("history", &self.history()).finish()
+    }
+}
+
+/// Its [`ConnectionInfo`](crate::ConnectionInfo) and its [`Trail`] become extensions.
+impl From<Response> for http::Response<ResponseBody> {
+    fn from(response: Response) -> Self {
+        let Response { mut head, body, address, history, .. } = response;
+        head.extensions.insert(*body.connection());
+        head.extensions.insert(Trail { address, history: history.into() });
+        Self::from_parts(head, body)
+    }
+}
