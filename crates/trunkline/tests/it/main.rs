@@ -13,6 +13,7 @@ mod hazards;
 mod idle;
 mod limits;
 mod names;
+mod policy;
 mod redirects;
 mod requests;
 mod runtimes;
