@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 ///
 /// A session has a set ([`SessionBuilder::timeouts`]) and a request may have its own
 /// ([`RequestBuilder::timeouts`]): what the request leaves unset it inherits from the session, and what
-/// the session leaves unset has the default given at each setter. `Duration::MAX` is no limit.
+/// the session leaves unset has the default given at each setter. [`Duration::MAX`] is no limit, and lifts an inherited one;
+/// [`none`](Self::none) has it for all four.
 ///
 /// ```
 /// use std::time::Duration;
@@ -15,6 +16,10 @@ use std::time::{Duration, Instant};
 /// let patient = Timeouts::new().total(Duration::from_secs(600)).acquire(Duration::from_secs(5));
 /// assert_eq!(patient.total, Some(Duration::from_secs(600)));
 /// assert_eq!(patient.read, None); // inherited
+///
+/// // A download may take as long as it likes, while bytes come.
+/// let download = Timeouts::none().connect(Duration::from_secs(10)).read(Duration::from_secs(30));
+/// assert_eq!(download.total, Some(Duration::MAX));
 /// ```
 ///
 /// [`SessionBuilder::timeouts`]: crate::SessionBuilder::timeouts
@@ -37,6 +42,11 @@ impl Timeouts {
     /// Nothing set: everything is inherited.
     pub const fn new() -> Self {
         Self { total: None, acquire: None, connect: None, read: None }
+    }
+
+    /// No limits at all, nor inherited ones. Set those that are to hold.
+    pub const fn none() -> Self {
+        Self::new().total(Duration::MAX).acquire(Duration::MAX).connect(Duration::MAX).read(Duration::MAX)
     }
 
     /// What holds where neither the request nor the session says otherwise.

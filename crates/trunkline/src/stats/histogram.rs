@@ -43,7 +43,7 @@ const BOUNDS: [Duration; 23] = {
     let mut bounds = [Duration::MAX; 23];
     bounds[0] = Duration::ZERO;
     let (mut at, mut decade) = (1, 100);
-    while at + 3 < bounds.len() {
+    while at < bounds.len() - 1 {
         bounds[at] = Duration::from_micros(decade);
         bounds[at + 1] = Duration::from_micros(2 * decade);
         bounds[at + 2] = Duration::from_micros(5 * decade);

@@ -18,6 +18,7 @@ mod redirects;
 mod requests;
 mod runtimes;
 mod stale;
+mod stats;
 mod timeouts;
 mod tls;
 mod tower;

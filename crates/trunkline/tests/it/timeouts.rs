@@ -326,12 +326,24 @@ async fn a_response_that_waits_for_its_reader_is_freed_even_if_it_had_come_whole
 #[tokio::test]
 async fn no_limit_that_the_clock_can_hold_is_too_large() {
     let rogue = Rogue::start(Step::serve("ok")).await;
-    let all = Timeouts::new().total(Duration::MAX).acquire(Duration::MAX).connect(Duration::MAX).read(Duration::MAX);
-    let session = one_connection(all);
+    let session = one_connection(Timeouts::none());
     for _ in 0..2 {
         let text = within(SOON, async { session.get(rogue.url("/")).await?.text().await }).await;
         assert_eq!(text.unwrap(), "ok");
     }
+}
+
+#[tokio::test]
+async fn a_request_can_lift_the_limits_that_it_inherits() {
+    let gate = Gate::new();
+    let rogue = Rogue::start(vec![Step::ReadHead, Step::WaitFor(gate.clone()), Step::ok("late")]).await;
+    let session = session(Timeouts::new().total(SHORT).read(SHORT).acquire(SHORT).connect(SHORT));
+    let request = tokio::spawn(session.get(rogue.url("/")).timeouts(Timeouts::none()).send());
+    gate.reached(1).await;
+    tokio::time::sleep(3 * SHORT).await;
+    assert!(!request.is_finished());
+    gate.open();
+    assert_eq!(within(SOON, request).await.unwrap().unwrap().text().await.unwrap(), "late");
 }
 
 #[tokio::test]
