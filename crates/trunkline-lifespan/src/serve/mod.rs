@@ -1,0 +1,191 @@
+//! Serving: bind, announce, accept, and, when it is time, drain under a deadline.
+
+mod connection;
+mod count;
+mod tasks;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep, timeout};
+
+use self::connection::Shared;
+use self::count::Total;
+use self::tasks::Tasks;
+use crate::ending::{Step, StepKind};
+use crate::error::{Error, Phase, Result};
+use crate::life::Life;
+use crate::stack::lock;
+use crate::stop::{Cause, Readiness, Stop, Stopper};
+
+/// How long tasks that were aborted may take to be gone. Longer takes only one that blocks its thread.
+const ABORTED: Duration = Duration::from_secs(1);
+
+/// How many connections are taken out of a listener's queue before it closes: more than a queue holds.
+const QUEUE: usize = 65_536;
+
+impl Life {
+    /// Binds a listener. Nobody is served yet; what connects, waits.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on; the error names it.
+    pub async fn bind(&self, address: impl ToSocketAddrs + fmt::Display) -> Result<TcpListener> {
+        let (begun, name) = (Instant::now(), address.to_string());
+        let bound = TcpListener::bind(address).await;
+        bound.map_err(|error| Error::new(Phase::Bind, name, begun.elapsed(), error))
+    }
+
+    /// Serves until the application is asked to stop, and returns when the last request has ended: on all listeners, those of
+    /// [`serve_beside`](Self::serve_beside) too. HTTP/1.1 and HTTP/2 (without TLS, with prior knowledge) are spoken.
+    ///
+    /// Asked to stop, it
+    ///
+    /// 1. is [not ready](Self::readiness) any more, and says so in each answer over HTTP/1 by `connection: close`;
+    /// 2. goes on for the [pause](crate::Lifespan::pause);
+    /// 3. takes what has connected out of the queue and closes the listener: new connections are refused;
+    /// 4. closes connections that are idle and tells the others that this is the end (HTTP/2: GOAWAY);
+    /// 5. waits for the requests under way, up to the limit of [`Lifespan::drain_within`](crate::Lifespan::drain_within), then aborts them.
+    ///
+    /// Requests whose heads have arrived are never cut off before that. A handler finds the client's address in `ConnectInfo<SocketAddr>`.
+    /// A connection that was upgraded (a WebSocket) is its handler's: let that listen to [`stopping`](Self::stopping).
+    ///
+    /// # Errors
+    ///
+    /// If the listener has no address to announce.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves the server running, to be drained when the application comes down.
+    pub async fn serve(&self, listener: TcpListener, router: Router) -> Result<()> {
+        self.serve_beside(listener, router)?;
+        self.until_stopped().await;
+        self.drain().await;
+        Ok(())
+    }
+
+    /// Serves from now on, beside what follows, and is drained together with it. For a console on an address of its own, that answers
+    /// while the rest starts. Returns the address.
+    ///
+    /// # Errors
+    ///
+    /// If the listener has no address to announce.
+    pub fn serve_beside(&self, listener: TcpListener, router: Router) -> Result<SocketAddr> {
+        let address = listener.local_addr();
+        let address = address.map_err(|error| Error::new(Phase::Bind, "a listener", Duration::ZERO, error))?;
+        let server = Server::start(listener, address, router, self.stopping());
+        lock(&self.servers.running).push(Arc::new(server));
+        tracing::info!(target: "trunkline::lifespan", %address, "listening on http://{address}");
+        Ok(address)
+    }
+
+    /// Drains all servers, once. How many requests had to be aborted.
+    pub(crate) async fn drain(&self) -> usize {
+        *self.servers.drained.get_or_init(|| self.drain_once()).await
+    }
+
+    async fn drain_once(&self) -> usize {
+        self.course.end(Cause::Returned);
+        // They stay where they are, for whoever drains if this is dropped.
+        let servers = lock(&self.servers.running).clone();
+        if !servers.is_empty() && self.course.was_up() && !self.settings.pause.is_zero() {
+            sleep(self.settings.pause).await;
+        }
+        let begun = Instant::now();
+        for server in &servers {
+            server.draining.request();
+        }
+        let (mut steps, mut aborted) = (Vec::new(), 0);
+        for server in &servers {
+            let left = self.settings.drain_within.saturating_sub(begun.elapsed());
+            let cut = server.finish(left).await;
+            steps.push(Step::new(StepKind::Drained, &format!("http://{}", server.address), begun.elapsed(), cut > 0));
+            aborted += cut;
+        }
+        lock(&self.servers.steps).append(&mut steps);
+        aborted
+    }
+}
+
+/// The servers of an application.
+#[derive(Debug, Default)]
+pub(crate) struct Servers {
+    running: Mutex<Vec<Arc<Server>>>,
+    drained: OnceCell<usize>,
+    steps: Mutex<Vec<Step>>,
+}
+
+impl Servers {
+    pub(crate) fn take_steps(&self) -> Vec<Step> {
+        std::mem::take(&mut *lock(&self.steps))
+    }
+}
+
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    draining: Stopper,
+    tasks: Tasks,
+    total: Total,
+}
+
+impl Server {
+    fn start(listener: TcpListener, address: SocketAddr, router: Router, stopping: Stop) -> Self {
+        let (draining, tasks, total) = (Stopper::new(), Tasks::default(), Total::default());
+        let shared = Shared { router, tasks: tasks.clone(), total: total.clone(), stopping, draining: draining.stop() };
+        tasks.spawn(accept(listener, shared));
+        Self { address, draining, tasks, total }
+    }
+
+    /// Waits for what is under way, and aborts what takes longer. How many requests that were.
+    async fn finish(&self, limit: Duration) -> usize {
+        if timeout(limit, self.tasks.finished()).await.is_ok() {
+            return 0;
+        }
+        let aborted = self.total.get();
+        self.tasks.abort();
+        let _ = timeout(ABORTED, self.tasks.finished()).await;
+        aborted
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.tasks.abort();
+    }
+}
+
+async fn accept(mut listener: TcpListener, shared: Shared) {
+    // axum's `accept` does not fail: it waits if there are no descriptors left.
+    while let Some((stream, peer)) = shared.draining.or(Listener::accept(&mut listener)).await {
+        shared.take_in(stream, peer);
+    }
+    // Those in the queue have a connection, and may have sent a request: closing the listener would reset them.
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..QUEUE {
+        let Ok((stream, peer)) = listener.accept() else { return };
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            shared.take_in(stream, peer);
+        }
+    }
+}
+
+/// 200, or 503 if the application is not ready.
+impl IntoResponse for Readiness {
+    fn into_response(self) -> Response {
+        match self.is_ready() {
+            true => (StatusCode::OK, "ready\n").into_response(),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+        }
+    }
+}
