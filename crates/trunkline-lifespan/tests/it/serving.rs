@@ -1,0 +1,142 @@
+//! Serving: bound before it is announced, ready when it serves, several listeners at once, both versions of HTTP.
+
+use std::io;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use trunkline_lifespan::{Phase, Result};
+
+use crate::support::{Client, Journal, run, serve, settings};
+
+#[tokio::test]
+async fn a_listener_is_bound_before_anybody_is_served() {
+    let ending = run(async |life| {
+        let listener = life.bind("127.0.0.1:0").await?;
+        let address = listener.local_addr().unwrap();
+        // It connects, and waits for its answer.
+        let mut client = Client::connect(address).await;
+        client.get("/").await;
+        assert!(!life.readiness().is_ready());
+
+        let error = life.bind(address).await.unwrap_err();
+        assert_eq!((error.phase(), error.name()), (Phase::Bind, &*address.to_string()));
+        assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")), "{error}");
+        assert_eq!(error.get_ref().unwrap().downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::AddrInUse);
+
+        let (readiness, shutdown) = (life.readiness(), life.shutdown());
+        let router = Router::new().route("/", get(async || readiness));
+        let (served, (head, body)) = tokio::join!(life.serve(listener, router), async {
+            let answer = client.answer().await;
+            shutdown.begin();
+            answer
+        });
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert_eq!(body, "ready\n");
+        served
+    })
+    .await;
+    assert!(ending.is_success(), "{ending}");
+}
+
+#[tokio::test]
+async fn a_failed_bind_releases_what_was_opened() {
+    let (journal, taken) = (Journal::default(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = taken.local_addr().unwrap();
+    let ending = run(async |life| {
+        life.open("session", journal.part("session")).await?;
+        life.serve(life.bind(address).await?, Router::new()).await
+    })
+    .await;
+    assert_eq!(journal.lines().last().unwrap(), "released session");
+    assert_eq!((ending.errors()[0].phase(), ending.code()), (Phase::Bind, 1));
+}
+
+#[tokio::test]
+async fn several_listeners_are_served_and_drained_together() {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let ending = tokio::spawn(settings().run(async move |life| -> Result<()> {
+        let readiness = life.readiness();
+        let console = Router::new().route("/readyz", get(async || readiness));
+        let console = life.serve_beside(life.bind("127.0.0.1:0").await?, console)?;
+
+        // It answers while the rest starts.
+        let mut client = Client::connect(console).await;
+        client.get("/readyz").await;
+        let (head, body) = client.answer().await;
+        assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+        assert_eq!(body, "not ready\n");
+
+        let listener = life.bind("127.0.0.1:0").await?;
+        let address = listener.local_addr().unwrap();
+        assert!(sender.send((console, address, life.shutdown())).is_ok());
+        life.serve(listener, Router::new().route("/", get(async || "hello"))).await
+    }));
+    let (console, address, shutdown) = receiver.await.unwrap();
+    for (address, path, expected) in [(console, "/readyz", "ready\n"), (address, "/", "hello")] {
+        let mut client = Client::connect(address).await;
+        client.get(path).await;
+        assert_eq!(client.answer().await.1, expected);
+    }
+    shutdown.begin();
+    let ending = ending.await.unwrap();
+    assert!(ending.is_success(), "{ending}");
+    let names: Vec<_> = ending.steps().iter().map(|step| &*step.name).collect();
+    assert_eq!(names, [format!("http://{console}"), format!("http://{address}")]);
+    for address in [console, address] {
+        assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
+
+#[tokio::test]
+async fn handlers_know_who_asks() {
+    let served = serve(settings(), |_| {
+        Router::new().route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()))
+    })
+    .await;
+    let mut client = Client::connect(served.address).await;
+    client.get("/").await;
+    assert_eq!(client.answer().await.1, client.local().to_string());
+    served.shutdown.begin();
+    assert!(served.ending.await.unwrap().is_success());
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_and_told_goodbye() {
+    let served = serve(settings(), |_| Router::new().route("/", get(async || "hello"))).await;
+    let stream = TokioIo::new(TcpStream::connect(served.address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = hyper::Request::get(format!("http://{}/", served.address)).body(Empty::new()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.version(), hyper::Version::HTTP_2);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+
+    served.shutdown.begin();
+    let ending = served.ending.await.unwrap();
+    assert!(ending.is_success(), "{ending}");
+    // GOAWAY, and no reset: the client's side ends without an error.
+    connection.await.unwrap().unwrap();
+    assert!(sender.ready().await.is_err());
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_takes_down_its_own_connection_only() {
+    let served = serve(settings(), |_| {
+        Router::new().route("/", get(async || "hello")).route("/panic", get(async || -> &str { panic!("by mistake") }))
+    })
+    .await;
+    let (mut client, mut other) = (Client::connect(served.address).await, Client::connect(served.address).await);
+    client.get("/panic").await;
+    assert_eq!(client.rest().await, b"");
+    other.get("/").await;
+    assert_eq!(other.answer().await.1, "hello");
+    served.shutdown.begin();
+    assert!(served.ending.await.unwrap().is_success());
+}
