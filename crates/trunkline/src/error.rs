@@ -141,6 +141,11 @@ impl Error {
         self
     }
 
+    /// What it says itself, without what everybody says.
+    pub(crate) fn told(&self) -> &str {
+        self.0.detail.as_deref().unwrap_or_default()
+    }
+
     /// Names the request, unless it is named already.
     pub(crate) fn of(mut self, method: &Method, url: &Url) -> Self {
         if self.0.request.is_none() {
@@ -183,7 +188,8 @@ impl Error {
         }
     }
 
-    /// The response's body was cut short, malformed, too large or not what it was to be read as.
+    /// A body. The response's: it was cut short, malformed, too large or not what it was to be read as. Or the request's: its
+    /// stream or file failed, or had not the length it was announced with.
     pub fn is_body(&self) -> bool {
         self.0.kind == Kind::Body
     }

@@ -89,11 +89,32 @@
 //!
 //! Read a response or drop it, but do not keep it: until its body has ended, it keeps its connection from everybody else.
 //!
+//! ## What is sent
+//!
+//! A [`Body`] is made of bytes, a file, a stream or any [`http_body::Body`]; [`multipart`](RequestBuilder::multipart) makes one of a form with files. It
+//! is sent as it comes and never held whole.
+//!
+//! ```no_run
+//! # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+//! use trunkline::{Body, Multipart};
+//!
+//! session.put("https://example.com/backup.tar").body(Body::file("backup.tar")).await?;
+//!
+//! let form = Multipart::new().text("title", "Holidays").file("photo", "photos/IMG_0001.jpg");
+//! session.post("https://example.com/albums").multipart(form).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A server may answer before it has the whole body. The response is then there at once, and both go on side by side: whoever reads the response also
+//! moves the rest of the request, so a response that is held and not read holds the request up. When the response has ended, or is dropped,
+//! what has not been sent by then is not sent any more, and the connection is closed. That is what a 413 after the first mebibyte asks for.
+//!
 //! ## What the session adds
 //!
 //! To a request that does not have them: `accept: */*`, `user-agent: trunkline/` and its version, the headers given to
 //! [`SessionBuilder::header`], and `host`. A body brings its length or `transfer-encoding: chunked`, and
-//! [`json`](RequestBuilder::json) and [`form`](RequestBuilder::form) their `content-type`. A user name and password in the URL
+//! [`json`](RequestBuilder::json), [`form`](RequestBuilder::form) and [`multipart`](RequestBuilder::multipart) their `content-type`. A user name and password in the URL
 //! become an `authorization` header. That is all; a fragment is never sent.
 //!
 //! Redirects are followed, ten of them by default. 301 and 302 turn a `POST` into a `GET`, 303 turns everything but `HEAD` into one,
@@ -141,7 +162,7 @@
 //! | [`total`](Timeouts::total) | everything, from the call to the last byte of the body, redirects included | 300 s |
 //! | [`acquire`](Timeouts::acquire) | waiting for a connection, or for leave to make one | none but `total` |
 //! | [`connect`](Timeouts::connect) | making one: name, TCP and TLS | 30 s |
-//! | [`read`](Timeouts::read) | silence, while a response is awaited or read | 60 s |
+//! | [`read`](Timeouts::read) | silence in both directions, while a response is awaited or read | 60 s |
 //!
 //! `total` is one point in time, fixed when the request begins. Nothing moves it: no redirect, no replay, no further turn in
 //! the queue. It also ends a response that is held and not read. For a download that may take as long as it likes, set `total` to
@@ -178,7 +199,7 @@
 //! | [`is_connect`](Error::is_connect) | trying another host |
 //! | [`request_sent`](Error::request_sent) | sending it again: can the server have seen it? |
 //! | [`is_status`](Error::is_status), [`status`](Error::status) | blaming the server; only where [`error_for_status`](SessionBuilder::error_for_status) was asked for |
-//! | [`is_redirect`](Error::is_redirect), [`is_body`](Error::is_body) | blaming the response |
+//! | [`is_redirect`](Error::is_redirect), [`is_body`](Error::is_body) | blaming the response, or the body that was to be sent |
 //! | [`is_closed`](Error::is_closed) | shutting down in peace |
 //! | [`is_input`](Error::is_input) | blaming yourself: nothing was sent |
 //!
@@ -197,7 +218,7 @@
 //! ```
 //!
 //! The session sends a request twice in one case only: on a connection that was kept alive, and that fails before the first
-//! byte of a response, a request that provably never left, or is idempotent and can be sent again, goes out once more on a new connection.
+//! byte of a response, a request that provably never left, or is idempotent and [can be sent again](Body::is_replayable), goes out once more on a new connection.
 //! [`PoolBuilder::replay`] switches that off.
 //!
 //! # Cancel safety
@@ -225,6 +246,8 @@
 //! | `ClientTimeout(sock_connect=30)` | [`Timeouts::connect`]: for the name and all addresses together |
 //! | `ClientTimeout(sock_read=…)` | [`Timeouts::read`]: 60 s, where aiohttp has no limit |
 //! | `params=`, `data={…}`, `json=`, `headers=` | [`query`](RequestBuilder::query), [`form`](RequestBuilder::form), [`json`](RequestBuilder::json), [`header`](RequestBuilder::header) |
+//! | `data=open(…, "rb")`, `data=async_generator()` | [`Body::file`], [`Body::stream`] |
+//! | `FormData`, `MultipartWriter` | [`Multipart`] |
 //! | `allow_redirects=False` | [`max_redirects(0)`](RequestBuilder::max_redirects) |
 //! | `async with session.get(url) as response:` | `let response = session.get(url).await?`: dropping it is enough |
 //! | `await response.read()`, `.text()`, `.json()` | [`bytes`](Response::bytes), [`text`](Response::text) (UTF-8), [`json`](Response::json) (whatever the `content-type`) |
@@ -237,9 +260,10 @@
 //! runtime, and it installs no default provider of rustls. It takes no
 //! settings from the environment, except those of the platform's certificate store, such as `SSL_CERT_FILE`. It spawns no task for a request or for a connection: a
 //! request is driven by the task that awaits it. For each pool and runtime one task, which ends when it has nothing to do, looks
-//! after idle connections and deadlines, and lookups of names run in tasks of their own.
+//! after idle connections and deadlines; lookups of names run in tasks of their own, and files are read in tokio's blocking threads.
 //!
-//! Of other crates' types only those of `http`, `http-body`, `bytes`, `url` and `tower-service` are in its interface.
+//! Of other crates' types only those of `http`, `http-body`, `bytes`, `url` and `tower-service` are in its interface. `futures-core` has its
+//! `Stream` trait there, as the bound of [`Body::stream`] and nothing else.
 //!
 //! # Cargo features
 //!
@@ -252,7 +276,7 @@
 //! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`Hop`], [`Redirect`], [`Verdict`], [`ResponseFuture`], [`Trail`] |
 //! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`] |
 //! | connection | [`Resolve`], [`Resolving`] |
-//! | body | [`Body`] |
+//! | body | [`Body`], [`Multipart`], [`Part`] |
 //! | errors and time | [`Error`], [`Result`], [`Phase`], [`RequestSent`], [`Timeouts`] |
 //! | figures | [`PoolStats`], [`HostStats`], [`Histogram`], [`Closes`], [`CloseReason`], [`CloseReport`] |
 //!
@@ -279,7 +303,7 @@ pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 
 pub use connection::{Resolve, Resolving};
 
-pub use body::Body;
+pub use body::{Body, Multipart, Part};
 pub use error::{Error, Phase, RequestSent, Result};
 pub use stats::{CloseReason, CloseReport, Closes, Histogram, HostStats, PoolStats};
 pub use timeouts::Timeouts;

@@ -78,7 +78,8 @@ impl Timeouts {
     }
 
     /// How long the connection may be silent while a response is awaited or read. Bytes in either direction
-    /// count as a sign of life, so that a slow upload does not run into it. Default: 60 s.
+    /// count as a sign of life, so that a slow upload does not run into it. One whose body has nothing to send for so long does, since nobody can
+    /// tell it from one that hangs. Default: 60 s.
     pub const fn read(mut self, limit: Duration) -> Self {
         self.read = Some(limit);
         self

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderName, HeaderValue};
-use http::{Request, Response, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -47,7 +47,13 @@ pub(crate) struct Connection {
     /// What the server promised of an idle connection, less a second for the way.
     keep_alive: Option<Duration>,
     persistent: bool,
+    /// The server speaks HTTP/1.0.
+    old: bool,
     incomplete: bool,
+    /// The body of the current request, if the server cannot take it.
+    unsent: Option<Body>,
+    /// Why it could not be sent, where the answer had begun already.
+    upload_failure: Option<Error>,
 }
 
 /// Boxed, as hyper does not name it.
@@ -85,7 +91,10 @@ impl Connection {
             read: 0,
             keep_alive: None,
             persistent: true,
+            old: false,
             incomplete: false,
+            unsent: None,
+            upload_failure: None,
         })
     }
 
@@ -113,19 +122,33 @@ impl Connection {
     }
 
     /// Begins an exchange: [`poll_answer`](Self::poll_answer) goes on with it.
-    pub(crate) fn send(&mut self, request: Request<Body>) {
+    pub(crate) fn send(&mut self, mut request: Request<Body>) {
         self.written = self.wire.written();
         self.read = self.wire.read();
         self.keep_alive = None;
         self.incomplete = true;
         self.persistent = !request.headers().iter().any(|(name, value)| name == CONNECTION && says(value, "close"));
+        if !request.body().is_end_stream() {
+            let unknown = request.body().size_hint().exact().is_none();
+            if unknown && self.old {
+                // The engine would leave the body out.
+                self.unsent = Some(request.into_body());
+                return;
+            }
+            if unknown {
+                announce_chunks(&mut request);
+            }
+        }
         self.answer = Some(Box::pin(self.sender.try_send_request(request)));
     }
 
     /// Moves the exchange on until the head of the response has come.
     pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Received>, Failure>> {
         let _ended = self.drive(cx);
-        let Some(answer) = &mut self.answer else { return Poll::Pending };
+        let Some(answer) = &mut self.answer else {
+            let unsent = self.unsent.take();
+            return if unsent.is_none() { Poll::Pending } else { Poll::Ready(Err(no_length(unsent))) };
+        };
         let answered = ready!(answer.as_mut().poll(cx));
         self.answer = None;
         Poll::Ready(match answered {
@@ -157,13 +180,11 @@ impl Connection {
     /// Moves the exchange on. Ready once the connection has ended.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(driver) = &mut self.driver else { return Poll::Ready(()) };
-        let ended = Pin::new(driver).poll(cx).is_ready();
-        if ended {
-            // What waits on it is told why; its own result says nothing more.
-            self.driver = None;
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        let Poll::Ready(result) = Pin::new(driver).poll(cx) else { return Poll::Pending };
+        // What waits on it is told why, except for one thing: why the body of a request broke off that is being answered.
+        self.upload_failure = result.err().filter(hyper::Error::is_user).map(explain);
+        self.driver = None;
+        Poll::Ready(())
     }
 
     fn answered<B>(&mut self, response: &Response<B>) {
@@ -179,11 +200,17 @@ impl Connection {
         }
         // RFC 9112 section 9.3: HTTP/1.0 persists only if it says so.
         self.persistent &= if response.version() == Version::HTTP_11 { !close } else { stay };
+        self.old = response.version() != Version::HTTP_11;
     }
 
     /// The body of the response was read to its end.
     pub(crate) fn completed(&mut self) {
         self.incomplete = false;
+    }
+
+    /// Why the body of the request broke off after the head of the response had come, if it did.
+    pub(crate) fn take_upload_failure(&mut self) -> Option<Error> {
+        self.upload_failure.take()
     }
 
     /// Changes whenever a byte passes in either direction.
@@ -263,7 +290,28 @@ fn keep_alive(value: &HeaderValue) -> Option<Duration> {
     Some(Duration::from_secs(u64::from(seconds).saturating_sub(1)))
 }
 
+/// The engine takes these two for requests without a body, and would leave it out.
+fn announce_chunks(request: &mut Request<Body>) {
+    let bare = matches!(*request.method(), Method::GET | Method::HEAD);
+    if bare && !request.headers().contains_key(CONTENT_LENGTH) {
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// RFC 9112 section 7.1: chunks came with HTTP/1.1.
+fn no_length(unsent: Option<Body>) -> Failure {
+    let detail = "the server speaks HTTP/1.0, to which only a body of known length can be sent (Body::with_length)";
+    let error = Error::new(Kind::Exchange).at(Phase::Response).detail(detail);
+    Failure { error, unsent, sent: RequestSent::No }
+}
+
 fn explain(error: hyper::Error) -> Error {
+    if error.is_user()
+        && let Some(told) = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Error>())
+    {
+        let detail = format!("the request's body could not be sent: {}", told.told());
+        return Error::new(Kind::Body).at(Phase::Response).detail(detail).because(error);
+    }
     let kind = if error.is_user() { Kind::Body } else { Kind::Exchange };
     let detail = if error.is_parse() && error.to_string().contains("too large") {
         "the head of the response has more headers, or is larger, than this session accepts (max_headers, max_header_size)"

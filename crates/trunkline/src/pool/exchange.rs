@@ -224,8 +224,18 @@ fn check(outgoing: &mut impl Outgoing) -> Result<()> {
             "there is more than one host header, which servers refuse (RFC 9112 section 3.2): set one",
         ));
     }
-    let Some(length) = outgoing.body().size_hint().exact() else { return Ok(()) };
     let given = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok());
+    let Some(length) = outgoing.body().size_hint().exact() else {
+        let said = outgoing.headers().get(CONTENT_LENGTH).map(|value| given(value).ok_or_else(|| format!("{value:?}")));
+        return match said {
+            Some(Err(odd)) => Err(Error::input(format!("the header content-length says {odd}, which is no length"))),
+            Some(Ok(length)) => {
+                outgoing.body().announce(length);
+                Ok(())
+            }
+            None => Ok(()),
+        };
+    };
     match outgoing.headers().get_all(CONTENT_LENGTH).into_iter().find(|value| given(value) != Some(length)) {
         Some(wrong) => {
             Err(Error::input(format!("the header content-length says {wrong:?}, and the body has {length} bytes")))
@@ -237,7 +247,7 @@ fn check(outgoing: &mut impl Outgoing) -> Result<()> {
 /// P10: may the request that failed be sent again? Then its body is in its place again. Tells whether the server may have seen it.
 fn recover(failed: Failure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
     let Failure { error, unsent, sent } = failed;
-    if error.is_timeout() || error.is_closed() {
+    if error.is_timeout() || error.is_closed() || error.is_body() {
         return Err(error);
     }
     let harmless = sent == RequestSent::No || sent == RequestSent::Maybe && outgoing.method().is_idempotent();

@@ -143,7 +143,7 @@ fn taken(reason: Option<CloseReason>) -> Error {
             Error::timeout(Phase::Response).detail("the request's deadline passed (timeout `total`)")
         }
         Some(CloseReason::Silence) => {
-            Error::timeout(Phase::Response).detail("nothing came from the server for too long (timeout `read`)")
+            Error::timeout(Phase::Response).detail("nothing passed in either direction for too long (timeout `read`)")
         }
         _ => Error::closed(),
     }

@@ -144,6 +144,9 @@ impl Pool {
             let call = Call::new(POOL, timeouts.or(Timeouts::DEFAULT));
             let (target, head) = to_the_wire(head)?;
             let mut outgoing = AsItIs { head, body: Body::wrap(body) };
+            if outgoing.body.is_to_be_measured() {
+                Box::pin(outgoing.body.measure_by(call.deadline)).await?;
+            }
             let mut response = self.0.exchange(&mut outgoing, &target, &call).await?;
             response.body_mut().hold(pass);
             Ok(response)

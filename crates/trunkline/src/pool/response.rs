@@ -119,10 +119,10 @@ impl ResponseBody {
 }
 
 impl Reading {
-    /// Why the body broke off: taken away by a close or a deadline, or broken by the server.
+    /// Why the body broke off: taken away by a close or a deadline, given up because the request's body failed, or broken by the server.
     fn broken(&self, cause: crate::error::BoxError) -> Error {
-        let taken = self.lease.with(|_| ()).err().map(|error| error.at(Phase::Body));
-        taken.unwrap_or_else(|| {
+        let failure = self.lease.with(Connection::take_upload_failure).unwrap_or_else(Some);
+        failure.map(|error| error.at(Phase::Body)).unwrap_or_else(|| {
             Error::new(Kind::Body).at(Phase::Body).detail("the response broke off or was malformed").because(cause)
         })
     }

@@ -36,6 +36,20 @@ pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
     value
 }
 
+/// The `Content-Type` of a body with this boundary.
+pub(super) fn multipart_type(given: Option<&HeaderValue>, boundary: &str) -> Result<HeaderValue> {
+    let given = given.map_or(Ok("multipart/form-data"), HeaderValue::to_str).unwrap_or_default();
+    let lower = given.to_ascii_lowercase();
+    if !lower.starts_with("multipart/") || lower.contains("boundary=") {
+        return Err(Error::input(format!(
+            "the content-type {given:?} does not describe a multipart body with a boundary of its own: leave it out, or name a \
+             multipart/… type without a boundary"
+        )));
+    }
+    HeaderValue::try_from(format!("{given}; boundary={boundary}"))
+        .map_err(|error| Error::input("the content-type of a multipart body").because(error))
+}
+
 /// What stands for it in an address.
 pub(super) fn percent_decoded(text: &str) -> String {
     // A form reads `+` and `&` in its own way, and the rest alike.

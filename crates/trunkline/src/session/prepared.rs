@@ -1,6 +1,7 @@
 //! A request with everything that was set on it, ready for its next exchange.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request};
@@ -45,6 +46,14 @@ impl Prepared {
         let _ = url.set_password(None);
         *address = Address::new(url)?;
         Ok(())
+    }
+}
+
+impl Prepared {
+    /// Looks at the files that are to be sent.
+    pub(super) async fn measure_by(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let measured = self.body.measure_by(deadline).await;
+        measured.map_err(|error| error.of(&self.method, &self.address.url))
     }
 }
 

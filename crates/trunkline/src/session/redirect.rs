@@ -10,16 +10,16 @@ use super::address::Address;
 use super::policy::{Policy, Redirect, Verdict};
 use super::prepared::{Dressed, Prepared};
 use super::response::Hop;
-use crate::body::Body;
+use crate::body::{Body, Once};
 use crate::error::{Error, Kind, RequestSent, Result, redacted};
 use crate::pool::ResponseBody;
 
-/// The request that the response to this one asks for, if it redirects and the policy has it followed. `body` is the request's, if it can be
+/// The request that the response to this one asks for, if it redirects and the policy has it followed. `body` is the request's, or why it cannot be
 /// sent again; `history` are the redirects before this one.
 pub(super) fn next(
     dressed: &Dressed<'_>,
     response: &Response<ResponseBody>,
-    body: Option<Body>,
+    body: Result<Body, Once>,
     policy: Option<&Policy>,
     history: &[Hop],
 ) -> Result<Option<Prepared>> {
@@ -39,7 +39,7 @@ pub(super) fn next(
     check_scheme(&url)?;
     let mut headers = dressed.all_headers();
     let body = if method == request.method {
-        body.ok_or_else(|| refused("the body of the request cannot be sent a second time"))?
+        body.map_err(|once| refused(once.to_string()))?
     } else {
         leave_body(&mut headers);
         Body::empty()

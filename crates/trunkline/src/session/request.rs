@@ -11,13 +11,13 @@ use serde::Serialize;
 use url::Url;
 
 use super::address::Address;
-use super::headers::{basic, header};
+use super::headers::{basic, header, multipart_type};
 use super::into_url::unusable;
 use super::policy::{Policy, Redirect, Verdict};
 use super::prepared::Prepared;
 use super::run::Run;
 use super::{Response, Session, Settings};
-use crate::body::Body;
+use crate::body::{Body, Multipart};
 use crate::error::{BoxError, Error, Result};
 use crate::timeouts::Timeouts;
 
@@ -53,12 +53,15 @@ struct Parts {
     address: Arc<Address>,
     headers: HeaderMap,
     body: Body,
+    /// Between the parts of the body, if it is a form with files.
+    boundary: Option<String>,
 }
 
 impl RequestBuilder {
     pub(super) fn new(session: Session, method: Method, address: Result<Arc<Address>>) -> Self {
         let own = Own { settings: session.0.settings, redirect_policy: None };
-        let parts = address.map(|address| Parts { address, headers: HeaderMap::new(), body: Body::empty() });
+        let parts =
+            address.map(|address| Parts { address, headers: HeaderMap::new(), body: Body::empty(), boundary: None });
         Self { session, own, method, parts }
     }
 
@@ -111,10 +114,33 @@ impl RequestBuilder {
         })
     }
 
-    /// The body: bytes, text, or a [`Body`].
+    /// The body: bytes, text, a file or a stream. [`Body`] has them all.
     pub fn body(self, body: impl Into<Body>) -> Self {
         self.with(|parts| {
-            parts.body = body.into();
+            parts.set_body(body);
+            Ok(())
+        })
+    }
+
+    /// A form with files, as `multipart/form-data`.
+    ///
+    /// Its `Content-Type` names the boundary between the parts. One set by hand may be another `multipart/…` type, without a boundary: it is
+    /// completed. Any other is an error, since nobody could take the body apart.
+    ///
+    /// ```no_run
+    /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+    /// use trunkline::Multipart;
+    ///
+    /// let form = Multipart::new().text("title", "Holidays").file("photo", "photos/IMG_0001.jpg");
+    /// session.post("https://example.com/albums").multipart(form).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn multipart(self, form: Multipart) -> Self {
+        self.with(|parts| {
+            let (body, boundary) = form.encode()?;
+            parts.set_body(body);
+            parts.boundary = Some(boundary);
             Ok(())
         })
     }
@@ -125,7 +151,7 @@ impl RequestBuilder {
             let json = serde_json::to_vec(value)
                 .map_err(|error| Error::input("the body does not serialise to JSON").because(error))?;
             parts.content_type("application/json");
-            parts.body = json.into();
+            parts.set_body(json);
             Ok(())
         })
     }
@@ -137,7 +163,7 @@ impl RequestBuilder {
                 Error::input("the form does not serialise to pairs of names and values").because(error)
             })?;
             parts.content_type("application/x-www-form-urlencoded");
-            parts.body = form.into();
+            parts.set_body(form);
             Ok(())
         })
     }
@@ -222,7 +248,7 @@ impl RequestBuilder {
     /// delayed. Whether the server saw it is then unknown.
     pub fn send(self) -> impl Future<Output = Result<Response>> + Send + use<> {
         let Self { session, own, method, parts } = self;
-        let mut run = parts.map(|Parts { address, headers, body }| {
+        let mut run = parts.and_then(Parts::complete).map(|Parts { address, headers, body, .. }| {
             let request = Prepared { method, address, headers, defaults: true, body };
             Run { session, own, request }
         });
@@ -242,7 +268,7 @@ impl RequestBuilder {
     ///
     /// Something unusable that was set.
     pub fn build(self) -> Result<Request<Body>> {
-        let Parts { address, headers, body } = self.parts?;
+        let Parts { address, headers, body, .. } = self.parts?.complete()?;
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
         *request.uri_mut() = uri(&address.url)?;
@@ -253,6 +279,20 @@ impl RequestBuilder {
 }
 
 impl Parts {
+    fn set_body(&mut self, body: impl Into<Body>) {
+        self.body = body.into();
+        self.boundary = None;
+    }
+
+    /// What depends on several settings, in whatever order they were made.
+    fn complete(mut self) -> Result<Self> {
+        if let Some(boundary) = &self.boundary {
+            let content_type = multipart_type(self.headers.get(CONTENT_TYPE), boundary)?;
+            self.headers.insert(CONTENT_TYPE, content_type);
+        }
+        Ok(self)
+    }
+
     fn content_type(&mut self, value: &'static str) {
         self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(value));
     }

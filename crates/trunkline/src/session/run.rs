@@ -14,7 +14,7 @@ use super::prepared::{Dressed, Prepared};
 use super::redirect;
 use super::request::Own;
 use super::response::{Hop, Response};
-use crate::body::Body;
+use crate::body::{Body, Once};
 use crate::error::{Error, RequestSent, Result, redacted};
 use crate::pool::{Call, ResponseBody};
 use crate::timeouts::Timeouts;
@@ -53,7 +53,10 @@ impl Run {
         let mut history = Vec::new();
         loop {
             dressed.request.take_credentials(dressed.defaults)?;
-            let again = dressed.request.body.try_clone();
+            if dressed.request.body.is_to_be_measured() {
+                Box::pin(dressed.request.measure_by(call.deadline)).await?;
+            }
+            let again = dressed.request.body.again();
             let address = dressed.request.address.clone();
             let answered = session.pool.0.exchange(&mut dressed, &address.target, &call).await;
             let inherited = session.redirect_policy.as_ref();
@@ -79,7 +82,7 @@ type Finishing = Pin<Box<dyn Future<Output = ()> + Send>>;
 fn step(
     dressed: &mut Dressed<'_>,
     answered: Result<http::Response<ResponseBody>>,
-    again: Option<Body>,
+    again: Result<Body, Once>,
     own: &Own,
     inherited: Option<&Policy>,
     history: &mut Vec<Hop>,

@@ -7,11 +7,13 @@ mod support;
 
 mod chaos;
 mod closing;
+mod duplex;
 mod errors;
 mod exchange;
 mod hazards;
 mod idle;
 mod limits;
+mod multipart;
 mod names;
 mod policy;
 mod redirects;
@@ -22,6 +24,7 @@ mod stats;
 mod timeouts;
 mod tls;
 mod tower;
+mod uploads;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -48,6 +48,9 @@ impl Connection {
             match step {
                 Step::ReadHead => self.read_head().await?,
                 Step::ReadBody => self.read_body().await?,
+                Step::CountBody => self.take_message(Sink::Count).await?,
+                Step::Swallow(bytes) => self.swallow(*bytes).await?,
+                Step::Echo => self.echo().await?,
                 Step::Send(bytes) => self.send(bytes).await?,
                 Step::SendSlowly(bytes, gap) => {
                     for &byte in bytes {
@@ -93,6 +96,8 @@ impl Connection {
             path: words.next().unwrap_or_default(),
             headers: headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect(),
             body: Vec::new(),
+            length: 0,
+            whole: false,
             mood: None,
         };
         self.requests += 1;
@@ -101,6 +106,34 @@ impl Connection {
     }
 
     pub(super) async fn read_body(&mut self) -> io::Result<()> {
+        self.take_message(Sink::Record).await
+    }
+
+    async fn echo(&mut self) -> io::Result<()> {
+        let framing = |name, value: String| format!("HTTP/1.1 200 Rogue\r\n{name}: {value}\r\n\r\n");
+        let header = |name| self.last.and_then(|place| self.arrived.header(place, name));
+        let (head, sink) = match header("content-length") {
+            Some(length) => (framing("Content-Length", length), Sink::Echo),
+            None => (framing("Transfer-Encoding", "chunked".into()), Sink::EchoChunks),
+        };
+        self.send(head.as_bytes()).await?;
+        self.take_message(sink).await?;
+        if sink == Sink::EchoChunks { self.send(b"0\r\n\r\n").await } else { Ok(()) }
+    }
+
+    async fn swallow(&mut self, mut bytes: usize) -> io::Result<()> {
+        while bytes > 0 {
+            if self.unread.is_empty() {
+                self.read_more().await?;
+            }
+            let some = bytes.min(self.unread.len());
+            self.unread.drain(..some);
+            bytes -= some;
+        }
+        Ok(())
+    }
+
+    async fn take_message(&mut self, sink: Sink) -> io::Result<()> {
         let Some(place) = self.last else {
             return Ok(());
         };
@@ -108,31 +141,44 @@ impl Connection {
         let chunked = header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
         let length = header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
         if !chunked {
-            return self.take_body(place, length).await;
+            self.take_body(place, length, sink).await?;
+            self.arrived.amend(place, |request| request.whole = true);
+            return Ok(());
         }
         loop {
             let line = self.take_line().await?;
             let size = line.split(';').next().unwrap_or_default().trim();
             match usize::from_str_radix(size, 16).map_err(io::Error::other)? {
                 0 => break,
-                size => self.take_body(place, size).await?,
+                size => self.take_body(place, size, sink).await?,
             }
             self.take_line().await?;
         }
         // Trailers, up to an empty line.
         while !self.take_line().await?.is_empty() {}
+        self.arrived.amend(place, |request| request.whole = true);
         Ok(())
     }
 
     /// Records as it reads, so that a body that breaks off is seen as far as it came.
-    async fn take_body(&mut self, place: usize, mut length: usize) -> io::Result<()> {
+    async fn take_body(&mut self, place: usize, mut length: usize, sink: Sink) -> io::Result<()> {
         while length > 0 {
             if self.unread.is_empty() {
                 self.read_more().await?;
             }
             let some: Vec<u8> = self.unread.drain(..length.min(self.unread.len())).collect();
             length -= some.len();
-            self.arrived.amend(place, |request| request.body.extend(some));
+            match sink {
+                Sink::Echo => self.send(&some).await?,
+                Sink::EchoChunks => self.send(&chunk(&some)).await?,
+                Sink::Record | Sink::Count => {}
+            }
+            self.arrived.amend(place, |request| {
+                request.length += some.len() as u64;
+                if sink == Sink::Record {
+                    request.body.extend(some);
+                }
+            });
         }
         Ok(())
     }
@@ -153,6 +199,8 @@ impl Connection {
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
+        // A vector would else grow by a few bytes at a time, and a large body come in as many pieces.
+        self.unread.reserve(64 * 1024);
         match self.stream.read_buf(&mut self.unread).await? {
             0 => Err(over()),
             _ => Ok(()),
@@ -191,6 +239,19 @@ impl Connection {
             self.arrived.amend(place, |request| request.mood = Some(mood));
         }
     }
+}
+
+/// Where a body goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sink {
+    Record,
+    Count,
+    Echo,
+    EchoChunks,
+}
+
+fn chunk(data: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat()
 }
 
 /// The connection is over, as the script or the client wants it.

@@ -32,6 +32,10 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// As far as it was read; without chunk sizes.
     pub body: Vec<u8>,
+    /// How much of the body was read.
+    pub length: u64,
+    /// The body was read to its end.
+    pub whole: bool,
     /// How `Step::Chaos` answered it.
     pub mood: Option<Mood>,
 }

@@ -13,6 +13,12 @@ pub enum Step {
     ReadHead,
     /// Reads the body of the request whose head was read last, and records it.
     ReadBody,
+    /// The same, but its length alone is recorded.
+    CountBody,
+    /// Reads so many bytes of what follows the head, and forgets them.
+    Swallow(usize),
+    /// Answers with the body of the request whose head was read last, each piece as it comes.
+    Echo,
     Send(Vec<u8>),
     /// Byte by byte, each after a gap.
     SendSlowly(Vec<u8>, Duration),

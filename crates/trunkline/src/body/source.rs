@@ -1,0 +1,55 @@
+//! What every body is that is made while it is sent.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::{Body, Once};
+use crate::error::{BoxError, Error, Result};
+
+pub(super) type Piece = Option<Result<Frame<Bytes>, BoxError>>;
+pub(super) type Measuring<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+pub(super) trait Source: Send {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece>;
+
+    fn has_ended(&self) -> bool;
+
+    /// As far as it is known: what is exact is announced, and kept.
+    fn length(&self) -> SizeHint;
+
+    /// It is announced with this length.
+    fn announce(&mut self, length: u64);
+
+    /// The same from its beginning.
+    fn again(&self) -> Result<Body, Once>;
+
+    fn is_to_be_measured(&self) -> bool {
+        false
+    }
+
+    /// Looks up a length that is to be announced.
+    fn measure(&mut self) -> Measuring<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// In an error, and for `Debug`.
+    fn what(&self) -> &'static str;
+}
+
+/// A failure of a body of ours, which says what failed. What a caller's body fails with says nothing about this request, even if it is an
+/// [`Error`] of another.
+#[derive(Debug)]
+pub(super) struct Known(pub(super) Error);
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Known {}

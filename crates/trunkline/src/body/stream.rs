@@ -1,0 +1,204 @@
+//! A caller's stream or body, held to the length it is announced with.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body::{Frame, SizeHint};
+
+use super::source::{Known, Piece, Source};
+use super::{Body, Once};
+use crate::error::{BoxError, Error, Kind};
+
+/// Something that yields a body's pieces. The engine believes what a body says of its length: it would cut off what is too long, and leave
+/// the server waiting for the rest of what is too short. So the pieces are counted here.
+pub(super) struct Streamed<B> {
+    pieces: B,
+    what: &'static str,
+    /// In errors; the path, for a file.
+    name: Cow<'static, str>,
+    announced: Option<u64>,
+    passed: u64,
+    /// The piece that completes the announced length. It stays until nothing follows it, or the message would be complete and wrong.
+    last: Option<Bytes>,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    Going,
+    /// Being polled. If it is found so, that has panicked: it must not be polled again.
+    Polled,
+    Ended,
+    Failed,
+}
+
+impl<B> Streamed<B>
+where
+    B: http_body::Body + Unpin,
+    B::Data: Into<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn new(pieces: B, what: &'static str) -> Self {
+        let announced = pieces.size_hint().exact();
+        Self { pieces, what, name: what.into(), announced, passed: 0, last: None, state: State::Going }
+    }
+
+    pub(super) fn named(self, name: String) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    pub(super) fn pieces(&self) -> &B {
+        &self.pieces
+    }
+
+    pub(super) fn pieces_mut(&mut self) -> &mut B {
+        &mut self.pieces
+    }
+
+    pub(super) fn announced(&self) -> Option<u64> {
+        self.announced
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Polled) {
+                State::Going => {}
+                State::Polled => return Poll::Ready(Some(Err(self.failed("panicked").into()))),
+                // Whoever asks once more hears nothing new.
+                other => {
+                    self.state = other;
+                    return Poll::Ready(None);
+                }
+            }
+            let polled = Pin::new(&mut self.pieces).poll_frame(cx);
+            self.state = State::Going;
+            let Some(frame) = ready!(polled) else { return Poll::Ready(self.end()) };
+            let frame = match frame {
+                Ok(frame) => frame.map_data(Into::into),
+                Err(error) => {
+                    let error = match error.into().downcast::<Known>() {
+                        Ok(known) => known.0,
+                        Err(error) => self.failed("failed").because(error),
+                    };
+                    self.state = State::Failed;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    if let Some(piece) = self.pass(data) {
+                        return Poll::Ready(Some(piece));
+                    }
+                }
+                // Trailers: they follow chunks only.
+                Err(other) if self.announced.is_none() => return Poll::Ready(Some(Ok(other))),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// What goes out of this data now.
+    fn pass(&mut self, data: Bytes) -> Option<Result<Frame<Bytes>, BoxError>> {
+        self.passed += data.len() as u64;
+        match self.announced {
+            _ if data.is_empty() => None,
+            Some(announced) if self.passed > announced => {
+                Some(Err(self.failed(&format!("is longer than the {announced} bytes announced")).into()))
+            }
+            Some(announced) if self.passed == announced => {
+                if self.pieces.is_end_stream() {
+                    self.state = State::Ended;
+                    return Some(Ok(Frame::data(data)));
+                }
+                self.last = Some(data);
+                None
+            }
+            _ => Some(Ok(Frame::data(data))),
+        }
+    }
+
+    fn end(&mut self) -> Piece {
+        let passed = self.passed;
+        if let Some(announced) = self.announced.filter(|announced| *announced != passed) {
+            let how = format!("ended after {passed} bytes, where {announced} were announced");
+            return Some(Err(self.failed(&how).into()));
+        }
+        self.state = State::Ended;
+        self.last.take().map(|last| Ok(Frame::data(last)))
+    }
+
+    fn failed(&mut self, how: &str) -> Error {
+        self.state = State::Failed;
+        self.last = None;
+        Error::new(Kind::Body).detail(format!("the {} {how}", self.name))
+    }
+}
+
+impl<B> Source for Streamed<B>
+where
+    B: http_body::Body + Unpin + Send,
+    B::Data: Into<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        self.poll_next(cx)
+    }
+
+    fn has_ended(&self) -> bool {
+        match self.state {
+            State::Ended => true,
+            // One that says so too early is asked once more, and told.
+            State::Going => self.pieces.is_end_stream() && self.announced.is_none_or(|length| length == self.passed),
+            State::Polled | State::Failed => false,
+        }
+    }
+
+    fn length(&self) -> SizeHint {
+        match self.announced {
+            Some(announced) => {
+                let held = self.last.as_ref().map_or(0, |last| last.len() as u64);
+                SizeHint::with_exact(announced.saturating_sub(self.passed - held))
+            }
+            None => SizeHint::new(),
+        }
+    }
+
+    fn announce(&mut self, length: u64) {
+        self.announced = Some(length);
+    }
+
+    fn again(&self) -> Result<Body, Once> {
+        Err(Once::new(self.what))
+    }
+
+    fn what(&self) -> &'static str {
+        self.what
+    }
+}
+
+/// The items of a stream as pieces of a body.
+pub(super) struct Items<S>(Pin<Box<S>>);
+
+impl<S> Items<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self(Box::pin(stream))
+    }
+}
+
+impl<S, T, E> http_body::Body for Items<S>
+where
+    S: Stream<Item = Result<T, E>>,
+    T: Into<Bytes>,
+    E: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Piece> {
+        let item = ready!(self.0.as_mut().poll_next(cx));
+        Poll::Ready(item.map(|item| item.map(|item| Frame::data(item.into())).map_err(Into::into)))
+    }
+}
