@@ -98,7 +98,7 @@
 //! # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
 //! use trunkline::{Body, Multipart};
 //!
-//! session.put("https://example.com/backup.tar").body(Body::file("backup.tar")).await?;
+//! session.put("https://example.com/backup.tar").body(Body::file("backup.tar")).expect_continue(true).await?;
 //!
 //! let form = Multipart::new().text("title", "Holidays").file("photo", "photos/IMG_0001.jpg");
 //! session.post("https://example.com/albums").multipart(form).await?;
@@ -248,6 +248,7 @@
 //! | `params=`, `data={…}`, `json=`, `headers=` | [`query`](RequestBuilder::query), [`form`](RequestBuilder::form), [`json`](RequestBuilder::json), [`header`](RequestBuilder::header) |
 //! | `data=open(…, "rb")`, `data=async_generator()` | [`Body::file`], [`Body::stream`] |
 //! | `FormData`, `MultipartWriter` | [`Multipart`] |
+//! | `expect100=True` | [`expect_continue(true)`](RequestBuilder::expect_continue): a server that says nothing gets the body after a second |
 //! | `allow_redirects=False` | [`max_redirects(0)`](RequestBuilder::max_redirects) |
 //! | `async with session.get(url) as response:` | `let response = session.get(url).await?`: dropping it is enough |
 //! | `await response.read()`, `.text()`, `.json()` | [`bytes`](Response::bytes), [`text`](Response::text) (UTF-8), [`json`](Response::json) (whatever the `content-type`) |

@@ -26,6 +26,7 @@ pub use self::multipart::Multipart;
 pub(crate) use self::once::Once;
 pub use self::part::Part;
 use self::replayable::Replayable;
+pub(crate) use self::source::Known;
 use self::source::Source;
 use self::stream::{Items, Streamed};
 use crate::error::{BoxError, Error, Kind as ErrorKind, Result};

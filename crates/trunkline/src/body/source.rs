@@ -44,7 +44,7 @@ pub(super) trait Source: Send {
 /// A failure of a body of ours, which says what failed. What a caller's body fails with says nothing about this request, even if it is an
 /// [`Error`] of another.
 #[derive(Debug)]
-pub(super) struct Known(pub(super) Error);
+pub(crate) struct Known(pub(crate) Error);
 
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,6 +18,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
+use super::expect::Held;
 use super::wire::{Counted, Probe, Stream, Wire};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Phase, RequestSent, Result};
@@ -50,7 +51,9 @@ pub(crate) struct Connection {
     /// The server speaks HTTP/1.0.
     old: bool,
     incomplete: bool,
-    /// The body of the current request, if the server cannot take it.
+    /// The body of the current request, while it waits for the server to want it.
+    held: Option<Held>,
+    /// The same, if it will not be sent: the server cannot take it, or does not want it.
     unsent: Option<Body>,
     /// Why it could not be sent, where the answer had begun already.
     upload_failure: Option<Error>,
@@ -93,6 +96,7 @@ impl Connection {
             persistent: true,
             old: false,
             incomplete: false,
+            held: None,
             unsent: None,
             upload_failure: None,
         })
@@ -138,6 +142,7 @@ impl Connection {
             if unknown {
                 announce_chunks(&mut request);
             }
+            self.held = Held::of(&mut request);
         }
         self.answer = Some(Box::pin(self.sender.try_send_request(request)));
     }
@@ -160,8 +165,9 @@ impl Connection {
         })
     }
 
-    fn failure(&self, mut failed: TrySendError<Request<Body>>) -> Failure {
-        let unsent = failed.take_message().map(Request::into_body);
+    fn failure(&mut self, mut failed: TrySendError<Request<Body>>) -> Failure {
+        let held = self.held.take().and_then(|held| held.withdraw());
+        let unsent = failed.take_message().map(|request| held.unwrap_or(request.into_body()));
         let sent = if unsent.is_some() { RequestSent::No } else { self.sent() };
         let error = explain(failed.into_error()).at(Phase::Response).sent(sent);
         Failure { error, unsent, sent }
@@ -201,11 +207,17 @@ impl Connection {
         // RFC 9112 section 9.3: HTTP/1.0 persists only if it says so.
         self.persistent &= if response.version() == Version::HTTP_11 { !close } else { stay };
         self.old = response.version() != Version::HTTP_11;
+        self.unsent = self.held.take().and_then(|held| held.answered(response.status()));
     }
 
     /// The body of the response was read to its end.
     pub(crate) fn completed(&mut self) {
         self.incomplete = false;
+    }
+
+    /// The body of the request, if the server has answered without wanting it.
+    pub(crate) fn take_unsent(&mut self) -> Option<Body> {
+        self.unsent.take()
     }
 
     /// Why the body of the request broke off after the head of the response had come, if it did.

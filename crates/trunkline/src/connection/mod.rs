@@ -2,6 +2,7 @@
 //! which TLS and which sockets are used.
 
 mod connect;
+mod expect;
 mod happy;
 mod http1;
 mod names;
@@ -12,6 +13,7 @@ mod verdict;
 mod wire;
 
 pub(crate) use connect::{AddressFilter, Connector, Target};
+pub(crate) use expect::patience;
 pub(crate) use happy::Attempts;
 pub(crate) use http1::{Connection, Failure, Http1, Received};
 pub(crate) use resolve::SystemResolver;

@@ -106,7 +106,8 @@ impl Limits {
     fn waits(&mut self, traffic: u64, begins: bool) {
         if begins || self.traffic != traffic {
             self.traffic = traffic;
-            self.last_traffic = Some(timeouts::now());
+            // It may lie ahead, where the server is given time.
+            self.last_traffic = self.last_traffic.max(Some(timeouts::now()));
         }
     }
 }

@@ -19,7 +19,7 @@ use super::response::ResponseBody;
 use super::state::{Owner, SlotId};
 use super::{ConnectionInfo, Inner};
 use crate::body::Body;
-use crate::connection::{Connection, Failure, Probe, Received, Target};
+use crate::connection::{Connection, Failure, Probe, Received, Target, patience};
 use crate::error::{Error, Phase, RequestSent, Result};
 use crate::timeouts::{self, Timeouts};
 
@@ -64,7 +64,7 @@ pub(crate) trait Outgoing {
     /// The head as it goes over the wire: in origin-form and with its `Host`.
     fn head(&self) -> Request<()>;
 
-    /// It is taken out of here when it is sent.
+    /// It is taken out of here when it is sent, and put back if it was held back for a 100 (Continue) and not wanted.
     fn body(&mut self) -> &mut Body;
 }
 
@@ -94,9 +94,12 @@ impl Inner {
             if lease.idle().is_some_and(|idle| idle >= JUST_NOW || !replayable) {
                 lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
             }
-            let served = self.begin(&lease, outgoing.method(), call, waited);
+            let served = self.begin(&lease, outgoing, call, waited);
             let sent = match converse(&lease, outgoing).await {
-                Ok((response, peer)) => {
+                Ok(Answer { response, peer, unsent }) => {
+                    if let Some(unsent) = unsent {
+                        *outgoing.body() = *unsent;
+                    }
                     let info = ConnectionInfo { reused: served && lease.idle().is_some(), peer, waited };
                     return Ok(response.map(|received| ResponseBody::new(received, lease, info)));
                 }
@@ -124,11 +127,11 @@ impl Inner {
     }
 
     /// The exchange's limits hold from now on, whoever polls it. True if it is not the connection's first.
-    fn begin(&self, lease: &PoolLease, method: &Method, call: &Call, waited: Duration) -> bool {
+    fn begin(&self, lease: &PoolLease, outgoing: &impl Outgoing, call: &Call, waited: Duration) -> bool {
         // The clock is asked again only if there was something to wait for.
         let now = if waited.is_zero() { call.begun } else { timeouts::now() };
-        let limits = Limits::new(call.deadline, call.timeouts.read, now);
-        let served = lease.begin(method.clone(), limits);
+        let limits = Limits::new(call.deadline, call.timeouts.read, now + patience(outgoing.headers()));
+        let served = lease.begin(outgoing.method().clone(), limits);
         let held = self.keepers.threshold().and_then(|threshold| now.checked_add(threshold));
         if let Some(due) = limits.due(true).map(|(due, _)| due).into_iter().chain(held).min() {
             self.keepers.look_by(lease.shell(), &lease.cell().key.runtime, due, None);
@@ -259,11 +262,16 @@ fn recover(failed: Failure, again: Option<Body>, outgoing: &mut impl Outgoing) -
     Ok(sent)
 }
 
+/// The head of a response.
+struct Answer {
+    response: Response<Received>,
+    peer: SocketAddr,
+    /// The body of the request, if it was held back and is not wanted. Boxed, for it is rare.
+    unsent: Option<Box<Body>>,
+}
+
 /// Sends the request and waits for the head of its response, driving the connection from here.
-fn converse(
-    lease: &PoolLease,
-    outgoing: &mut impl Outgoing,
-) -> impl Future<Output = Result<(Response<Received>, SocketAddr), Failure>> {
+fn converse(lease: &PoolLease, outgoing: &mut impl Outgoing) -> impl Future<Output = Result<Answer, Failure>> {
     // Not in an async function, which would carry the request along after it has been handed over.
     // If the connection was taken away, the poll tells.
     let _ = lease.with(|connection| {
@@ -276,7 +284,10 @@ fn converse(
         let polled = lease.poll(cx, |connection, cx| {
             let answer = connection.poll_answer(cx);
             sent = connection.sent();
-            answer.map(|answer| answer.map(|response| (response, connection.peer())))
+            answer.map_ok(|response| {
+                let unsent = connection.take_unsent().map(Box::new);
+                Answer { response, peer: connection.peer(), unsent }
+            })
         });
         Poll::Ready(ready!(polled).unwrap_or_else(|error| {
             // It was taken away.

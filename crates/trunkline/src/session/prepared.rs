@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request};
 use http_body::Body as _;
 
@@ -50,10 +50,14 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// Looks at the files that are to be sent.
+    /// Looks at the files that are to be sent. What turns out to be no body at all has nothing to wait for either.
     pub(super) async fn measure_by(&mut self, deadline: Option<Instant>) -> Result<()> {
         let measured = self.body.measure_by(deadline).await;
-        measured.map_err(|error| error.of(&self.method, &self.address.url))
+        measured.map_err(|error| error.of(&self.method, &self.address.url))?;
+        if self.body.is_end_stream() {
+            self.headers.remove(EXPECT);
+        }
+        Ok(())
     }
 }
 

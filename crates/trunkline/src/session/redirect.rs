@@ -1,7 +1,7 @@
 //! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard where practice differs).
 
 use http::header::{
-    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
 use http::{Method, Response, StatusCode};
 use url::Url;
@@ -69,7 +69,8 @@ fn is_followed(redirect: &Redirect<'_>, policy: Option<&Policy>) -> Result<bool>
 
 /// What describes a body goes where the body goes.
 fn leave_body(headers: &mut HeaderMap) {
-    let described = |name: &HeaderName| name.as_str().starts_with("content-") || *name == TRANSFER_ENCODING;
+    let described =
+        |name: &HeaderName| name.as_str().starts_with("content-") || [TRANSFER_ENCODING, EXPECT].contains(name);
     let dropped: Vec<_> = headers.keys().filter(|name| described(name)).cloned().collect();
     for name in dropped {
         headers.remove(name);

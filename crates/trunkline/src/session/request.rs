@@ -5,8 +5,9 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
+use http_body::Body as _;
 use serde::Serialize;
 use url::Url;
 
@@ -55,13 +56,19 @@ struct Parts {
     body: Body,
     /// Between the parts of the body, if it is a form with files.
     boundary: Option<String>,
+    expect_continue: bool,
 }
 
 impl RequestBuilder {
     pub(super) fn new(session: Session, method: Method, address: Result<Arc<Address>>) -> Self {
         let own = Own { settings: session.0.settings, redirect_policy: None };
-        let parts =
-            address.map(|address| Parts { address, headers: HeaderMap::new(), body: Body::empty(), boundary: None });
+        let parts = address.map(|address| Parts {
+            address,
+            headers: HeaderMap::new(),
+            body: Body::empty(),
+            boundary: None,
+            expect_continue: false,
+        });
         Self { session, own, method, parts }
     }
 
@@ -141,6 +148,21 @@ impl RequestBuilder {
             let (body, boundary) = form.encode()?;
             parts.set_body(body);
             parts.boundary = Some(boundary);
+            Ok(())
+        })
+    }
+
+    /// `Expect: 100-continue` (RFC 9110 section 10.1.1): the body waits until the server has said that it wants it, or has been silent for
+    /// a second. Default: it does not wait, and neither does one that is empty.
+    ///
+    /// It is for large bodies that may be refused: a final status that comes first, other than one of success, is returned, and the body is not sent. Its
+    /// connection is then closed. A redirect takes the body along, even one that can be sent only once. If the server answers 417, which says that it meets
+    /// no expectations, the request is sent once more without.
+    ///
+    /// The second does not count as silence for the timeout `read`.
+    pub fn expect_continue(self, wait: bool) -> Self {
+        self.with(|parts| {
+            parts.expect_continue = wait;
             Ok(())
         })
     }
@@ -289,6 +311,14 @@ impl Parts {
         if let Some(boundary) = &self.boundary {
             let content_type = multipart_type(self.headers.get(CONTENT_TYPE), boundary)?;
             self.headers.insert(CONTENT_TYPE, content_type);
+        }
+        if self.body.is_end_stream() {
+            // RFC 9110 section 10.1.1: never "in a request that does not include content".
+            if !self.headers.is_empty() {
+                self.headers.remove(EXPECT);
+            }
+        } else if self.expect_continue {
+            self.headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
         }
         Ok(self)
     }

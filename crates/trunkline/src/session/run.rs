@@ -5,6 +5,9 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
+use http::StatusCode;
+use http::header::EXPECT;
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
 
@@ -60,7 +63,7 @@ impl Run {
             let address = dressed.request.address.clone();
             let answered = session.pool.0.exchange(&mut dressed, &address.target, &call).await;
             let inherited = session.redirect_policy.as_ref();
-            let finishing = match step(&mut dressed, answered, again, own, inherited, &mut history)? {
+            let finishing = match step(&mut dressed, &call, answered, again, own, inherited, &mut history)? {
                 ControlFlow::Continue(finishing) => finishing,
                 ControlFlow::Break(mut response) => {
                     response.hold(pass);
@@ -81,17 +84,30 @@ type Finishing = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Not in the loop itself, whose future would carry all of this along.
 fn step(
     dressed: &mut Dressed<'_>,
+    call: &Call,
     answered: Result<http::Response<ResponseBody>>,
     again: Result<Body, Once>,
     own: &Own,
     inherited: Option<&Policy>,
     history: &mut Vec<Hop>,
 ) -> Result<ControlFlow<Response, Finishing>> {
-    // Whoever redirected has seen the request.
-    let before = if history.is_empty() { RequestSent::No } else { RequestSent::Yes };
+    // Whoever asked for another has seen the request.
+    let before = if call.under_way { RequestSent::Yes } else { RequestSent::No };
     let (method, address) = (dressed.request.method.clone(), dressed.request.address.clone());
     let here = |error: Error| error.sent_at_least(before).of(&method, &address.url);
     let response = answered.map_err(here)?;
+    // What was not wanted can be sent elsewhere, even if it can be sent only once.
+    let unsent = std::mem::take(&mut dressed.request.body);
+    let mut again = if unsent.is_end_stream() { again } else { Ok(unsent) };
+    if response.status() == StatusCode::EXPECTATION_FAILED
+        && let Ok(body) = &mut again
+        && dressed.request.headers.remove(EXPECT).is_some()
+    {
+        // RFC 9110 section 10.1.1: "the 417 response merely indicates that the response chain does not support expectations".
+        tracing::debug!(target: "trunkline::session", "expectations are not met here: once more without");
+        dressed.request.body = std::mem::take(body);
+        return Ok(ControlFlow::Continue(Box::pin(finish(response.into_body()))));
+    }
     let settings = &own.settings;
     let next = if settings.max_redirects == 0 {
         None

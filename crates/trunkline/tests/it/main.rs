@@ -10,6 +10,7 @@ mod closing;
 mod duplex;
 mod errors;
 mod exchange;
+mod expect;
 mod hazards;
 mod idle;
 mod limits;
