@@ -115,16 +115,38 @@
 //! To a request that does not have them: `accept: */*`, `user-agent: trunkline/` and its version, the headers given to
 //! [`SessionBuilder::header`], and `host`. A body brings its length or `transfer-encoding: chunked`, and
 //! [`json`](RequestBuilder::json), [`form`](RequestBuilder::form) and [`multipart`](RequestBuilder::multipart) their `content-type`. A user name and password in the URL
-//! become an `authorization` header. That is all; a fragment is never sent.
+//! become an `authorization` header, and what servers have set before a `cookie` header. That is all; a fragment is never sent.
 //!
 //! Redirects are followed, ten of them by default. 301 and 302 turn a `POST` into a `GET`, 303 turns everything but `HEAD` into one,
 //! and the body goes with the method; 307 and 308 keep both. A redirect to another origin loses `authorization`,
-//! `proxy-authorization`, `cookie`, a `host` set by hand, and credentials in the URL. With [`max_redirects(0)`](SessionBuilder::max_redirects) none is
+//! `proxy-authorization`, a `cookie` or `host` set by hand, and credentials in the URL. With [`max_redirects(0)`](SessionBuilder::max_redirects) none is
 //! followed, and a [`redirect_policy`](SessionBuilder::redirect_policy) decides about each: follow it, stop at it, or refuse it.
 //!
 //! A `Session`, or a reference to one, is also a [`tower` service](Session#as-a-tower-service), to be put under layers of your choice.
 //!
 //! [`Pool::send`] adds nothing but a missing `host`, follows nothing and leaves the path as it is: it is for putting the pool under another client.
+//!
+//! ## Cookies
+//!
+//! Each session has a [`CookieJar`]. What a response sets, a redirecting or a failed one included, is kept there by the rules of browsers (RFC 6265bis), and
+//! each hop of a request carries what belongs to its address. The jar can be shared with other sessions, read and written by the program, and kept in a
+//! file that curl reads and writes too.
+//!
+//! ```no_run
+//! # async fn run() -> trunkline::Result<()> {
+//! use trunkline::{CookieJar, Session};
+//!
+//! let jar = CookieJar::load("cookies.txt").await?;
+//! let session = Session::builder().cookie_jar(jar).build()?;
+//! session.post("https://example.com/login").form(&[("user", "ann"), ("password", "…")]).await?;
+//! let members = session.get("https://example.com/members").await?;
+//! session.cookies().save("cookies.txt").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A `cookie` header set by hand goes along with the jar's, and instead of those of the same names. [`CookieJar::disabled`] is for a session
+//! without cookies.
 //!
 //! # Limits, and who goes first
 //!
@@ -151,7 +173,7 @@
 //! - a connection that comes back serves its own host first, which saves a dial, but at most 16 times in a row while an
 //!   older request to another host waits for its place.
 //!
-//! Several sessions may share one pool ([`SessionBuilder::pool`]), each with its own headers and settings. The limits then hold for all of them together.
+//! Several sessions may share one pool ([`SessionBuilder::pool`]), each with its own headers, cookies and settings. The limits then hold for all of them together.
 //!
 //! # Deadlines
 //!
@@ -233,6 +255,10 @@
 //! |---|---|
 //! | `ClientSession()` | [`Session::new()`](Session::new) |
 //! | `ClientSession(base_url=…, headers=…)` | [`Session::builder()`](Session::builder)`.base_url(…).header(…, …)` |
+//! | `ClientSession(cookie_jar=…)`, `session.cookie_jar` | [`cookie_jar(…)`](SessionBuilder::cookie_jar), [`session.cookies()`](Session::cookies) |
+//! | `CookieJar(unsafe=True)`, `DummyCookieJar()` | IP addresses have cookies always; [`CookieJar::disabled`] |
+//! | `jar.update_cookies(…)`, `jar.filter_cookies(url)` | [`jar.set(&url, …)`](CookieJar::set), [`jar.matching(&url)`](CookieJar::matching) |
+//! | `cookies={…}` | `header("cookie", "name=value")`, or set in the jar |
 //! | `raise_for_status=True` | [`error_for_status(true)`](SessionBuilder::error_for_status) |
 //! | `async with ClientSession() as session:` | [`Session::new().scope(async \|session\| { … }).await`](Session::scope) |
 //! | `await session.close()` | [`session.close().await`](Session::close): requests under way may finish, and the sockets are gone when it returns |
@@ -278,6 +304,7 @@
 //! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`] |
 //! | connection | [`Resolve`], [`Resolving`] |
 //! | body | [`Body`], [`Multipart`], [`Part`] |
+//! | cookies | [`CookieJar`], [`Cookie`], [`SameSite`] |
 //! | errors and time | [`Error`], [`Result`], [`Phase`], [`RequestSent`], [`Timeouts`] |
 //! | figures | [`PoolStats`], [`HostStats`], [`Histogram`], [`Closes`], [`CloseReason`], [`CloseReport`] |
 //!
@@ -292,6 +319,7 @@ mod pool;
 mod connection;
 
 mod body;
+mod cookies;
 mod error;
 mod stats;
 mod timeouts;
@@ -305,6 +333,7 @@ pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 pub use connection::{Resolve, Resolving};
 
 pub use body::{Body, Multipart, Part};
+pub use cookies::{Cookie, CookieJar, SameSite};
 pub use error::{Error, Phase, RequestSent, Result};
 pub use stats::{CloseReason, CloseReport, Closes, Histogram, HostStats, PoolStats};
 pub use timeouts::Timeouts;

@@ -12,6 +12,7 @@ use super::headers::header;
 use super::into_url::IntoUrl;
 use super::policy::{Policy, Redirect, Verdict};
 use super::{Inner, Session, Settings};
+use crate::cookies::CookieJar;
 use crate::error::{BoxError, Error, Result};
 use crate::pool::{Gate, Pool, PoolBuilder};
 use crate::timeouts::Timeouts;
@@ -23,6 +24,7 @@ pub struct SessionBuilder {
     own_pool: PoolBuilder,
     base_url: Option<Result<url::Url>>,
     headers: Result<HeaderMap>,
+    cookies: CookieJar,
     settings: Settings,
     redirect_policy: Option<Policy>,
 }
@@ -39,6 +41,7 @@ impl SessionBuilder {
             own_pool: Pool::builder(),
             base_url: None,
             headers: Ok(HeaderMap::from_iter(headers)),
+            cookies: CookieJar::new(),
             settings: Settings {
                 timeouts: Timeouts::new(),
                 max_redirects: 10,
@@ -87,6 +90,14 @@ impl SessionBuilder {
         V::Error: Into<BoxError>,
     {
         self.header(USER_AGENT, value)
+    }
+
+    /// The jar that keeps what servers set and gives it back to them; other sessions may share it. A cookie that a request sets by hand
+    /// (`header("cookie", …)`) goes before the jar's, and instead of the jar's of that name. With [`CookieJar::disabled`] the session has no
+    /// cookies. Default: a new, empty one.
+    pub fn cookie_jar(mut self, jar: CookieJar) -> Self {
+        self.cookies = jar;
+        self
     }
 
     /// Time limits for every request that does not set its own. Defaults: at the setters of [`Timeouts`].
@@ -174,6 +185,7 @@ impl SessionBuilder {
             base_url,
             recent: Recent::default(),
             headers,
+            cookies: self.cookies,
             settings: self.settings,
             redirect_policy: self.redirect_policy,
         })))

@@ -2,6 +2,7 @@
 
 mod address;
 mod builder;
+mod cookies;
 mod headers;
 mod into_url;
 mod policy;
@@ -35,6 +36,7 @@ pub use self::response::{Hop, Response};
 pub use self::service::ResponseFuture;
 pub use self::trail::Trail;
 use crate::body::Body;
+use crate::cookies::CookieJar;
 use crate::error::Result;
 use crate::pool::{GRACE, Gate, Pool};
 use crate::stats::{CloseReport, PoolStats};
@@ -125,6 +127,7 @@ struct Inner {
     base_url: Option<Url>,
     recent: Recent,
     headers: HeaderMap,
+    cookies: CookieJar,
     settings: Settings,
     redirect_policy: Option<Policy>,
 }
@@ -239,6 +242,11 @@ impl Session {
         builder.send().await
     }
 
+    /// Its cookies: what servers set, and what the program adds.
+    pub fn cookies(&self) -> &CookieJar {
+        &self.0.cookies
+    }
+
     /// The figures of the session's pool at this instant.
     pub fn stats(&self) -> PoolStats {
         self.0.pool.stats()
@@ -318,6 +326,7 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("base_url", &self.0.base_url.as_ref().map(|url| crate::error::redacted(url).to_string()))
             .field("headers", &headers)
+            .field("cookies", &self.0.cookies)
             .field("settings", &self.0.settings)
             .field("pool", &self.0.pool)
             .finish()

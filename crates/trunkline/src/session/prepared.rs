@@ -8,8 +8,10 @@ use http::{Method, Request};
 use http_body::Body as _;
 
 use super::address::Address;
+use super::cookies;
 use super::headers::{basic, percent_decoded};
 use crate::body::Body;
+use crate::cookies::CookieJar;
 use crate::error::Result;
 use crate::pool::Outgoing;
 
@@ -22,10 +24,11 @@ pub(super) struct Prepared {
     pub(super) body: Body,
 }
 
-/// With the session's headers, as it goes over the wire.
+/// With the session's headers and cookies, as it goes over the wire.
 pub(super) struct Dressed<'a> {
     pub(super) request: &'a mut Prepared,
     pub(super) defaults: &'a HeaderMap,
+    pub(super) jar: &'a CookieJar,
 }
 
 impl Prepared {
@@ -62,7 +65,7 @@ impl Prepared {
 }
 
 impl Dressed<'_> {
-    /// Every header that was set, for this request or for its session.
+    /// Every header that was set, for this request or for its session; the jar's cookies belong to one hop and are not among them.
     pub(super) fn all_headers(&self) -> HeaderMap {
         /// As many as a small answer has: hyper takes the map for the headers of the response.
         const ROOM: usize = 6;
@@ -93,6 +96,7 @@ impl Outgoing for Dressed<'_> {
         *head.uri_mut() = address.path.clone();
         *head.headers_mut() = self.all_headers();
         let headers = head.headers_mut();
+        cookies::add(self.jar, &address.url, headers);
         headers.entry(HOST).or_insert_with(|| address.host.clone());
         // RFC 9110 section 8.6: where a body is expected, none is announced too; some servers insist.
         if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {

@@ -1,4 +1,4 @@
-//! The main loop of a request: deadline → exchange → redirect, until there is an answer.
+//! The main loop of a request: deadline → cookies → exchange → redirect, until there is an answer.
 
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -11,12 +11,11 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
 
-use super::Session;
 use super::policy::Policy;
 use super::prepared::{Dressed, Prepared};
-use super::redirect;
 use super::request::Own;
 use super::response::{Hop, Response};
+use super::{Session, cookies, redirect};
 use crate::body::{Body, Once};
 use crate::error::{Error, RequestSent, Result, redacted};
 use crate::pool::{Call, ResponseBody};
@@ -52,7 +51,7 @@ impl Run {
         let pass = session.gate.enter().ok_or_else(|| Error::closed().of(&request.method, &request.address.url))?;
         let timeouts = own.settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
         let mut call = Call::new(session.owner, timeouts);
-        let mut dressed = Dressed { request, defaults: &session.headers };
+        let mut dressed = Dressed { request, defaults: &session.headers, jar: &session.cookies };
         let mut history = Vec::new();
         loop {
             dressed.request.take_credentials(dressed.defaults)?;
@@ -96,6 +95,7 @@ fn step(
     let (method, address) = (dressed.request.method.clone(), dressed.request.address.clone());
     let here = |error: Error| error.sent_at_least(before).of(&method, &address.url);
     let response = answered.map_err(here)?;
+    cookies::keep(dressed.jar, &address.url, response.headers());
     // What was not wanted can be sent elsewhere, even if it can be sent only once.
     let unsent = std::mem::take(&mut dressed.request.body);
     let mut again = if unsent.is_end_stream() { again } else { Ok(unsent) };
