@@ -25,6 +25,10 @@ Output:
   served another request), error and, with --bodies, file. What is unknown is null. The files are named by the
   number of the URL in the input and by the URL itself: 000017-example.com_page.html.
 
+Cookies:
+  What a page sets goes with later requests to its site. Without --cookies that is forgotten at the end. The file is
+  written also after failures and Ctrl-C, and only you may read it: whoever has it is logged in as you are.
+
 Failures:
   A page that did not come whole, and one answered with a status of 400 or above: that one keeps its status on
   its line, and its body is counted but not kept in --bodies.
@@ -42,6 +46,8 @@ Examples:
       A file of URLs, at most 200 pages under way over at most 8 connections.
   trunkline fetch -i urls.txt -o - | jq -r 'select(.error) | .url'
       The URLs that failed.
+  trunkline fetch --cookies jar.txt https://example.com/members
+      With the cookies that `curl -c jar.txt` got when it logged in.
   generate-urls | trunkline fetch -i - --bodies pages -H 'Accept-Language: en' --timeout 10
       URLs from another program; each page becomes a file in pages/.";
 
@@ -89,6 +95,10 @@ pub(crate) struct Fetch {
     /// A header for every request, such as 'Accept-Language: en'; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
+
+    /// Keep cookies in FILE, the one of curl's -b and -c: read at the start if it is there, written at the end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cookies: Option<PathBuf>,
 
     /// Give up at the first failure
     #[arg(long)]

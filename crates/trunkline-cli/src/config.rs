@@ -10,6 +10,7 @@ use trunkline::{Pool, Session, Timeouts};
 
 use crate::args::Fetch;
 use crate::bodies::Bodies;
+use crate::cookies::CookieFile;
 
 /// What is to be done, with everything it needs opened.
 pub(crate) struct Config {
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) fail_fast: bool,
     pub(crate) json: Json,
     pub(crate) bodies: Option<Bodies>,
+    pub(crate) cookies: Option<CookieFile>,
 }
 
 /// An opened source of URLs.
@@ -46,7 +48,8 @@ impl Config {
     /// The output file is created last: a mistake elsewhere leaves yesterday's results alone.
     pub(crate) fn check(args: Fetch) -> anyhow::Result<Self> {
         let headers = args.headers.iter().map(|text| header(text)).collect::<anyhow::Result<_>>()?;
-        let session = session(&args)?;
+        let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
+        let session = session(&args, cookies.as_ref())?;
         for url in &args.urls {
             check_url(&session, url)?;
         }
@@ -56,18 +59,30 @@ impl Config {
                 input.canonicalize().is_ok_and(|input| output.canonicalize().is_ok_and(|output| input == output));
             ensure!(!same, "{output:?} is the input as well: --output would erase it, use another file");
         }
+        if let (Some(cookies), Some(output)) = (&args.cookies, &args.output) {
+            let same = cookies == output
+                || cookies
+                    .canonicalize()
+                    .is_ok_and(|cookies| output.canonicalize().is_ok_and(|output| cookies == output));
+            ensure!(!same, "{output:?} is the cookie file as well: --output would erase it, use another file");
+        }
         let bodies = args.bodies.map(Bodies::open).transpose()?;
         let json = args.output.map_or(Ok(Json::None), Json::create)?;
         let Fetch { urls, concurrency, fail_fast, .. } = args;
-        Ok(Self { session, headers, urls, input, concurrency, fail_fast, json, bodies })
+        Ok(Self { session, headers, urls, input, concurrency, fail_fast, json, bodies, cookies })
     }
 }
 
-fn session(args: &Fetch) -> anyhow::Result<Session> {
+fn session(args: &Fetch, cookies: Option<&CookieFile>) -> anyhow::Result<Session> {
     let bounded = |limit: usize| (limit > 0).then_some(limit);
     let pool = Pool::builder().limit(bounded(args.limit)).limit_per_host(bounded(args.limit_per_host)).build()?;
     let agent = concat!("trunkline-cli/", env!("CARGO_PKG_VERSION"));
-    Ok(Session::builder().pool(pool).user_agent(agent).timeouts(Timeouts::new().total(args.timeout)).build()?)
+    let session = Session::builder().pool(pool).user_agent(agent).timeouts(Timeouts::new().total(args.timeout));
+    let session = match cookies {
+        Some(file) => session.cookie_jar(file.jar.clone()),
+        None => session,
+    };
+    Ok(session.build()?)
 }
 
 fn check_url(session: &Session, url: &str) -> anyhow::Result<()> {

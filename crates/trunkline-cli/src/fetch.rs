@@ -38,13 +38,24 @@ pub(crate) enum Ending {
     PipeClosed,
 }
 
-/// Fetches everything, closes the session and prints the summary.
+/// Fetches everything, closes the session, prints the summary and, however it ended, writes the cookie file.
 ///
 /// # Errors
 ///
-/// The output could not be written, or the system gave no thread.
-pub(crate) async fn run(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let Config { session, headers, urls, input, concurrency, fail_fast, json, bodies } = config;
+/// The output or the cookie file could not be written, or the system gave no thread.
+pub(crate) async fn run(mut config: Config, shutdown: Shutdown) -> anyhow::Result<Ending> {
+    let cookies = config.cookies.take();
+    let ending = fetch(config, shutdown).await;
+    let Some(cookies) = cookies else { return ending };
+    match (ending, cookies.save().await) {
+        (Err(error), Err(also)) => Err(error.context(also)),
+        (Ok(_), Err(error)) => Err(error),
+        (ending, Ok(())) => ending,
+    }
+}
+
+async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
+    let Config { session, headers, urls, input, concurrency, fail_fast, json, bodies, cookies: _ } = config;
     let progress = Progress::is_wanted();
     let mut run = Run {
         input: Input::start(urls, input, progress)?,

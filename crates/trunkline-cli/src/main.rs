@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod cookies;
 
 mod fetch;
 mod signals;

@@ -9,6 +9,7 @@ mod support;
 
 mod bodies;
 mod bounds;
+mod cookies;
 mod endings;
 mod input;
 mod results;

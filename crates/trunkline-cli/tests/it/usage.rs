@@ -10,7 +10,8 @@ fn a_mistake_is_named_with_what_would_be_right() {
     let dir = TempDir::new("usage");
     let inside = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let file = dir.write("file", &url).to_str().unwrap().to_owned();
-    let cases: [(&[&str], &[&str]); 18] = [
+    let odd = dir.write("odd.txt", "# Netscape HTTP Cookie File\nse-cret\n").to_str().unwrap().to_owned();
+    let cases: [(&[&str], &[&str]); 22] = [
         (&[], &["--input <FILE>"]),
         (&[&url, "--nonsense"], &["--nonsense"]),
         (&[&url, "example.com"], &["\"example.com\"", "https://example.com/path"]),
@@ -23,6 +24,10 @@ fn a_mistake_is_named_with_what_would_be_right() {
         (&[&url, "-H", "X-Break: se-cret\nY: z"], &["x-break", "line break"]),
         (&[&url, "-o", &inside("no/where")], &["no/where", "directory that exists"]),
         (&["-i", &file, "-o", &file], &["erase"]),
+        (&[&url, "--cookies", &odd], &["odd.txt", "line 2 ", "seven fields"]),
+        (&[&url, "--cookies", &inside("no/where")], &["no/where", "directory that exists"]),
+        (&[&url, "--cookies", dir.path().to_str().unwrap()], &["cookie file", "regular file"]),
+        (&[&url, "--cookies", &inside("both"), "-o", &inside("both")], &["both", "erase"]),
         (&[&url, "--bodies", &file], &[&file, "has to be a directory"]),
         (&[&url, "-c", "0"], &["'0'", "at least 1"]),
         (&[&url, "--limit", "-1"], &["-1"]),
@@ -40,6 +45,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
         assert!(!run.stderr.contains("se-cret"), "{run:?}");
     }
     assert_eq!(site.counts().requests, 0);
+    assert!(!dir.join("both").exists());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), url, "the input is as it was");
 }
 
@@ -47,7 +53,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
 fn help_has_examples_and_exit_codes() {
     let run = fetch(["--help"], "");
     assert_eq!(run.code, Some(0), "{run:?}");
-    for word in ["Examples:", "Exit status:", "--limit-per-host", "400 or above"] {
+    for word in ["Examples:", "Exit status:", "--limit-per-host", "400 or above", "--cookies <FILE>"] {
         assert!(run.stdout.contains(word), "{word}");
     }
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 120), "{}", run.stdout);

@@ -7,6 +7,8 @@ mod support;
 
 mod chaos;
 mod closing;
+mod cookie_file;
+mod cookies;
 mod duplex;
 mod errors;
 mod exchange;

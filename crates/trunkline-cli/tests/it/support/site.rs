@@ -9,6 +9,7 @@
 //! | `hold=body` | the same, in the middle of the body |
 //! | `cut` | closes the connection in the middle of the body |
 //! | `to=/path` | a redirect |
+//! | `set=name=value` | a cookie, with `Path=/` and a life of an hour |
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -134,6 +135,9 @@ impl Inner {
             self.hold();
         }
         let mut head = format!("HTTP/1.1 {} Whatever\r\nContent-Length: {}\r\n", wish.status, wish.size);
+        if let Some(cookie) = wish.set {
+            head += &format!("Set-Cookie: {cookie}; Path=/; Max-Age=3600\r\n");
+        }
         if let Some(to) = wish.to {
             head += &format!("Location: {to}\r\n");
         }
@@ -182,11 +186,12 @@ struct Wish<'a> {
     hold: &'a str,
     cut: bool,
     to: Option<&'a str>,
+    set: Option<&'a str>,
 }
 
 impl<'a> Wish<'a> {
     fn parse(path: &'a str) -> Self {
-        let mut wish = Self { status: 200, size: 12, delay: 0, hold: "", cut: false, to: None };
+        let mut wish = Self { status: 200, size: 12, delay: 0, hold: "", cut: false, to: None, set: None };
         for pair in path.split_once('?').map_or("", |(_, query)| query).split('&') {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("status", value) => wish.status = value.parse().unwrap(),
@@ -195,6 +200,7 @@ impl<'a> Wish<'a> {
                 ("hold", value) => wish.hold = value,
                 ("cut", _) => wish.cut = true,
                 ("to", value) => (wish.status, wish.to) = (302, Some(value)),
+                ("set", value) => wish.set = Some(value),
                 _ => {}
             }
         }
