@@ -1,0 +1,96 @@
+//! Whatever a `Location` says: no panic, no hang, every request sent is a proper one, and what is secret is seen by nobody but the
+//! origin it was meant for.
+//!
+//! The first byte of an input chooses status and method, the rest is the `Location`; in it `$H` and `$T` stand for the two servers'
+//! `host:port`, `$h` and `$t` for their ports.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use trunkline_fuzz::{Answer, Ground, Then, header};
+
+static GROUND: LazyLock<Ground> = LazyLock::new(|| Ground::new(3));
+
+const SECRET: &str = "s3cr3t";
+/// `s3cr3t:s3cr3t`
+const ENCODED: &str = "czNjcjN0OnMzY3IzdA";
+
+fuzz_target!(|input: &[u8]| {
+    let [choice, location @ ..] = input else { return };
+    // These end the header; what follows would be another.
+    if location.iter().any(|byte| b"\r\n\0".contains(byte)) || contains(location, SECRET) {
+        return;
+    }
+    let ground = &*GROUND;
+    let status = [301, 302, 303, 307, 308][usize::from(*choice) % 5];
+    let redirect = redirect(status, &filled_in(ground, location));
+    ground.here.answer(move |head| if head.contains(" /start") { redirect.clone() } else { arrived() });
+    ground.there.answer(|_| arrived());
+    ground.run(async {
+        let start = ground.here.url("/start");
+        let session = &ground.session;
+        let request = match choice / 5 % 4 {
+            0 => session.get(&start).bearer_auth(SECRET),
+            1 => session.post(&start).body("hello").basic_auth(SECRET, SECRET),
+            2 => session.put(&start).body("hello").header("authorization", SECRET),
+            _ => session.get(start.replace("http://", &format!("http://{SECRET}:{SECRET}@"))),
+        };
+        let request = request.header("cookie", SECRET).header("proxy-authorization", SECRET);
+        match request.await {
+            Ok(response) => drop(response.bytes().await),
+            Err(error) => {
+                let told = format!("{error} {error:?}");
+                assert!(!error.is_input() && !told.contains(SECRET), "{told}");
+            }
+        }
+    });
+    for head in ground.here.heads().iter().chain(&ground.there.heads()) {
+        check(ground, head);
+    }
+});
+
+fn check(ground: &Ground, head: &str) {
+    let line = head.split("\r\n").next().unwrap_or_default();
+    let words: Vec<_> = line.split(' ').collect();
+    let [_, target, "HTTP/1.1"] = words[..] else { panic!("no request line: {line:?}") };
+    assert!(target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic()), "{line:?}");
+    let host = header(head, "host").expect("every request has a host");
+    let secret = [SECRET, ENCODED].iter().any(|secret| head.contains(secret));
+    assert!(!secret || host == ground.here.authority(), "told to {host}: {head}");
+}
+
+fn redirect(status: u16, location: &[u8]) -> Answer {
+    let head = format!("HTTP/1.1 {status} Moved\r\nContent-Length: 0\r\nLocation: ");
+    Answer { pieces: vec![[head.as_bytes(), location, b"\r\n\r\n"].concat()], then: Then::Keep }
+}
+
+fn arrived() -> Answer {
+    Answer { pieces: vec![b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec()], then: Then::Keep }
+}
+
+/// The servers' addresses in place of what stands for them: no input can know their ports.
+fn filled_in(ground: &Ground, location: &[u8]) -> Vec<u8> {
+    let mut filled = Vec::new();
+    let mut bytes = location.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        let value = match (byte, bytes.peek()) {
+            (b'$', Some(b'H')) => ground.here.authority(),
+            (b'$', Some(b'T')) => ground.there.authority(),
+            (b'$', Some(b'h')) => ground.here.port.to_string(),
+            (b'$', Some(b't')) => ground.there.port.to_string(),
+            _ => {
+                filled.push(byte);
+                continue;
+            }
+        };
+        bytes.next();
+        filled.extend(value.into_bytes());
+    }
+    filled
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}

@@ -1,0 +1,236 @@
+//! What the targets that need a server stand on: a session in a runtime that lives as long as the process, and servers on the
+//! loopback interface that answer as each input says. The session can reach nothing else.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use trunkline::{Pool, Resolve, Resolving, Session, Timeouts};
+
+/// Where the servers listen. Whatever a fuzzed address says, nobody but them is asked.
+pub const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 84, 75, 1));
+/// How many sockets the pool may own.
+pub const LIMIT: usize = 2;
+/// No request of an input takes longer.
+pub const PATIENCE: Duration = Duration::from_millis(50);
+/// What whole-body readers stop at.
+pub const MAX_BODY: usize = 1 << 20;
+/// After this the machine is not busy: something hangs.
+const HANG: Duration = Duration::from_secs(10);
+
+/// What a server sends for one request, and what it does then.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub pieces: Vec<Vec<u8>>,
+    pub then: Then,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Then {
+    /// It waits for another request.
+    Keep,
+    #[default]
+    Close,
+    Reset,
+}
+
+type Script = Box<dyn Fn(&str) -> Answer + Send>;
+
+/// A server that answers each request by the script it was given last.
+pub struct Site {
+    pub port: u16,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    script: Option<Script>,
+    heads: Vec<String>,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let listener = TcpListener::bind((HOST, 0)).await.expect("the loopback interface has 127.0.0.0/8");
+        let port = listener.local_addr().expect("it is bound").port();
+        let shared = Arc::<Mutex<Shared>>::default();
+        let site = Self { port, shared: shared.clone() };
+        tokio::spawn(async move {
+            loop {
+                if let Ok((stream, _)) = listener.accept().await {
+                    let shared = shared.clone();
+                    tokio::spawn(async move { serve(stream, &shared).await });
+                }
+            }
+        });
+        site
+    }
+
+    /// From here on it answers so; `script` is given the head of each request.
+    pub fn answer(&self, script: impl Fn(&str) -> Answer + Send + 'static) {
+        let mut shared = self.shared.lock().unwrap();
+        shared.script = Some(Box::new(script));
+        shared.heads.clear();
+    }
+
+    /// The heads of the requests since then.
+    pub fn heads(&self) -> Vec<String> {
+        self.shared.lock().unwrap().heads.clone()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.authority())
+    }
+
+    pub fn authority(&self) -> String {
+        format!("{HOST}:{}", self.port)
+    }
+}
+
+async fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
+    let _ = stream.set_nodelay(true);
+    let mut unread = Vec::new();
+    loop {
+        let head = read_request(&mut stream, &mut unread).await?;
+        let answer = {
+            let mut shared = shared.lock().unwrap();
+            let answer = shared.script.as_ref().map(|script| script(&head)).unwrap_or_default();
+            shared.heads.push(head);
+            answer
+        };
+        for piece in answer.pieces {
+            stream.write_all(&piece).await.ok()?;
+            // What comes in two pieces shall be read as two.
+            tokio::task::yield_now().await;
+        }
+        match answer.then {
+            Then::Keep => {}
+            Then::Close => return None,
+            Then::Reset => {
+                let _ = stream.set_zero_linger();
+                return None;
+            }
+        }
+    }
+}
+
+/// One request's head; its body, if it announced one, is read and forgotten.
+async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<String> {
+    let end = loop {
+        if let Some(at) = unread.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at + 4;
+        }
+        read_more(stream, unread).await?;
+    };
+    let head = String::from_utf8_lossy(&unread.drain(..end).collect::<Vec<_>>()).into_owned();
+    let length = header(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    while unread.len() < length {
+        read_more(stream, unread).await?;
+    }
+    unread.drain(..length);
+    Some(head)
+}
+
+async fn read_more(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<()> {
+    (stream.read_buf(unread).await.ok()? > 0).then_some(())
+}
+
+/// The first header of that name in the head of a request.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let named = |line: &'a str| line.split_once(':').filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    head.split("\r\n").skip(1).find_map(named).map(|(_, value)| value.trim())
+}
+
+/// Two servers, which are two origins, and a session for all inputs.
+pub struct Ground {
+    runtime: Runtime,
+    pub session: Session,
+    pub here: Site,
+    pub there: Site,
+}
+
+impl Ground {
+    /// # Panics
+    /// Where there is no loopback interface.
+    pub fn new(max_redirects: usize) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (here, there) = runtime.block_on(async { (Site::start().await, Site::start().await) });
+        let pool = Pool::builder().limit(LIMIT).resolver(Everywhere).address_filter(|ip| ip == HOST);
+        let session = Session::builder()
+            .pool(pool.build().expect("valid settings"))
+            .timeouts(Timeouts::new().total(PATIENCE))
+            .max_redirects(max_redirects)
+            .max_body_size(MAX_BODY)
+            .build()
+            .expect("valid settings");
+        Self { runtime, session, here, there }
+    }
+
+    /// Tries an input, and then looks whether anything is left of it.
+    ///
+    /// # Panics
+    /// If it hangs, or leaves a connection in use, or the figures do not add up.
+    pub fn run(&self, input: impl Future<Output = ()>) {
+        self.runtime.block_on(async {
+            tokio::time::timeout(HANG, input).await.expect("a request outlives its deadline");
+            self.audit();
+            // No input shall see what another has left on a connection.
+            self.session.pool().refresh();
+            self.settle().await;
+        });
+    }
+
+    /// Every request is over: nothing is in use and nobody waits; within a moment nothing is open either.
+    async fn settle(&self) {
+        let gone = async {
+            while self.session.stats().open > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if tokio::time::timeout(HANG, gone).await.is_err() {
+            panic!("connections are left over: {:?}", self.session.stats());
+        }
+        self.audit();
+    }
+
+    fn audit(&self) {
+        let stats = self.session.stats();
+        assert!(stats.open <= LIMIT, "over the limit: {stats:?}");
+        assert_eq!((stats.in_use, stats.waiting), (0, 0), "left over: {stats:?}");
+        assert_eq!(stats.open, stats.idle + stats.in_use + stats.dialing, "{stats:?}");
+        assert_eq!(stats.open as u64, stats.created - stats.closed.total(), "{stats:?}");
+    }
+
+    /// Fails if the kernel has more sockets of this process to the servers than the pool may own. It costs more than an input does.
+    pub fn count_sockets(&self) {
+        let owned = owned_sockets([self.here.port, self.there.port]).unwrap_or(0);
+        assert!(owned <= LIMIT, "{owned} sockets are open, the limit is {LIMIT}");
+    }
+}
+
+/// Client sides of connections to these ports of [`HOST`] that a process still owns.
+fn owned_sockets(ports: [u16; 2]) -> io::Result<usize> {
+    let IpAddr::V4(host) = HOST else { unreachable!("it is a version 4 address") };
+    let host = u32::from_ne_bytes(host.octets());
+    let remote = ports.map(|port| format!("{host:08X}:{port:04X}"));
+    let table = std::fs::read_to_string("/proc/net/tcp")?;
+    let ours = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        // The kernel keeps closed sockets for a while, without an inode.
+        fields.len() > 9 && remote.iter().any(|remote| *remote == fields[2]) && fields[9] != "0"
+    };
+    Ok(table.lines().skip(1).filter(ours).count())
+}
+
+/// Every name leads to the servers.
+struct Everywhere;
+
+impl Resolve for Everywhere {
+    fn resolve(&self, _: &str) -> Resolving {
+        Box::pin(async { Ok(vec![HOST]) })
+    }
+}
