@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Request, StatusCode, Version};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Empty, Full};
 use tokio::sync::mpsc;
 use trunkline::{Body, CloseReason, Phase, Pool, PoolBuilder, RequestSent, Response, Session, Timeouts};
@@ -587,23 +587,28 @@ async fn a_length_that_is_not_the_body_s_is_refused_before_the_server_waits_for_
 async fn how_long_a_request_s_body_is_goes_before_it() {
     let rogue = Rogue::start(Step::serve("ok")).await;
     let session = session(Pool::builder());
-    let (upload, streamed) = fed();
-    upload.send(Ok("ab".into())).unwrap();
-    upload.send(Ok("cd".into())).unwrap();
-    drop(upload);
+    let streamed = || {
+        let (upload, streamed) = fed();
+        upload.send(Ok("ab".into())).unwrap();
+        upload.send(Ok("cd".into())).unwrap();
+        streamed
+    };
     let known = Body::wrap(Full::<Bytes>::from("abcd").map_err(|never: Infallible| match never {}));
     for (method, body, length, coding) in [
         (Method::GET, Body::empty(), None, None),
         (Method::POST, Body::empty(), Some("0"), None),
         (Method::POST, Body::from("abcd"), Some("4"), None),
         (Method::PUT, known, Some("4"), None),
-        (Method::POST, streamed, None, Some("chunked")),
+        (Method::POST, streamed(), None, Some("chunked")),
+        (Method::GET, streamed(), None, Some("chunked")),
+        (Method::DELETE, streamed(), None, Some("chunked")),
     ] {
+        let sends = !body.is_end_stream();
         let request = session.request(method, rogue.url("/")).body(body);
         assert_eq!(text(within(SOON, request.send()).await.unwrap()).await, "ok");
         let sent = rogue.requests().pop().unwrap();
         assert_eq!((sent.header("content-length"), sent.header("transfer-encoding")), (length, coding), "{sent:?}");
-        assert_eq!(sent.body, if sent.body.is_empty() { b"".as_slice() } else { b"abcd" });
+        assert_eq!(sent.body, if sends { b"abcd".as_slice() } else { b"" });
     }
     assert_eq!(rogue.accepted(), 1);
 }
