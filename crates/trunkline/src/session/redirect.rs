@@ -1,7 +1,10 @@
 //! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard where practice differs).
 
+use std::fmt::Write as _;
+
 use http::header::{
-    AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION,
+    PROXY_AUTHORIZATION, REFERER, TRAILER, TRANSFER_ENCODING,
 };
 use http::{Method, Response, StatusCode};
 use url::Url;
@@ -27,25 +30,29 @@ pub(super) fn next(
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let Some(location) = response.headers().get(LOCATION) else { return Ok(None) };
-    let location = std::str::from_utf8(location.as_bytes()).map_err(|_| refused("its Location is not text"))?;
+    let Some(location) = location(response.headers())? else { return Ok(None) };
     let request = &*dressed.request;
     let from = &request.address.url;
-    let mut url = resolve(from, location)?;
+    let mut url = resolve(from, &location)?;
     let method = method(status, &request.method);
     if !is_followed(&Redirect { status, from, method: &method, url: &url, history }, policy)? {
         return Ok(None);
     }
     check_scheme(&url)?;
     let mut headers = dressed.all_headers();
-    let body = if method == request.method {
+    // What a 303 leads to is retrieved, whatever was asked (RFC 9110 section 15.4.4).
+    let body = if method == request.method && status != StatusCode::SEE_OTHER {
         body.map_err(|once| refused(once.to_string()))?
     } else {
-        leave_body(&mut headers);
+        remove_where(&mut headers, |name, _| describes_content(name));
         Body::empty()
     };
     if url.origin() != from.origin() {
         keep_secrets(&mut headers, &mut url);
+    }
+    if from.scheme() == "https" && url.scheme() == "http" {
+        // RFC 9110 section 10.1.3. We set none, but the caller may have.
+        headers.remove(REFERER);
     }
     Ok(Some(Prepared {
         method,
@@ -67,14 +74,29 @@ fn is_followed(redirect: &Redirect<'_>, policy: Option<&Policy>) -> Result<bool>
     }
 }
 
-/// What describes a body goes where the body goes.
-fn leave_body(headers: &mut HeaderMap) {
-    let described =
-        |name: &HeaderName| name.as_str().starts_with("content-") || [TRANSFER_ENCODING, EXPECT].contains(name);
-    let dropped: Vec<_> = headers.keys().filter(|name| described(name)).cloned().collect();
-    for name in dropped {
-        headers.remove(name);
+/// Where it says it leads, in ASCII: other bytes become what stands for them in an address, in whatever charset they were meant.
+fn location(headers: &HeaderMap) -> Result<Option<String>> {
+    let mut given = headers.get_all(LOCATION).into_iter();
+    let Some(location) = given.next() else { return Ok(None) };
+    if given.any(|other| other != location) {
+        return Err(refused("it has several Locations, which lead to different addresses"));
     }
+    let mut text = String::with_capacity(location.len());
+    for &byte in location.as_bytes() {
+        if byte.is_ascii() {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    Ok(Some(text))
+}
+
+/// RFC 9110 section 15.4, and what goes with content that is not sent any more (sections 6.6.2 and 10.1.1).
+fn describes_content(name: &HeaderName) -> bool {
+    name.as_str().starts_with("content-")
+        || [TRANSFER_ENCODING, TRAILER, EXPECT, LAST_MODIFIED].contains(name)
+        || ["digest", "repr-digest"].contains(&name.as_str())
 }
 
 /// What the other origin has no business to see.
@@ -82,9 +104,19 @@ fn keep_secrets(headers: &mut HeaderMap, url: &mut Url) {
     for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST] {
         headers.remove(secret);
     }
+    // The caller knows of other secrets, and has said so.
+    remove_where(headers, |_, value| value.is_sensitive());
     // Both fail only for addresses that cannot carry credentials in the first place.
     let _ = url.set_username("");
     let _ = url.set_password(None);
+}
+
+fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+    let found = headers.iter().filter(|(name, value)| unwanted(name, value));
+    let names: Vec<_> = found.map(|(name, _)| name.clone()).collect();
+    for name in names {
+        headers.remove(name);
+    }
 }
 
 /// 301 and 302 turn POST into GET, as browsers do; 303 turns everything but HEAD into it; 307 and 308 change nothing.

@@ -270,8 +270,10 @@ async fn a_name_that_leads_to_a_filtered_address_is_refused_and_one_with_another
 async fn a_redirect_to_a_filtered_address_is_refused() {
     let inner = Rogue::builder().listen_on("127.0.0.2").start(Step::serve("inner")).await;
     let book = Book::of(&[("inner.test", &[TWO])]);
-    for host in ["127.0.0.2", "2130706434", "inner.test"] {
-        let location = inner.url_at(host, "/");
+    let spelled = ["127.0.0.2", "2130706434", "0x7f.2", "127.2", "[::ffff:127.0.0.2]", "inner.test", "INNER.test"];
+    let locations = spelled.map(|host| inner.url_at(host, "/"));
+    let odd = [format!("//127.0.0.2:{}/", inner.port()), format!("\\\\127.0.0.2:{}/", inner.port())];
+    for location in locations.into_iter().chain(odd) {
         let answer = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
         let outer = Rogue::start(vec![Step::ReadHead, Step::send(answer), Step::Drain]).await;
         let session = session(not_two(Pool::builder().resolver(book.clone())));
