@@ -14,6 +14,7 @@ mod errors;
 mod exchange;
 mod expect;
 mod hazards;
+mod httpbin;
 mod idle;
 mod limits;
 mod multipart;

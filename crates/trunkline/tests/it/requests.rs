@@ -129,21 +129,6 @@ async fn headers_of_a_session_replace_the_defaults() {
 }
 
 #[tokio::test]
-async fn httpbin_is_convinced_of_who_we_are() {
-    let (httpbin, session) = (Httpbin::shared().await, Session::new());
-    let basic = || session.get(httpbin.url("/basic-auth/ann/p%40ss"));
-    assert_eq!(status_of(basic()).await, 401);
-    assert_eq!(status_of(basic().basic_auth("ann", "wrong")).await, 401);
-    assert_eq!(status_of(basic().basic_auth("ann", "p@ss")).await, 200);
-    let in_url = httpbin.url("/basic-auth/ann/p%40ss").replace("http://", "http://ann:p%40ss@");
-    assert_eq!(status_of(session.get(in_url)).await, 200);
-
-    let bearer = || session.get(httpbin.url("/bearer"));
-    assert_eq!(status_of(bearer()).await, 401);
-    assert_eq!(echoed(bearer().bearer_auth("to-ken")).await, json!({ "authenticated": true, "token": "to-ken" }));
-}
-
-#[tokio::test]
 async fn credentials_in_the_address_become_a_header() {
     let (rogue, session) = (Rogue::start(Step::serve("")).await, Session::new());
     let host = rogue.address();
@@ -291,44 +276,6 @@ async fn bodies_are_read_as_text_bytes_json_or_piece_by_piece() {
     let rogue = Rogue::start(Step::serve([b'a', 0xff, b'b'])).await;
     let text = within(SOON, async { session.get(rogue.url("/")).await?.text().await }).await.unwrap();
     assert_eq!(text, "a\u{fffd}b");
-}
-
-#[tokio::test]
-async fn httpbin_s_slow_answers_come_whole() {
-    let (httpbin, session) = (Httpbin::shared().await, Session::new());
-    let begun = std::time::Instant::now();
-    let delayed = session.get(httpbin.url("/delay/1")).send();
-    let dripping = async { session.get(httpbin.url("/drip?duration=1&numbytes=20&delay=0&code=203")).await.unwrap() };
-    let (delayed, dripped) = within(SOON, async { tokio::join!(delayed, dripping) }).await;
-    assert_eq!(dripped.status(), StatusCode::NON_AUTHORITATIVE_INFORMATION);
-    assert_eq!(within(SOON, dripped.bytes()).await.unwrap(), "*".repeat(20));
-    assert_eq!(delayed.unwrap().status(), StatusCode::OK);
-    assert!(begun.elapsed().as_secs() >= 1);
-}
-
-#[tokio::test]
-async fn httpbin_s_redirects_are_followed() {
-    let (httpbin, session) = (Httpbin::shared().await, Session::new());
-    for path in ["/redirect/5", "/absolute-redirect/5", "/relative-redirect/5"] {
-        let response = within(SOON, session.get(httpbin.url(path)).send()).await.unwrap();
-        assert_eq!((response.status(), response.history().len()), (StatusCode::OK, 5), "{path}");
-        assert_eq!(response.url().path(), "/get", "{path}");
-    }
-    assert!(within(SOON, session.get(httpbin.url("/redirect/11")).send()).await.unwrap_err().is_redirect());
-    let to = session.post(httpbin.url("/redirect-to")).query(&[("url", "/anything"), ("status_code", "307")]);
-    let seen = echoed(to.body("kept")).await;
-    assert_eq!((&seen["method"], &seen["data"]), (&json!("POST"), &json!("kept")));
-}
-
-#[tokio::test]
-async fn httpbin_sees_the_headers_that_were_set() {
-    let (httpbin, session) = (Httpbin::shared().await, Session::builder().user_agent("tester/2").build().unwrap());
-    let seen = echoed(session.get(httpbin.url("/headers")).header("X-Custom", "a, b")).await;
-    assert_eq!((&seen["headers"]["X-Custom"], &seen["headers"]["User-Agent"]), (&json!("a, b"), &json!("tester/2")));
-    let response =
-        within(SOON, session.get(httpbin.url("/response-headers?X-Twice=1&X-Twice=2")).send()).await.unwrap();
-    let twice: Vec<_> = response.headers().get_all("x-twice").iter().collect();
-    assert_eq!(twice, ["1", "2"]);
 }
 
 #[tokio::test]
