@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Id};
@@ -28,6 +30,8 @@ struct Inner {
     resolver: Arc<dyn Resolve>,
     /// Held for a few map operations at a time, never across an await.
     state: Mutex<State>,
+    /// Nothing is ever sent: when it is gone, nobody can ask any more.
+    anybody: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -44,14 +48,15 @@ type Landing = watch::Receiver<Option<Outcome>>;
 
 impl Names {
     pub(crate) fn new(resolver: Arc<dyn Resolve>) -> Self {
-        Self(Arc::new(Inner { resolver, state: Mutex::default() }))
+        Self(Arc::new(Inner { resolver, state: Mutex::default(), anybody: watch::Sender::new(()) }))
     }
 
     /// The addresses of `host`, never none; successive calls begin with different ones. Must be called within a tokio runtime.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves a lookup it started running: its answer is for all who wait.
+    /// Dropping it leaves a lookup it started running: its answer is for all who wait, and is remembered. One that never answers ends with
+    /// the last of these.
     pub(crate) async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         if let Some(literal) = literal(host) {
             return Ok(vec![literal]);
@@ -84,7 +89,7 @@ impl Names {
         state.flights.insert(key.clone(), landing.clone());
         // A runtime that is ending drops what is spawned on it at once, and the flight then needs the lock to take itself out.
         drop(state);
-        let flight = Flight { names: self.0.clone(), key, outcome };
+        let flight = Flight { names: Arc::downgrade(&self.0), key, outcome };
         runtime.spawn(flight.run());
         Err(landing)
     }
@@ -105,7 +110,7 @@ impl Inner {
 
 /// A lookup under way, in a task of its own so that no request's cancellation ends it for the others.
 struct Flight {
-    names: Arc<Inner>,
+    names: Weak<Inner>,
     key: FlightKey,
     outcome: watch::Sender<Option<Outcome>>,
 }
@@ -113,12 +118,13 @@ struct Flight {
 impl Flight {
     async fn run(self) {
         let host = &*self.key.1;
-        let found = self.names.resolver.resolve(host).await;
+        let Some(found) = self.resolve(host).await else { return };
+        let Some(names) = self.names.upgrade() else { return };
         let outcome = match found {
             Ok(addresses) if addresses.is_empty() => {
                 Err(Arc::new(io::Error::new(io::ErrorKind::NotFound, "the resolver knows no address for it")))
             }
-            Ok(addresses) => Ok(self.names.lock().book.put(&self.key.1, addresses, Instant::now())),
+            Ok(addresses) => Ok(names.lock().book.put(&self.key.1, addresses, Instant::now())),
             Err(error) => Err(Arc::new(error)),
         };
         // Remembered before the flight is taken out, and taken out before it is published: whoever comes now finds one or the
@@ -127,8 +133,23 @@ impl Flight {
         self.outcome.send_replace(Some(outcome));
     }
 
+    /// What the resolver says; `None` if by then nobody can ask any more.
+    async fn resolve(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
+        let (mut resolving, mut anybody) = {
+            let names = self.names.upgrade()?;
+            (names.resolver.resolve(host), names.anybody.subscribe())
+        };
+        let mut nobody = pin!(anybody.changed());
+        std::future::poll_fn(|cx| match nobody.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => resolving.as_mut().poll(cx).map(Some),
+        })
+        .await
+    }
+
     fn leave(&self) {
-        let mut state = self.names.lock();
+        let Some(names) = self.names.upgrade() else { return };
+        let mut state = names.lock();
         // Only its own entry: by the time it is dropped another flight may have begun.
         let own = state.flights.get(&self.key).is_some_and(|landing| landing.same_channel(&self.outcome.subscribe()));
         if own {

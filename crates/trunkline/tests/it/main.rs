@@ -5,6 +5,7 @@
 
 mod support;
 
+mod aiohttp;
 mod chaos;
 mod closing;
 mod cookie_file;
