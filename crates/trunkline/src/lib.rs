@@ -344,3 +344,8 @@ pub use timeouts::Timeouts;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are those of the account for those who come from aiohttp.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/aiohttp.md")]
+struct ComingFromAiohttp;

@@ -254,3 +254,22 @@ async fn an_error_names_its_request_and_its_causes_one_level_each() {
     let error: Box<dyn std::error::Error + Send + Sync + 'static> = error.into();
     assert!(error.is::<Error>());
 }
+
+#[tokio::test]
+async fn a_session_that_is_never_closed_is_named_by_its_line() {
+    let (log, _guard) = Written::capture();
+    let rogue = Rogue::start(Step::serve("ok")).await;
+    let (session, line) = (Session::new(), line!());
+    within(SOON, async { session.get(rogue.url("/")).await?.text().await }).await.unwrap();
+    drop(session);
+    let log = log.text();
+    assert!(log.contains("without being closed") && log.contains(&format!("errors.rs:{line}:")), "{log}");
+    rogue.wait_until(|log| log.open == 0).await;
+
+    let (log, _guard) = Written::capture();
+    let session = Session::new();
+    within(SOON, async { session.get(rogue.url("/")).await?.text().await }).await.unwrap();
+    session.close().await;
+    drop(session);
+    assert!(!log.text().contains("without being closed"), "{}", log.text());
+}
