@@ -30,7 +30,7 @@ fuzz_target!(|input: &[u8]| {
             Requests::ThreeAtOnce => drop(tokio::join!(plan.ask(), plan.ask(), plan.ask())),
         }
     });
-    if INPUTS.fetch_add(1, Ordering::Relaxed) % 1024 == 0 {
+    if INPUTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(1024) {
         ground.count_sockets();
     }
 });

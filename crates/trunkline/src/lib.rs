@@ -253,6 +253,8 @@
 //!
 //! # Coming from aiohttp
 //!
+//! The main things; `docs/aiohttp.md` has them all, with what is different and what is not there.
+//!
 //! | aiohttp | here |
 //! |---|---|
 //! | `ClientSession()` | [`Session::new()`](Session::new) |
