@@ -1,6 +1,8 @@
 //! What the targets that need a server stand on: a session in a runtime that lives as long as the process, and servers on the
 //! loopback interface that answer as each input says. The session can reach nothing else.
 
+pub mod cookies;
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};

@@ -8,6 +8,8 @@ pub(super) enum Refused {
     NoHost,
     Empty,
     ControlCharacter,
+    /// Only a file can name such a cookie.
+    Separator,
     TooLong(usize),
     /// A `Domain` with characters that no host name has.
     BadDomain,
@@ -29,6 +31,7 @@ impl fmt::Display for Refused {
             Self::NoHost => "only addresses of http and https have cookies, and of hosts of at most 253 characters",
             Self::Empty => "it has neither a name nor a value",
             Self::ControlCharacter => "it has a control character in it",
+            Self::Separator => "it has a ; in it, or a = in its name, and would be sent as something else",
             Self::TooLong(length) => return write!(f, "name and value have {length} bytes, and 4096 are the most"),
             Self::BadDomain => "its Domain is not a host name",
             Self::PublicSuffix => "its Domain is a public suffix, under which anybody may have a host",

@@ -245,7 +245,11 @@ pub(super) fn readmit(mut cookie: Cookie, now: SystemTime) -> Result<Cookie, Ref
     check_characters(&cookie.value)?;
     check_characters(cookie.path.as_bytes())?;
     check_pair(&cookie.name, &cookie.value)?;
-    cookie.domain = canonical(&cookie.domain).ok_or(Refused::BadDomain)?;
+    // No server could have set it, and none would get back what stands there.
+    if cookie.name.contains(&b'=') || [&cookie.name, &cookie.value].iter().any(|text| text.contains(&b';')) {
+        return Err(Refused::Separator);
+    }
+    cookie.domain = canonical(&cookie.domain).filter(|domain| !domain.starts_with('.')).ok_or(Refused::BadDomain)?;
     // As in step 9: nobody but the host itself is to see it.
     cookie.host_only |= is_public(&cookie.domain, &cookie.domain);
     cookie.expires = cookie.expires.map(|at| no_later(at, now));
