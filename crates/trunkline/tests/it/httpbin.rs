@@ -340,3 +340,29 @@ async fn slow_answers_come_whole() {
     let error = within(SOON, session.get("delay/5").timeouts(limits).send()).await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
 }
+
+// ---- cookies
+
+#[tokio::test]
+async fn cookies_are_kept_and_given_back() {
+    let session = session().await;
+    // /cookies/set answers with a redirect to /cookies, which shows what it was sent.
+    let seen = json(session.get("cookies/set/flavour/chocolate")).await;
+    assert_eq!(seen, json!({ "cookies": { "flavour": "chocolate" } }));
+    let seen = json(session.get("cookies/set").query(&[("size", "large"), ("flavour", "oat & \"raisin\"")])).await;
+    assert_eq!(seen["cookies"]["size"], "large");
+    assert_eq!(session.cookies().len(), 2);
+    let other = self::session().await;
+    assert_eq!(json(other.get("cookies")).await, json!({ "cookies": {} }));
+
+    let by_hand = session.get("cookies").header("cookie", "size=small; extra=1");
+    assert_eq!(json(by_hand).await["cookies"]["size"], "small");
+    assert_eq!(json(session.get("cookies")).await["cookies"]["size"], "large");
+
+    let seen = json(session.get("cookies/delete").query(&[("size", "")])).await;
+    assert_eq!((seen["cookies"]["size"].clone(), session.cookies().len()), (Value::Null, 1));
+    let set = answer(session.get("cookies/set/late/1").max_redirects(0)).await;
+    assert_eq!((set.status(), session.cookies().len()), (StatusCode::FOUND, 2));
+    session.cookies().clear();
+    assert_eq!(json(session.get("cookies")).await, json!({ "cookies": {} }));
+}
