@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 
@@ -275,15 +275,8 @@ fn converse(lease: &PoolLease, outgoing: &mut impl Outgoing) -> impl Future<Outp
     // Not in an async function, which would carry the request along after it has been handed over.
     // If the connection was taken away, the poll tells.
     let _ = lease.with(|connection| {
-        let mut head = outgoing.head();
+        let head = outgoing.head();
         let body = std::mem::take(outgoing.body());
-        // RFC 9112 section 6.3. With other methods the engine sees to it; these it takes for requests without content.
-        if matches!(*head.method(), Method::GET | Method::HEAD)
-            && body.size_hint().exact().is_none()
-            && !head.headers().contains_key(CONTENT_LENGTH)
-        {
-            head.headers_mut().entry(TRANSFER_ENCODING).or_insert(HeaderValue::from_static("chunked"));
-        }
         connection.send(head.map(|()| body));
     });
     let mut sent = RequestSent::No;
