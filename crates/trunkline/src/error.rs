@@ -188,8 +188,8 @@ impl Error {
         }
     }
 
-    /// A body. The response's: it was cut short, malformed, too large or not what it was to be read as. Or the request's: its
-    /// stream or file failed, or had not the length it was announced with.
+    /// A body. The response's: it was cut short, malformed, too large, not decodable or not what it was to be read as. Or the
+    /// request's: its stream or file failed, or had not the length it was announced with.
     pub fn is_body(&self) -> bool {
         self.0.kind == Kind::Body
     }

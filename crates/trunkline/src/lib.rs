@@ -51,8 +51,7 @@
 //!
 //! A request is awaited as it is, or after more has been set on it. It returns a [`Response`] as soon as the head of the
 //! response has come. The body is read when you ask for it: whole, with [`text`](Response::text), [`bytes`](Response::bytes)
-//! or [`json`](Response::json), or piece by piece, with [`chunk`](Response::chunk). Its connection goes back to the pool at the end
-//! of the body.
+//! or [`json`](Response::json), or piece by piece, with [`chunk`](Response::chunk). Its connection goes back to the pool at the end of the body.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> trunkline::Result<()> {
@@ -112,7 +111,7 @@
 //!
 //! ## What the session adds
 //!
-//! To a request that does not have them: `accept: */*`, `user-agent: trunkline/` and its version, the headers given to
+//! To a request that does not have them: `accept: */*`, `user-agent: trunkline/` and its version, `accept-encoding`, the headers given to
 //! [`SessionBuilder::header`], and `host`. A body brings its length or `transfer-encoding: chunked`, and
 //! [`json`](RequestBuilder::json), [`form`](RequestBuilder::form) and [`multipart`](RequestBuilder::multipart) their `content-type`. A user name and password in the URL
 //! become an `authorization` header, and what servers have set before a `cookie` header. That is all; a fragment is never sent.
@@ -126,7 +125,24 @@
 //!
 //! A `Session`, or a reference to one, is also a [`tower` service](Session#as-a-tower-service), to be put under layers of your choice.
 //!
-//! [`Pool::send`] adds nothing but a missing `host`, follows nothing and leaves the path as it is: it is for putting the pool under another client.
+//! [`Pool::send`] adds nothing but a missing `host`, follows nothing, decodes nothing and leaves the path as it is: it is for putting the pool under another client.
+//!
+//! ## Compressed responses
+//!
+//! They are asked for, and decoded as they are read: gzip (and x-gzip), deflate (zlib's format, and the bare one that some servers send), br, zstd, and up to
+//! four of them stacked. The response then has no `content-encoding` and no `content-length` any more, and
+//! [`content_length`](Response::content_length) is `None`, for they are not those of what you read.
+//!
+//! - A body that is not coded passes through as it is, uncopied.
+//! - A coding that breaks off, is damaged or fails its checksum is an error that [`is_body`](Error::is_body). gzip may have several members and zstd several frames. What
+//!   follows the end of a gzip, deflate or br stream is ignored, up to 64 KiB; behind a zstd frame it is an error.
+//! - Left alone are responses with a coding that is not known, or more than four; parts (206), which cannot be decoded by themselves; and those without
+//!   a body, as a `HEAD` gets. A request with a `range` asks for `identity`.
+//! - Who sets `accept-encoding` by hand chooses what is asked for; what comes is decoded all the same.
+//! - [`decompress(false)`](SessionBuilder::decompress), for a session or a [request](RequestBuilder::decompress), switches all of it off.
+//!
+//! However much a few bytes stand for, 32 KiB are decoded at a time, and [`max_body_size`](SessionBuilder::max_body_size), which bounds what
+//! `bytes`, `text` and `json` read, counts what comes out. A decoder's window is 8 MiB at most for zstd (RFC 9659), 16 MiB for br, 32 KiB for the others.
 //!
 //! ## Cookies
 //!
@@ -283,6 +299,7 @@
 //! | `async with session.get(url) as response:` | `let response = session.get(url).await?`: dropping it is enough |
 //! | `await response.read()`, `.text()`, `.json()` | [`bytes`](Response::bytes), [`text`](Response::text) (UTF-8), [`json`](Response::json) (whatever the `content-type`) |
 //! | `response.content.iter_any()` | [`chunk`](Response::chunk), until it returns `None` |
+//! | `auto_decompress=False` | [`decompress(false)`](SessionBuilder::decompress): decoded responses lose `content-encoding` and `content-length` here |
 //! | `ServerTimeoutError`, `ClientConnectorError`, … | one [`Error`], with questions |
 //!
 //! # What this crate leaves alone
@@ -298,13 +315,17 @@
 //!
 //! # Cargo features
 //!
-//! None yet.
+//! All are on by default. Each only adds something.
+//!
+//! | | |
+//! |---|---|
+//! | `gzip`, `deflate`, `br`, `zstd` | the content coding of that name: asked for and decoded. `zstd` is C, and needs a C compiler as TLS does; the others are Rust |
 //!
 //! # Map
 //!
 //! | | |
 //! |---|---|
-//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`Hop`], [`Redirect`], [`Verdict`], [`ResponseFuture`], [`Trail`] |
+//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`DecodedBody`], [`Hop`], [`Redirect`], [`Verdict`], [`ResponseFuture`], [`Trail`] |
 //! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`] |
 //! | connection | [`Resolve`], [`Resolving`] |
 //! | body | [`Body`], [`Multipart`], [`Part`] |
@@ -329,7 +350,8 @@ mod stats;
 mod timeouts;
 
 pub use session::{
-    Hop, IntoUrl, Redirect, RequestBuilder, Response, ResponseFuture, Session, SessionBuilder, Trail, Verdict,
+    DecodedBody, Hop, IntoUrl, Redirect, RequestBuilder, Response, ResponseFuture, Session, SessionBuilder, Trail,
+    Verdict,
 };
 
 pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};

@@ -1,5 +1,6 @@
-//! What is sent with a request. Knows neither pool nor connection.
+//! What is sent with a request, and how what is received is read. Knows neither pool nor connection.
 
+mod decode;
 mod file;
 mod multipart;
 mod once;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 
+pub(crate) use self::decode::{Decoded, offer};
 use self::file::{Handle, Named};
 pub use self::multipart::Multipart;
 pub(crate) use self::once::Once;

@@ -47,6 +47,7 @@ impl SessionBuilder {
                 max_redirects: 10,
                 error_for_status: false,
                 max_body_size: 100 * 1024 * 1024,
+                decompress: true,
             },
             redirect_policy: None,
         }
@@ -151,9 +152,23 @@ impl SessionBuilder {
         self
     }
 
-    /// The most bytes that `bytes`, `text` and `json` read; `chunk` and `into_body` are not bounded. Default: 100 MiB.
+    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding; `chunk` and `into_body` are not bounded. Default: 100 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.settings.max_body_size = bytes;
+        self
+    }
+
+    /// Asks for compressed responses, and decodes them. Default: yes.
+    ///
+    /// Requests get `accept-encoding: gzip, deflate, br, zstd` (as many as the cargo features have), unless they or the session set one by hand, and
+    /// `accept-encoding: identity` if they ask for a `range`. A response with one of these codings, or up to four stacked, is decoded as it
+    /// is read, whoever set `accept-encoding`, and its `content-encoding` and `content-length` are removed: they are not those of the body any
+    /// more. Left as they are, headers and body, are a response whose codings are not all known, a partial one (206),
+    /// and one without a body.
+    ///
+    /// Switched off, nothing is added and nothing decoded.
+    pub fn decompress(mut self, decompress: bool) -> Self {
+        self.settings.decompress = decompress;
         self
     }
 
@@ -186,6 +201,7 @@ impl SessionBuilder {
             recent: Recent::default(),
             headers,
             cookies: self.cookies,
+            codings: crate::body::offer(),
             settings: self.settings,
             redirect_policy: self.redirect_policy,
         })))

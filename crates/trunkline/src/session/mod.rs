@@ -3,6 +3,7 @@
 mod address;
 mod builder;
 mod cookies;
+mod decoded;
 mod headers;
 mod into_url;
 mod policy;
@@ -22,12 +23,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::sync::OnceCell;
 use url::Url;
 
 use self::address::{Address, Recent};
 pub use self::builder::SessionBuilder;
+pub use self::decoded::DecodedBody;
 pub use self::into_url::IntoUrl;
 use self::policy::Policy;
 pub use self::policy::{Redirect, Verdict};
@@ -128,6 +130,8 @@ struct Inner {
     recent: Recent,
     headers: HeaderMap,
     cookies: CookieJar,
+    /// The content codings that it can decode.
+    codings: Option<HeaderValue>,
     settings: Settings,
     redirect_policy: Option<Policy>,
 }
@@ -139,6 +143,7 @@ struct Settings {
     max_redirects: usize,
     error_for_status: bool,
     max_body_size: usize,
+    decompress: bool,
 }
 
 impl Session {

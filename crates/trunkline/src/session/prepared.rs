@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, RANGE};
 use http::{Method, Request};
 use http_body::Body as _;
 
@@ -29,6 +29,8 @@ pub(super) struct Dressed<'a> {
     pub(super) request: &'a mut Prepared,
     pub(super) defaults: &'a HeaderMap,
     pub(super) jar: &'a CookieJar,
+    /// The content codings to ask for, unless it is said already what to ask for.
+    pub(super) codings: Option<&'a HeaderValue>,
 }
 
 impl Prepared {
@@ -65,7 +67,8 @@ impl Prepared {
 }
 
 impl Dressed<'_> {
-    /// Every header that was set, for this request or for its session; the jar's cookies belong to one hop and are not among them.
+    /// Every header that was set, for this request or for its session, and what is to be asked for. The jar's cookies belong to one
+    /// hop and are not among them.
     pub(super) fn all_headers(&self) -> HeaderMap {
         /// As many as a small answer has: hyper takes the map for the headers of the response.
         const ROOM: usize = 6;
@@ -75,6 +78,12 @@ impl Dressed<'_> {
             for (name, value) in self.defaults.iter().filter(|(name, _)| !own.contains_key(*name)) {
                 headers.append(name.clone(), value.clone());
             }
+        }
+        if let Some(codings) = self.codings.filter(|_| !headers.contains_key(ACCEPT_ENCODING)) {
+            // A range is counted in coded bytes: who wants one gets it uncoded, as the Fetch standard has it.
+            let range = headers.contains_key(RANGE);
+            let accepted = if range { HeaderValue::from_static("identity") } else { codings.clone() };
+            headers.insert(ACCEPT_ENCODING, accepted);
         }
         headers
     }

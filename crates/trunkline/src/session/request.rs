@@ -257,6 +257,18 @@ impl RequestBuilder {
         self
     }
 
+    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding. Default: the session's.
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.own.settings.max_body_size = bytes;
+        self
+    }
+
+    /// Asks for a compressed response, and decodes it, as [`SessionBuilder::decompress`](crate::SessionBuilder::decompress) tells. Default: the session's.
+    pub fn decompress(mut self, decompress: bool) -> Self {
+        self.own.settings.decompress = decompress;
+        self
+    }
+
     /// Sends it, follows redirects, and returns the response as soon as its head has come. Awaiting the builder does the same.
     ///
     /// # Errors

@@ -10,7 +10,9 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::Settings;
 use super::address::Address;
+use super::decoded::DecodedBody;
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 use crate::pool::{ConnectionInfo, Pass, ResponseBody};
 
@@ -28,7 +30,7 @@ use crate::pool::{ConnectionInfo, Pass, ResponseBody};
 /// ```
 pub struct Response {
     pub(super) head: http::response::Parts,
-    pub(super) body: ResponseBody,
+    pub(super) body: DecodedBody,
     method: Method,
     pub(super) address: Arc<Address>,
     pub(super) history: Vec<Hop>,
@@ -51,10 +53,11 @@ impl Response {
         method: Method,
         address: Arc<Address>,
         history: Vec<Hop>,
-        max_body_size: usize,
+        settings: &Settings,
     ) -> Self {
-        let (head, body) = response.into_parts();
-        Self { head, body, method, address, history, max_body_size }
+        let (mut head, body) = response.into_parts();
+        let body = DecodedBody::new(&mut head, body, settings.decompress);
+        Self { head, body, method, address, history, max_body_size: settings.max_body_size }
     }
 
     /// The request counts as under way until the end of the body.
@@ -67,7 +70,7 @@ impl Response {
         self.head.status
     }
 
-    /// The headers.
+    /// The headers. Those of a body that is decoded have no `content-encoding` and no `content-length` any more.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }
@@ -92,7 +95,7 @@ impl Response {
         self.body.connection()
     }
 
-    /// How many bytes of body are still to come, if the server said so.
+    /// How many bytes of body are still to come, if that is known: not of a body that is decoded.
     pub fn content_length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
@@ -114,7 +117,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// A body that breaks off, or is larger than the session's `max_body_size`; a passed deadline; a closed session.
+    /// A body that breaks off, cannot be decoded, or is larger, decoded, than `max_body_size`; a passed deadline; a closed session.
     ///
     /// # Cancel safety
     ///
@@ -191,7 +194,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// A body that breaks off, a passed deadline, a closed session.
+    /// A body that breaks off or cannot be decoded, a passed deadline, a closed session.
     ///
     /// # Cancel safety
     ///
@@ -210,8 +213,8 @@ impl Response {
         Ok(None)
     }
 
-    /// The body alone, to be read as an [`http_body::Body`].
-    pub fn into_body(self) -> ResponseBody {
+    /// The body alone, decoded, to be read as an [`http_body::Body`].
+    pub fn into_body(self) -> DecodedBody {
         self.body
     }
 

@@ -51,7 +51,8 @@ impl Run {
         let pass = session.gate.enter().ok_or_else(|| Error::closed().of(&request.method, &request.address.url))?;
         let timeouts = own.settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
         let mut call = Call::new(session.owner, timeouts);
-        let mut dressed = Dressed { request, defaults: &session.headers, jar: &session.cookies };
+        let codings = session.codings.as_ref().filter(|_| own.settings.decompress);
+        let mut dressed = Dressed { request, defaults: &session.headers, jar: &session.cookies, codings };
         let mut history = Vec::new();
         loop {
             dressed.request.take_credentials(dressed.defaults)?;
@@ -116,7 +117,7 @@ fn step(
         redirect::next(dressed, &response, again, policy, history).map_err(here)?
     };
     let Some(next) = next else {
-        let response = Response::new(response, method, address, std::mem::take(history), settings.max_body_size);
+        let response = Response::new(response, method, address, std::mem::take(history), settings);
         return Ok(ControlFlow::Break(response));
     };
     if history.len() == settings.max_redirects {

@@ -8,14 +8,13 @@ use std::task::{Context, Poll};
 use http::Request;
 use tower_service::Service;
 
-use super::Session;
+use super::{DecodedBody, Session};
 use crate::body::Body;
 use crate::error::{Error, Result};
-use crate::pool::ResponseBody;
 
 /// Always ready: see [above](Session#as-a-tower-service).
 impl Service<Request<Body>> for Session {
-    type Response = http::Response<ResponseBody>;
+    type Response = http::Response<DecodedBody>;
     type Error = Error;
     type Future = ResponseFuture;
 
@@ -30,7 +29,7 @@ impl Service<Request<Body>> for Session {
 
 /// The same, for a session that is borrowed.
 impl Service<Request<Body>> for &Session {
-    type Response = http::Response<ResponseBody>;
+    type Response = http::Response<DecodedBody>;
     type Error = Error;
     type Future = ResponseFuture;
 
@@ -49,7 +48,7 @@ impl Service<Request<Body>> for &Session {
 ///
 /// As [`RequestBuilder::send`](crate::RequestBuilder::send): dropped, the request gives up its place in the queue or its connection.
 #[must_use = "a request is sent when its future is awaited"]
-pub struct ResponseFuture(Pin<Box<dyn Future<Output = Result<http::Response<ResponseBody>>> + Send>>);
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Result<http::Response<DecodedBody>>> + Send>>);
 
 impl ResponseFuture {
     fn new(session: &Session, request: Request<Body>) -> Self {
@@ -59,7 +58,7 @@ impl ResponseFuture {
 }
 
 impl Future for ResponseFuture {
-    type Output = Result<http::Response<ResponseBody>>;
+    type Output = Result<http::Response<DecodedBody>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)

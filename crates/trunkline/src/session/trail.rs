@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::DecodedBody;
 use super::address::Address;
 use super::response::{Hop, Response};
 use crate::error::redacted;
-use crate::pool::ResponseBody;
 
 /// The way to a response: the address that answered, and the redirects before it.
 ///
@@ -51,7 +51,7 @@ impl fmt::Debug for Trail {
 }
 
 /// Its [`ConnectionInfo`](crate::ConnectionInfo) and its [`Trail`] become extensions.
-impl From<Response> for http::Response<ResponseBody> {
+impl From<Response> for http::Response<DecodedBody> {
     fn from(response: Response) -> Self {
         let Response { mut head, body, address, history, .. } = response;
         head.extensions.insert(*body.connection());

@@ -10,7 +10,7 @@ use tower::retry::{Policy, RetryLayer};
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_http::set_header::SetRequestHeaderLayer;
 use tower_http::trace::TraceLayer;
-use trunkline::{Body, ConnectionInfo, Error, Pool, ResponseBody, Session, Timeouts, Trail, Verdict};
+use trunkline::{Body, ConnectionInfo, DecodedBody, Error, Pool, Session, Timeouts, Trail, Verdict};
 
 use crate::support::{Gate, Nginx, Rogue, Step};
 use crate::{SOON, eventually, within};
@@ -53,7 +53,7 @@ async fn layers_see_each_request_and_response_and_a_retry_sends_the_body_again()
     let statuses = Arc::new(Mutex::new(Vec::new()));
     let seen = statuses.clone();
     let trace = TraceLayer::new_for_http().on_response(
-        move |response: &http::Response<ResponseBody>, _: Duration, _: &tracing::Span| {
+        move |response: &http::Response<DecodedBody>, _: Duration, _: &tracing::Span| {
             seen.lock().unwrap().push(response.status().as_u16());
         },
     );

@@ -71,6 +71,11 @@ impl Connection {
                     // Steps that never wait would keep the others, and the end, from coming.
                     tokio::task::yield_now().await;
                 },
+                Step::Repeat(times, steps) => {
+                    for _ in 0..*times {
+                        Box::pin(self.run(steps)).await?;
+                    }
+                }
                 Step::Chaos(seed) => chaos::serve(self, *seed).await?,
             }
         }

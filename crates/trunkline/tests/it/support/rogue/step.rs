@@ -37,6 +37,8 @@ pub enum Step {
     Respond(u16, Vec<u8>),
     /// These steps again and again.
     Loop(Vec<Step>),
+    /// These steps so many times.
+    Repeat(usize, Vec<Step>),
     /// Reads requests and answers each in some [`Mood`](super::Mood), until one of them closes the connection.
     Chaos(u64),
 }

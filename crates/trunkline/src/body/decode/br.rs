@@ -1,0 +1,50 @@
+//! Brotli (RFC 7932), with windows of at most 16 MiB: "large window" Brotli is another format.
+
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+
+use super::litter::Litter;
+use super::{Codec, Step};
+use crate::error::BoxError;
+
+pub(super) struct Br {
+    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    ended: bool,
+    litter: Litter,
+}
+
+impl Br {
+    pub(super) fn new() -> Self {
+        let alloc = StandardAlloc::default;
+        Self { state: BrotliState::new_strict(alloc(), alloc(), alloc()), ended: false, litter: Litter::default() }
+    }
+}
+
+impl Codec for Br {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, BoxError> {
+        if self.ended {
+            return self.litter.ignore(input);
+        }
+        let mut step = Step::default();
+        let (mut unread, mut room, mut total) = (input.len(), output.len(), 0);
+        let result = BrotliDecompressStream(
+            &mut unread,
+            &mut step.read,
+            input,
+            &mut room,
+            &mut step.written,
+            output,
+            &mut total,
+            &mut self.state,
+        );
+        match result {
+            BrotliResult::ResultFailure => return Err("malformed brotli".into()),
+            BrotliResult::ResultSuccess => self.ended = true,
+            BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
+        }
+        Ok(step)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.ended
+    }
+}
