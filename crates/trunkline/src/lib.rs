@@ -297,7 +297,7 @@
 //! | `expect100=True` | [`expect_continue(true)`](RequestBuilder::expect_continue): a server that says nothing gets the body after a second |
 //! | `allow_redirects=False` | [`max_redirects(0)`](RequestBuilder::max_redirects) |
 //! | `async with session.get(url) as response:` | `let response = session.get(url).await?`: dropping it is enough |
-//! | `await response.read()`, `.text()`, `.json()` | [`bytes`](Response::bytes), [`text`](Response::text) (UTF-8), [`json`](Response::json) (whatever the `content-type`) |
+//! | `await response.read()`, `.text()`, `.json()` | [`bytes`](Response::bytes), [`text`](Response::text), [`json`](Response::json) (whatever the `content-type`) |
 //! | `response.content.iter_any()` | [`chunk`](Response::chunk), until it returns `None` |
 //! | `auto_decompress=False` | [`decompress(false)`](SessionBuilder::decompress): decoded responses lose `content-encoding` and `content-length` here |
 //! | `ServerTimeoutError`, `ClientConnectorError`, … | one [`Error`], with questions |
@@ -320,6 +320,7 @@
 //! | | |
 //! |---|---|
 //! | `gzip`, `deflate`, `br`, `zstd` | the content coding of that name: asked for and decoded. `zstd` is C, and needs a C compiler as TLS does; the others are Rust |
+//! | `charset` | [`text`](Response::text) in other charsets than UTF-8 |
 //!
 //! # Map
 //!

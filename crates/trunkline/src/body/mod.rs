@@ -1,5 +1,6 @@
 //! What is sent with a request, and how what is received is read. Knows neither pool nor connection.
 
+mod charset;
 mod decode;
 mod file;
 mod multipart;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 
+pub(crate) use self::charset::{Charset, without_bom};
 pub(crate) use self::decode::{Decoded, offer};
 use self::file::{Handle, Named};
 pub use self::multipart::Multipart;

@@ -13,6 +13,7 @@ use url::Url;
 use super::Settings;
 use super::address::Address;
 use super::decoded::DecodedBody;
+use crate::body::{Charset, without_bom};
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 use crate::pool::{ConnectionInfo, Pass, ResponseBody};
 
@@ -147,7 +148,10 @@ impl Response {
         Ok(whole.freeze())
     }
 
-    /// The whole body as UTF-8 text; what is not UTF-8 in it becomes U+FFFD.
+    /// The whole body as text, in the charset that its `Content-Type` names; UTF-8 if it names none, or none that is known. What is malformed
+    /// becomes U+FFFD. A byte order mark is worth more than the header, as the Encoding standard has it, and is left out.
+    ///
+    /// Without the cargo feature `charset` it is UTF-8 whatever the header says.
     ///
     /// # Errors
     ///
@@ -157,11 +161,41 @@ impl Response {
     ///
     /// As [`bytes`](Self::bytes).
     pub async fn text(self) -> Result<String> {
-        let bytes = Vec::from(self.bytes().await?);
-        Ok(String::from_utf8(bytes).unwrap_or_else(|odd| String::from_utf8_lossy(odd.as_bytes()).into_owned()))
+        let charset = Charset::of(self.headers()).unwrap_or(Charset::UTF_8);
+        Ok(charset.decode(self.bytes().await?))
     }
 
-    /// The whole body as JSON, whatever its `Content-Type`.
+    /// [`text`](Self::text), in this charset where the `Content-Type` names none. For a server that is known not to speak UTF-8, and does not say so.
+    ///
+    /// ```no_run
+    /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
+    /// let page = session.get("https://example.com/1998.html").await?.text_with_charset("windows-1252").await?;
+    /// # let _ = page;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), and a charset that is not one of the Encoding standard's labels.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bytes`](Self::bytes).
+    #[cfg(feature = "charset")]
+    pub async fn text_with_charset(self, charset: &str) -> Result<String> {
+        let unknown = || {
+            let detail = format!(
+                "the charset {charset:?} is unknown: give a label of the Encoding standard, such as \"windows-1252\""
+            );
+            self.name(Error::input(detail).sent(RequestSent::Yes))
+        };
+        let assumed = Charset::named(charset).ok_or_else(unknown)?;
+        let charset = Charset::of(self.headers()).unwrap_or(assumed);
+        Ok(charset.decode(self.bytes().await?))
+    }
+
+    /// The whole body as JSON, whatever its `Content-Type`: UTF-8 (RFC 8259 section 8.1), a byte order mark before it is passed over.
     ///
     /// # Errors
     ///
@@ -173,7 +207,7 @@ impl Response {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
         let (method, address) = (self.method.clone(), self.address.clone());
         let bytes = self.bytes().await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        serde_json::from_slice(without_bom(&bytes)).map_err(|error| {
             let detail = format!("not the JSON that was expected: {}", without_values(&error));
             Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail).of(&method, &address.url)
         })

@@ -31,6 +31,7 @@ mod requests;
 mod runtimes;
 mod stale;
 mod stats;
+mod text;
 mod timeouts;
 mod tls;
 mod tower;
