@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Redirect,
     Status(StatusCode),
     Body,
+    /// A file that a body was to be written to.
+    File,
 }
 
 /// The part of a request's life an error belongs to.
@@ -194,6 +196,11 @@ impl Error {
         self.0.kind == Kind::Body
     }
 
+    /// The file that a body was to be saved to could not be written; the text names it.
+    pub fn is_file(&self) -> bool {
+        self.0.kind == Kind::File
+    }
+
     /// A setting, an address or a header given by the caller cannot be used; nothing was sent.
     pub fn is_input(&self) -> bool {
         self.0.kind == Kind::Input
@@ -246,6 +253,7 @@ impl fmt::Display for Error {
             Kind::Redirect => f.write_str("redirect not followed")?,
             Kind::Status(status) => write!(f, "status {status}")?,
             Kind::Body => f.write_str("unusable body")?,
+            Kind::File => f.write_str("not saved")?,
         }
         if let (Some(phase), Kind::Timeout | Kind::Connect | Kind::Exchange | Kind::Closed) = (phase, kind) {
             write!(f, " while {}", phase.words())?;

@@ -51,7 +51,8 @@
 //!
 //! A request is awaited as it is, or after more has been set on it. It returns a [`Response`] as soon as the head of the
 //! response has come. The body is read when you ask for it: whole, with [`text`](Response::text), [`bytes`](Response::bytes)
-//! or [`json`](Response::json), or piece by piece, with [`chunk`](Response::chunk). Its connection goes back to the pool at the end of the body.
+//! or [`json`](Response::json), piece by piece, with [`chunk`](Response::chunk), or into a file, with
+//! [`save_to`](Response::save_to). Its connection goes back to the pool at the end of the body.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> trunkline::Result<()> {

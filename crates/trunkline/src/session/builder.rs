@@ -152,7 +152,7 @@ impl SessionBuilder {
         self
     }
 
-    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding; `chunk` and `into_body` are not bounded. Default: 100 MiB.
+    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding; `chunk`, `save_to` and `into_body` are not bounded. Default: 100 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.settings.max_body_size = bytes;
         self

@@ -12,6 +12,7 @@ mod redirect;
 mod request;
 mod response;
 mod run;
+mod save;
 mod service;
 mod trail;
 

@@ -257,7 +257,7 @@ impl Response {
         self.name(Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail))
     }
 
-    fn name(&self, error: Error) -> Error {
+    pub(super) fn name(&self, error: Error) -> Error {
         error.of(&self.method, &self.address.url)
     }
 }

@@ -29,6 +29,7 @@ mod redirect_table;
 mod redirects;
 mod requests;
 mod runtimes;
+mod saving;
 mod stale;
 mod stats;
 mod text;

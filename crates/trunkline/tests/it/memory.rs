@@ -9,15 +9,15 @@ use flate2::{Compress, Compression, FlushCompress};
 use trunkline::{Session, Timeouts};
 
 use crate::soak;
-use crate::support::{Rogue, Step};
+use crate::support::{Rogue, Step, TempDir};
 
 const MIB: usize = 1 << 20;
 
-/// Runs this test once more, alone in a new process, with that address to ask. It prints what it held.
-fn in_a_process_of_its_own(test: &str, url: &str) {
+/// Runs this test once more, alone in a new process, with that address to ask and that path. It prints what it held.
+fn in_a_process_of_its_own(test: &str, url: &str, path: &str) {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
-    command.args(["--exact", test, "--nocapture"]).env("TRUNKLINE_TEST_URL", url);
+    command.args(["--exact", test, "--nocapture"]).env("TRUNKLINE_TEST_URL", url).env("TRUNKLINE_TEST_PATH", path);
     let output = command.output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && shown.contains("held at most"), "{test}: {shown}");
@@ -119,7 +119,7 @@ async fn of_a_bomb_no_more_is_held_than_twice_the_limit() {
             let coding = zeros.coding;
             let rogue = zeros.serve(times).await;
             println!("{coding}:");
-            in_a_process_of_its_own("memory::of_a_bomb_no_more_is_held_than_twice_the_limit", &rogue.url("/"));
+            in_a_process_of_its_own("memory::of_a_bomb_no_more_is_held_than_twice_the_limit", &rogue.url("/"), "");
         }
         return;
     };
@@ -142,7 +142,7 @@ async fn a_bomb_read_by_chunk_is_held_a_frame_at_a_time() {
             let coding = zeros.coding;
             let rogue = zeros.serve(times).await;
             println!("{coding}:");
-            in_a_process_of_its_own("memory::a_bomb_read_by_chunk_is_held_a_frame_at_a_time", &rogue.url("/"));
+            in_a_process_of_its_own("memory::a_bomb_read_by_chunk_is_held_a_frame_at_a_time", &rogue.url("/"), "");
         }
         return;
     };
@@ -157,4 +157,38 @@ async fn a_bomb_read_by_chunk_is_held_a_frame_at_a_time() {
     // The window, 16 MiB for br, and what comes and goes.
     let held = held(baseline);
     assert!(held < 20 * MIB, "{held}");
+}
+
+#[tokio::test]
+async fn a_download_of_any_size_is_saved_in_constant_memory() {
+    let mebibytes = soak(5 * 1024, 256);
+    let Some(url) = url() else {
+        let dir = TempDir::new("memory");
+        let head =
+            |mebibytes: usize| Step::send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", mebibytes * MIB));
+        let body = |mebibytes: usize| Step::Repeat(mebibytes, vec![Step::send(vec![7; MIB])]);
+        let rogue = Rogue::start(vec![
+            Step::ReadHead,
+            Step::ok(""),
+            Step::ReadHead,
+            head(mebibytes),
+            body(mebibytes),
+            Step::ReadHead,
+            Step::ok("next"),
+        ])
+        .await;
+        let path = dir.join("download");
+        let test = "memory::a_download_of_any_size_is_saved_in_constant_memory";
+        in_a_process_of_its_own(test, &rogue.url("/"), path.to_str().unwrap());
+        assert_eq!(rogue.accepted(), 1);
+        return;
+    };
+    let path = std::env::var("TRUNKLINE_TEST_PATH").unwrap();
+    let session = Session::builder().timeouts(Timeouts::new().total(Duration::MAX)).max_body_size(MIB).build().unwrap();
+    let baseline = baseline(&session, &url).await;
+    let size = session.get(&url).send().await.unwrap().save_to(&path).await.unwrap();
+    assert_eq!((size, std::fs::metadata(&path).unwrap().len()), ((mebibytes * MIB) as u64, (mebibytes * MIB) as u64));
+    let held = held(baseline);
+    assert!(held < 8 * MIB, "{held}");
+    assert_eq!(session.get(&url).send().await.unwrap().text().await.unwrap(), "next");
 }
