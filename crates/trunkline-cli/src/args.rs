@@ -23,7 +23,8 @@ Input:
 Output:
   The members of a JSON line are url, final_url, status, bytes, elapsed (seconds), reused (whether its connection had
   served another request), error and, with --bodies, file. What is unknown is null. The files are named by the
-  number of the URL in the input and by the URL itself: 000017-example.com_page.html.
+  number of the URL in the input and by the URL itself: 000017-example.com_page.html. Compressed pages are asked for,
+  and decoded: bytes counts what was decoded, and that is what the files hold.
 
 Cookies:
   What a page sets goes with later requests to its site. Without --cookies that is forgotten at the end. The file is

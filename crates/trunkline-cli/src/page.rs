@@ -17,7 +17,7 @@ pub(crate) struct Page {
     /// What answered: another one, if redirects were followed.
     pub(crate) final_url: Option<String>,
     pub(crate) status: Option<u16>,
-    /// Of the body, as far as it came.
+    /// Of the body, decoded, as far as it came.
     pub(crate) bytes: u64,
     #[serde(serialize_with = "seconds")]
     pub(crate) elapsed: Duration,

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::servers::TempDir;
+use crate::servers::nginx::BIG;
+use crate::servers::{Nginx, TempDir};
 use crate::support::{Running, Site, fetch, until};
 
 /// Names and sizes, in order.
@@ -100,4 +101,15 @@ fn a_page_that_cannot_be_kept_is_a_failure() {
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("cannot write ") && run.last().starts_with("2 pages, 1 failed, "), "{run:?}");
     assert_eq!(files(dir.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn a_compressed_page_is_kept_and_counted_as_it_was_before() {
+    let nginx = Nginx::builder().extra("gzip on; gzip_types *; gzip_min_length 1;").start().await;
+    let dir = TempDir::new("decoded");
+    let run = fetch(["-o-", "--bodies", dir.path().to_str().unwrap(), &nginx.url("/big")], "");
+    let line = &run.json()[0];
+    assert_eq!((run.code, &line["bytes"]), (Some(0), &BIG.into()), "{run:?}");
+    let file = fs::read(dir.join(line["file"].as_str().unwrap())).unwrap();
+    assert!(file.len() as u64 == BIG && file.iter().all(|byte| *byte == 0));
 }
