@@ -356,6 +356,8 @@ pub use session::{
     Verdict,
 };
 
+#[cfg(trunkline_bench)]
+pub use pool::bench;
 pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 
 pub use connection::{Resolve, Resolving};

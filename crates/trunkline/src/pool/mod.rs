@@ -3,6 +3,8 @@
 //! `state` decides, `shell` locks and carries out, `lease` lends, `keeper` looks after what nobody uses.
 
 mod acquire;
+#[cfg(trunkline_bench)]
+pub mod bench;
 mod builder;
 mod cell;
 mod close;
