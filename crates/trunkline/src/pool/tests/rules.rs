@@ -893,6 +893,28 @@ fn p9_what_a_runtime_leaves_behind_is_closed() {
 // P10: stale reuse.
 
 #[test]
+fn p10_a_connection_has_rested_since_its_last_exchange_whoever_was_given_it_meanwhile() {
+    let mut world = World::new(limited(1, 1));
+    let first = world.lease(A);
+    let slot = world.slot(first);
+    let rested = |world: &World| world.state.rested(slot, world.now);
+    assert_eq!(rested(&world), Duration::MAX, "it has had none");
+    world.at(10).finish(first);
+    let second = world.at(15).lease(A);
+    assert_eq!(rested(&world), ms(5));
+    let (given, next) = (world.arrive(A), world.arrive(A));
+    world.at(20).finish(second);
+    world.at(27).cancel(given);
+    assert_eq!((world.is(next), rested(&world)), (Granted, ms(7)));
+    world.poll(next);
+    assert_eq!(world.replaces(next), Replacement::Dial);
+    assert_eq!(rested(&world), Duration::MAX, "a new connection has its place");
+    assert!(world.finish_dial(slot));
+    world.finish(next);
+    world.rest();
+}
+
+#[test]
 fn p10_a_dead_connection_is_replaced_by_another_idle_one() {
     let mut world = World::new(limited(2, None));
     let (one, two) = (world.lease(A), world.lease(A));
