@@ -194,19 +194,18 @@ impl Connection {
     }
 
     fn answered<B>(&mut self, response: &Response<B>) {
-        let (mut close, mut stay) = (false, false);
+        self.old = response.version() != Version::HTTP_11;
+        // RFC 9112 section 9.3: HTTP/1.0 persists only if it says so.
+        let (option, mut said) = (if self.old { "keep-alive" } else { "close" }, false);
         // One walk over the few there are is quicker than a search for each.
         for (name, value) in response.headers() {
             if name == CONNECTION {
-                close |= says(value, "close");
-                stay |= says(value, "keep-alive");
+                said |= says(value, option);
             } else if name == KEEP_ALIVE {
                 self.keep_alive = self.keep_alive.or_else(|| keep_alive(value));
             }
         }
-        // RFC 9112 section 9.3: HTTP/1.0 persists only if it says so.
-        self.persistent &= if response.version() == Version::HTTP_11 { !close } else { stay };
-        self.old = response.version() != Version::HTTP_11;
+        self.persistent &= said == self.old;
         self.unsent = self.held.take().and_then(|held| held.answered(response.status()));
     }
 
@@ -289,8 +288,8 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// RFC 9112 section 9.6: is the option among those of this `Connection` header?
 fn says(value: &HeaderValue, option: &str) -> bool {
-    let options = value.to_str().unwrap_or_default().split(',');
-    options.map(str::trim).any(|given| given.eq_ignore_ascii_case(option))
+    let mut options = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    options.any(|given| given.eq_ignore_ascii_case(option.as_bytes()))
 }
 
 /// `Keep-Alive: timeout=n` (RFC 2068 section 19.7.1), less one second: the server counts from when it sent, we from when it came.
