@@ -3,14 +3,16 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{StatusCode, response};
 use http_body::{Frame, SizeHint};
 
 use crate::body::Decoded;
-use crate::error::{Error, Result};
+use crate::error::{Error, Phase, RequestSent, Result};
 use crate::pool::{ConnectionInfo, Pass, ResponseBody};
+use crate::timeouts;
 
 /// The body of a [`Response`](crate::Response): decoded as it is read, or as the server sent it where there is nothing to decode.
 ///
@@ -22,24 +24,35 @@ use crate::pool::{ConnectionInfo, Pass, ResponseBody};
 /// # Cancel safety
 ///
 /// Nothing is lost when a read is given up and begun again.
-pub struct DecodedBody(Decoded<ResponseBody>);
+pub struct DecodedBody {
+    decoded: Decoded<ResponseBody>,
+    /// Of a body that is coded: a few bytes can stand for hours of work, and the connection sees to the deadline only while it is read.
+    deadline: Option<Instant>,
+}
 
 impl DecodedBody {
     /// Decodes, if asked to and if there is something to decode; the headers then say so no longer.
-    pub(super) fn new(head: &mut response::Parts, body: ResponseBody, decompress: bool) -> Self {
+    pub(super) fn new(
+        head: &mut response::Parts,
+        body: ResponseBody,
+        decompress: bool,
+        deadline: Option<Instant>,
+    ) -> Self {
         // A range is one of the coded bytes, which mean nothing without those before them.
         let whole = head.status != StatusCode::PARTIAL_CONTENT;
-        Self(if decompress && whole { Decoded::new(&mut head.headers, body) } else { Decoded::plain(body) })
+        let decoded = if decompress && whole { Decoded::new(&mut head.headers, body) } else { Decoded::plain(body) };
+        let deadline = deadline.filter(|_| decoded.is_coded());
+        Self { decoded, deadline }
     }
 
     /// The request counts as under way until the end of the body.
     pub(super) fn hold(&mut self, pass: Pass) {
-        self.0.source_mut().hold(pass);
+        self.decoded.source_mut().hold(pass);
     }
 
     /// How its connection came about.
     pub fn connection(&self) -> &ConnectionInfo {
-        self.0.source().connection()
+        self.decoded.source().connection()
     }
 }
 
@@ -48,20 +61,26 @@ impl http_body::Body for DecodedBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
-        Pin::new(&mut self.0).poll_frame(cx)
+        let passed = self.deadline.is_some_and(|deadline| deadline <= timeouts::now());
+        if passed && !self.decoded.is_end_stream() {
+            self.decoded.end();
+            let error = Error::timeout(Phase::Body).sent(RequestSent::Yes);
+            return Poll::Ready(Some(Err(error.detail("the request's deadline passed (timeout `total`)"))));
+        }
+        Pin::new(&mut self.decoded).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.decoded.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.decoded.size_hint()
     }
 }
 
 impl fmt::Debug for DecodedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DecodedBody").field(&self.0).finish()
+        f.debug_tuple("DecodedBody").field(&self.decoded).finish()
     }
 }

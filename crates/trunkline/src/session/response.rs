@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -55,9 +56,10 @@ impl Response {
         address: Arc<Address>,
         history: Vec<Hop>,
         settings: &Settings,
+        deadline: Option<Instant>,
     ) -> Self {
         let (mut head, body) = response.into_parts();
-        let body = DecodedBody::new(&mut head, body, settings.decompress);
+        let body = DecodedBody::new(&mut head, body, settings.decompress, deadline);
         Self { head, body, method, address, history, max_body_size: settings.max_body_size }
     }
 

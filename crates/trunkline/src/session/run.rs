@@ -117,7 +117,7 @@ fn step(
         redirect::next(dressed, &response, again, policy, history).map_err(here)?
     };
     let Some(next) = next else {
-        let response = Response::new(response, method, address, std::mem::take(history), settings);
+        let response = Response::new(response, method, address, std::mem::take(history), settings, call.deadline);
         return Ok(ControlFlow::Break(response));
     };
     if history.len() == settings.max_redirects {

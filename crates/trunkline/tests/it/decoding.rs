@@ -307,6 +307,25 @@ async fn silence_in_the_middle_of_a_coding_runs_into_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_few_bytes_that_stand_for_hours_of_work_run_into_the_deadline() {
+    // A gzip header with a file name of 64 GiB, which decodes to nothing: no limit on what a body decodes to would notice. In
+    // zstd it is a block of one byte for each 128 KiB, and in zstd once more next to nothing.
+    const HEADER: &[u8] = &[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0xff];
+    let name = [0x02, 0x00, 0x10, b'a'].repeat(512 * 1024);
+    let once = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3, 10 << 3, 0, 0], HEADER, &name, &[1, 0, 0]].concat();
+    let mut twice = Vec::with_capacity(zstd_safe::compress_bound(once.len()));
+    zstd_safe::CCtx::create().compress2(&mut twice, &once).unwrap();
+    assert!(twice.len() < 2_000, "{}", twice.len());
+    let rogue = always(coded("gzip, zstd, zstd", &twice)).await;
+    let session = Session::builder().timeouts(Timeouts::new().total(Duration::from_millis(500))).build().unwrap();
+    let mut response = get(&session, &rogue).await;
+    let error = within(SOON, response.chunk()).await.unwrap_err();
+    assert!(error.is_timeout() && error.phase() == Some(Phase::Body), "{error:?}");
+    assert!(error.to_string().contains("(timeout `total`)"), "{error}");
+    assert_eq!(within(SOON, response.chunk()).await.unwrap(), None, "it is told once");
+}
+
+#[tokio::test]
 async fn the_body_alone_is_decoded_and_goes_anywhere() {
     fn anywhere<T: http_body::Body<Data = bytes::Bytes, Error = trunkline::Error> + Send + Sync + 'static>(_: &T) {}
     let answer = [chunked("gzip", &gzip("text"), 5), b"0\r\nX-Sum: 17\r\n\r\n".to_vec()].concat();

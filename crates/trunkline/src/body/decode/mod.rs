@@ -81,6 +81,16 @@ impl<B> Decoded<B> {
         Self { source, state: State::Plain }
     }
 
+    /// Whether there is something to decode, or was.
+    pub(crate) const fn is_coded(&self) -> bool {
+        !matches!(self.state, State::Plain)
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
     /// What it all comes from.
     pub(crate) const fn source(&self) -> &B {
         &self.source
