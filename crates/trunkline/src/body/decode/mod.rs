@@ -185,7 +185,13 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Decoded<B> {
         let Self { source, state } = &mut *self;
         let frame = match state {
             State::Plain => return Pin::new(source).poll_frame(cx),
-            State::Coded(layers) => ready!(poll_frame(layers, source, cx)),
+            State::Coded(layers) => {
+                // What a few bytes stand for is ready again and again: other tasks have their turn all the same.
+                let turn = ready!(tokio::task::coop::poll_proceed(cx));
+                let frame = ready!(poll_frame(layers, source, cx));
+                turn.made_progress();
+                frame
+            }
             State::Ended => None,
         };
         if !matches!(frame, Some(Ok(_))) {

@@ -276,6 +276,27 @@ async fn input_that_makes_nothing_lets_others_have_their_turn() {
     assert!(turns >= 1_000 / PATIENCE, "{turns}");
 }
 
+#[tokio::test]
+async fn output_that_is_always_ready_lets_others_have_their_turn() {
+    let turns = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = turns.clone();
+    let other = tokio::spawn(async move {
+        loop {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut body = Decoded::new(&mut headers("zstd"), Pieces::new(&zstd(&vec![0; 64 << 20]), usize::MAX));
+    let mut frames = 0;
+    while let Some(frame) = body.frame().await {
+        frame.unwrap();
+        frames += 1;
+    }
+    other.abort();
+    let turns = turns.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(frames > 1_000 && turns > 8, "{frames} frames, {turns} turns");
+}
+
 #[derive(Default)]
 struct Woken(std::sync::atomic::AtomicUsize);
 
