@@ -48,7 +48,7 @@ fn cookie(line: &[u8]) -> Result<Cookie, &'static str> {
         name: name.into(),
         // Some programs leave out an empty value, and its tab.
         value: field().unwrap_or_default().into(),
-        domain: domain.strip_prefix('.').unwrap_or(domain).into(),
+        domain: host(domain.strip_prefix('.').unwrap_or(domain)).into(),
         host_only: !below,
         path: path.into(),
         expires,
@@ -62,6 +62,15 @@ fn text(field: &[u8]) -> Result<&str, &'static str> {
     std::str::from_utf8(field).map_err(|_| "its domain or its path is not text")
 }
 
+/// Without its port: wget writes one that is not 80 or 443, and to cookies it makes no difference.
+fn host(domain: &str) -> &str {
+    match domain.rsplit_once(':') {
+        // An IPv6 address has colons of its own.
+        Some((host, port)) if !host.contains(':') && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => domain,
+    }
+}
+
 fn flag(field: &[u8]) -> Result<bool, &'static str> {
     match field {
         field if field.eq_ignore_ascii_case(b"TRUE") => Ok(true),
@@ -70,8 +79,11 @@ fn flag(field: &[u8]) -> Result<bool, &'static str> {
     }
 }
 
-/// `None` for a session cookie. Some programs write fractions of a second.
+/// `None` for a session cookie, whose expiry Python leaves empty. Some programs write fractions of a second.
 fn expires(field: &[u8]) -> Result<Option<SystemTime>, &'static str> {
+    if field.is_empty() {
+        return Ok(None);
+    }
     let wrong = "its expiry is not a number of seconds from 1970, or 0 for a session cookie";
     let text = std::str::from_utf8(field).map_err(|_| wrong)?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));

@@ -87,6 +87,21 @@ fn comments_blank_lines_and_line_ends_of_windows_are_no_matter() {
 }
 
 #[test]
+fn session_cookies_of_python_and_ports_of_wget_are_understood() {
+    let text = "# Netscape HTTP Cookie File\n\nexample.com\tFALSE\t/\tFALSE\t\ta\tb\n\
+         .example.com\tTRUE\t/\tFALSE\t\t\tnameless\nlocalhost:8080\tFALSE\t/\tFALSE\t0\tc\td\n\
+         ::1\tFALSE\t/\tFALSE\t0\te\tf\n";
+    let jar = CookieJar::from_netscape(text).unwrap();
+    let named = |address: &str, name: &str| jar.get(&url(address), name).unwrap();
+    assert_eq!(
+        (named("http://example.com/", "a").expires(), named("http://a.example.com/", "").expires()),
+        (None, None)
+    );
+    assert_eq!(named("http://localhost/", "c").value(), "d");
+    assert_eq!(named("http://[::1]/", "e").value(), "f");
+}
+
+#[test]
 fn a_line_that_is_no_cookie_is_named_without_its_secrets() {
     let good = "example.com\tFALSE\t/\tFALSE\t0\ta\tse-cret\n";
     for (bad, what) in [
