@@ -102,6 +102,29 @@ fn session_cookies_of_python_and_ports_of_wget_are_understood() {
 }
 
 #[test]
+fn nobody_who_hears_of_what_is_left_out_finds_the_jar_locked() {
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+    struct Looks(CookieJar);
+
+    impl<S: tracing::Subscriber> Layer<S> for Looks {
+        fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+            assert_eq!(self.0.len(), 1);
+        }
+    }
+
+    let jar = CookieJar::new();
+    jar.set(&url("http://example.com/"), "a\tb=c").unwrap();
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let subscriber = tracing_subscriber::registry().with(Looks(jar.clone()));
+        tracing::subscriber::with_default(subscriber, || jar.to_netscape());
+        done.send(()).unwrap();
+    });
+    wait.recv_timeout(Duration::from_secs(5)).expect("it is locked");
+}
+
+#[test]
 fn a_line_that_is_no_cookie_is_named_without_its_secrets() {
     let good = "example.com\tFALSE\t/\tFALSE\t0\ta\tse-cret\n";
     for (bad, what) in [
