@@ -53,8 +53,9 @@ use crate::error::{Error, Result};
 /// Those of RFC 6265bis, which say what browsers do. A cookie without `Domain` is for its host alone; one with it is for all hosts
 /// below that domain, which must be the host's own or one above it, and no public suffix such as `co.uk` (the list is compiled in; of names it does not know, the last label is one). An
 /// IP address has no hosts below it. `Max-Age` counts before `Expires`; no cookie lives longer than 400 days. `__Host-` and
-/// `__Secure-` names are held to what they promise. Name and value have 4096 bytes at most and no control characters. Of a domain 50 cookies are
-/// kept, 3000 in all; for the next one, an expired one goes, then one that is not `Secure`, then the one used longest ago. Ports make no difference.
+/// `__Secure-` names are held to what they promise. Name and value have 4096 bytes at most and no control characters, a path 1024. Of a domain 50 cookies
+/// are kept; for the next one, an expired one goes, then one that is not `Secure`, then the one used longest ago. In all 3000 are kept; for the next
+/// one, an expired one goes, then the one used longest ago. Ports make no difference.
 ///
 /// `Secure` cookies are set and sent over https alone, and no http response replaces or hides one. This machine itself
 /// (`localhost`, 127.0.0.0/8, ::1) counts as secure over http too, as in browsers and curl: nobody listens on the way. `SameSite` is kept

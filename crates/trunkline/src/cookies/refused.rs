@@ -11,6 +11,8 @@ pub(super) enum Refused {
     /// Only a file can name such a cookie.
     Separator,
     TooLong(usize),
+    /// It has none of its own, and a server may redirect to addresses of any length: they are not kept for it.
+    LongPath,
     /// A `Domain` with characters that no host name has.
     BadDomain,
     PublicSuffix,
@@ -33,6 +35,7 @@ impl fmt::Display for Refused {
             Self::ControlCharacter => "it has a control character in it",
             Self::Separator => "it has a ; in it, or a = in its name, and would be sent as something else",
             Self::TooLong(length) => return write!(f, "name and value have {length} bytes, and 4096 are the most"),
+            Self::LongPath => "it has no Path, and that of the address is longer than 1024 bytes",
             Self::BadDomain => "its Domain is not a host name",
             Self::PublicSuffix => "its Domain is a public suffix, under which anybody may have a host",
             Self::ForeignDomain => "its Domain is neither the host that sets it nor one above it",

@@ -9,7 +9,7 @@ use super::refused::Refused;
 /// Of name and value together.
 const LONGEST_PAIR: usize = 4096;
 /// Longer ones count as not there.
-const LONGEST_ATTRIBUTE: usize = 1024;
+pub(super) const LONGEST_ATTRIBUTE: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct SetCookie<'a> {

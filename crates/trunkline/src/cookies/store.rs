@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::cookie::{Cookie, SameSite};
 use super::refused::Refused;
 use super::scope::{Origin, above, canonical, domain_match, is_public, path_match};
-use super::set_cookie::{MaxAge, SetCookie, check_characters, check_pair};
+use super::set_cookie::{LONGEST_ATTRIBUTE, MaxAge, SetCookie, check_characters, check_pair};
 
 /// What section 6.1 asks for at least.
 pub(super) const MOST_OF_A_DOMAIN: usize = 50;
@@ -168,7 +168,10 @@ fn admit(set: &SetCookie<'_>, from: &Origin<'_>, now: SystemTime) -> Result<Cook
     let domain = domain(set, from)?;
     let path = match set.path {
         Some(path) if path.starts_with(b"/") => String::from_utf8_lossy(path).into(),
-        _ => from.default_path().into(),
+        _ => match from.default_path() {
+            path if path.len() > LONGEST_ATTRIBUTE => return Err(Refused::LongPath),
+            path => path.into(),
+        },
     };
     if set.secure && !from.secure {
         return Err(Refused::InsecureOrigin);
@@ -198,7 +201,8 @@ fn domain(set: &SetCookie<'_>, from: &Origin<'_>) -> Result<Option<Box<str>>, Re
     let domain = domain.trim_start_matches('[').trim_end_matches(']');
     match domain {
         "" => Ok(None),
-        domain if !domain_match(from.host, domain) => Err(Refused::ForeignDomain),
+        // With an empty label before it `.com` would pass for more than the public suffix of `a..com`, and fit into no file.
+        domain if domain.starts_with('.') || !domain_match(from.host, domain) => Err(Refused::ForeignDomain),
         domain if !is_public(domain, from.host) => Ok(Some(domain.into())),
         domain if domain == from.host => Ok(None),
         _ => Err(Refused::PublicSuffix),

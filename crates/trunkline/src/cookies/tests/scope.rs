@@ -34,6 +34,7 @@ fn a_host_sets_no_cookies_for_others() {
         let cookie = format!("a=b; Domain={domain}");
         refused("http://www.example.com/", &cookie, Refused::ForeignDomain);
     }
+    refused("http://a..com/", "a=b; Domain=..com", Refused::ForeignDomain);
     refused("http://www.example.com/", "a=b; Domain=ex\u{e4}mple.com", Refused::BadDomain);
 }
 
@@ -111,6 +112,16 @@ fn the_default_path_is_the_directory_of_the_address() {
             assert_eq!(world.store.all(world.now)[0].path(), path, "{cookie} of {from}");
         }
     }
+}
+
+#[test]
+fn an_address_of_any_length_is_not_kept_as_a_path() {
+    let fits = format!("http://example.com/{}/page", "x".repeat(1023));
+    goes(&fits, "a=b", &[&fits], &["http://example.com/"]);
+    let longer = format!("http://example.com/{}/page", "x".repeat(1024));
+    refused(&longer, "a=b", Refused::LongPath);
+    refused(&longer, &format!("a=b; Path=/{}", "x".repeat(1024)), Refused::LongPath);
+    goes(&longer, "a=b; Path=/", &["http://example.com/"], &[]);
 }
 
 #[test]
