@@ -264,13 +264,25 @@ impl Response {
     }
 }
 
-/// What serde says quotes what it found, and that may be a secret; what it says is missing is the program's own.
+/// What serde says quotes what it found, and that may be a secret; what it says is missing is the program's own. What a type's own
+/// `Deserialize` says may be anything.
 fn without_values(error: &serde_json::Error) -> String {
+    const KNOWN: [&str; 7] = [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+        "unknown field",
+        "duplicate field",
+        "data did not match any variant of untagged enum",
+    ];
     let text = error.to_string();
-    let safe = error.is_syntax() || error.is_eof() || text.starts_with("missing field");
-    let told = if safe { text.split(" at line").next() } else { text.split([':', '`']).next() };
-    let (line, column) = (error.line(), error.column());
-    format!("{} at line {line} column {column}", told.unwrap_or_default().trim_end())
+    let told = if error.is_syntax() || error.is_eof() || text.starts_with("missing field `") {
+        text.split(" at line").next().unwrap_or_default()
+    } else {
+        KNOWN.into_iter().find(|known| text.starts_with(known)).unwrap_or("unusable value")
+    };
+    format!("{told} at line {} column {}", error.line(), error.column())
 }
 
 impl fmt::Debug for Hop {
@@ -312,5 +324,20 @@ mod tests {
             let text = without_values(&serde_json::from_str::<Token>(json).unwrap_err());
             assert!(text.starts_with(told) && !text.contains("se-cret"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_type_says_itself_of_json_is_not_told() {
+        #[derive(Debug)]
+        struct Token;
+
+        impl<'de> serde::Deserialize<'de> for Token {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+                let text = String::deserialize(from)?;
+                Err(serde::de::Error::custom(format!("{text} is no token")))
+            }
+        }
+        let text = without_values(&serde_json::from_str::<Token>(r#""se-cret""#).unwrap_err());
+        assert!(text.starts_with("unusable value at line"), "{text}");
     }
 }
