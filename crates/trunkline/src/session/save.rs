@@ -12,12 +12,12 @@ use crate::error::{Error, Kind, Phase, RequestSent, Result};
 const BLOCK: usize = 256 * 1024;
 
 impl Response {
-    /// Writes the body to a file and returns its size in bytes. The body may be of any size: `max_body_size` does not hold here, and no more
-    /// than 256 KiB of it are held at a time. For a long download set [`Timeouts::total`](crate::Timeouts::total) accordingly.
+    /// Writes the body to a file and returns its size in bytes. The body may be of any size: `max_body_size` does not hold here, and about
+    /// 256 KiB of it are held at a time. For a long download set [`Timeouts::total`](crate::Timeouts::total) accordingly.
     ///
     /// The file appears whole or not at all. Until then it has another name in the same directory (`.trunkline-…part`), which
     /// is gone again if anything fails; a file that was there before stays as it was. One that is replaced passes on its
-    /// permissions, a link is followed, and what may not be written to is not replaced. What is written is not synced to the disk.
+    /// permissions, a link to one is followed, and what may not be written to is not replaced. What is written is not synced to the disk.
     ///
     /// ```no_run
     /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -35,7 +35,8 @@ impl Response {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no file behind, and the connection is closed, unless the rest has already arrived.
+    /// Dropped, it leaves no half of a file behind: nothing, or all of it if nothing was left but to rename it. The connection
+    /// is closed, unless the rest has already arrived.
     pub async fn save_to(mut self, path: impl AsRef<Path>) -> Result<u64> {
         let target = path.as_ref().to_owned();
         let saved = save(&mut self, target).await;
@@ -73,8 +74,7 @@ struct Part {
 
 impl Part {
     fn create(path: PathBuf) -> Result<Self> {
-        // The one that a link leads to, wherever the process goes meanwhile.
-        let target = fs::canonicalize(&path).unwrap_or(path);
+        let target = settled(path);
         let failed = |error| unwritable(&target, error);
         let permissions = replaceable(&target).map_err(failed)?;
         let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -112,6 +112,11 @@ impl Drop for Part {
     }
 }
 
+/// The file that a link leads to, and the same wherever the process goes meanwhile.
+fn settled(path: PathBuf) -> PathBuf {
+    fs::canonicalize(&path).or_else(|_| std::path::absolute(&path)).unwrap_or(path)
+}
+
 /// The permissions of the file that is there, if there is one. A rename would replace whatever it is, and asks nobody.
 fn replaceable(target: &Path) -> io::Result<Option<Permissions>> {
     let found = match fs::metadata(target) {
@@ -129,4 +134,15 @@ fn replaceable(target: &Path) -> io::Result<Option<Permissions>> {
 fn unwritable(target: &Path, error: io::Error) -> Error {
     let detail = format!("cannot write {target:?}");
     Error::new(Kind::File).at(Phase::Body).sent(RequestSent::Yes).detail(detail).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_it_goes_is_settled_before_it_is_there() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(settled("is not here".into()), here.join("is not here"));
+    }
 }
