@@ -55,15 +55,13 @@ impl Config {
         }
         let input = args.input.as_deref().map(InputFile::open).transpose()?;
         if let (Some(input), Some(output)) = (&args.input, &args.output) {
-            let same =
-                input.canonicalize().is_ok_and(|input| output.canonicalize().is_ok_and(|output| input == output));
-            ensure!(!same, "{output:?} is the input as well: --output would erase it, use another file");
+            ensure!(
+                !is_same(input, output),
+                "{output:?} is the input as well: --output would erase it, use another file"
+            );
         }
         if let (Some(cookies), Some(output)) = (&args.cookies, &args.output) {
-            let same = cookies == output
-                || cookies
-                    .canonicalize()
-                    .is_ok_and(|cookies| output.canonicalize().is_ok_and(|output| cookies == output));
+            let same = is_same(cookies, output);
             ensure!(!same, "{output:?} is the cookie file as well: --output would erase it, use another file");
         }
         let bodies = args.bodies.map(Bodies::open).transpose()?;
@@ -71,6 +69,19 @@ impl Config {
         let Fetch { urls, concurrency, fail_fast, .. } = args;
         Ok(Self { session, headers, urls, input, concurrency, fail_fast, json, bodies, cookies })
     }
+}
+
+/// Whether they are one file, or will be: either may not be there yet. An output that is - is none.
+fn is_same(one: &Path, output: &Path) -> bool {
+    output != Path::new("-") && place(one).is_some_and(|place_of_one| place(output) == Some(place_of_one))
+}
+
+fn place(path: &Path) -> Option<PathBuf> {
+    let to_come = || {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(dir.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(to_come)
 }
 
 fn session(args: &Fetch, cookies: Option<&CookieFile>) -> anyhow::Result<Session> {

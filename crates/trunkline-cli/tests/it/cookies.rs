@@ -65,6 +65,21 @@ fn the_file_is_written_after_ctrl_c_and_after_a_second_one() {
 }
 
 #[test]
+fn the_output_is_another_file_however_its_path_is_written() {
+    let dir = TempDir::new("cookies");
+    fs::create_dir(dir.join("inside")).unwrap();
+    let (cookies, output) = (dir.join("jar.txt"), dir.join("inside/../jar.txt"));
+    let files = ["--cookies", cookies.to_str().unwrap(), "--output", output.to_str().unwrap()];
+    // Both when it is not there yet and when it is.
+    for _ in 0..2 {
+        let run = fetch(["http://127.0.0.1:1/"].into_iter().chain(files), "");
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains("is the cookie file as well"), "{run:?}");
+        fs::write(&cookies, "").unwrap();
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_a_failure_that_is_told() {
     let (site, dir) = (Site::start(), TempDir::new("cookies"));
     let inside = dir.join("inside");
