@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::state::SlotId;
-use super::sync::{Mutex, lock};
+use super::sync::{Mutex, MutexGuard, lock};
 use crate::error::Result;
 use crate::stats::CloseReason;
 use crate::timeouts;
@@ -220,31 +220,27 @@ impl<K, C: Member> Cell<K, C> {
     /// Empties the cell for this reason and wakes whoever drove the content. Dropping or ending what is returned is the
     /// caller's, and so is the report.
     pub(crate) fn take(&self, reason: Option<CloseReason>) -> Option<Content<C>> {
-        self.take_if(reason, |_| true)
+        Self::empty(lock(&self.inside), reason)
     }
 
-    /// The same, if its time is up; else when that is. All under one lock: the lease may have passed on meanwhile.
+    /// The same, if its time is up; else when that is. All under one lock: the lease may pass on at any time, and an exchange whose
+    /// time was up a moment ago may have gone on since.
     pub(crate) fn take_overdue(&self, now: Instant) -> Overdue<C> {
-        let due = self.with(|inside| (inside.limits.due(self.is_awaited()), inside.limits.is_set()));
-        match due {
-            (Some((due, _)), _) if due > now => Overdue::Later(due),
-            (Some((_, reason)), _) => {
-                let still =
-                    |inside: &Inside<C>| inside.limits.due(self.is_awaited()).is_some_and(|(due, _)| due <= now);
-                match self.take_if(Some(reason), still) {
-                    Some(content) => Overdue::Taken(content, reason),
-                    None => Overdue::Never,
-                }
-            }
+        let inside = lock(&self.inside);
+        match inside.limits.due(self.is_awaited()) {
+            Some((due, _)) if due > now => Overdue::Later(due),
+            Some((_, reason)) => match Self::empty(inside, Some(reason)) {
+                Some(content) => Overdue::Taken(content, reason),
+                None => Overdue::Never,
+            },
             // The reader rests: it may come back at any time.
-            (None, true) => Overdue::Later(now + RESTING),
-            (None, false) => Overdue::Never,
+            None if inside.limits.is_set() => Overdue::Later(now + RESTING),
+            None => Overdue::Never,
         }
     }
 
-    fn take_if(&self, reason: Option<CloseReason>, condition: impl FnOnce(&Inside<C>) -> bool) -> Option<Content<C>> {
-        let mut inside = lock(&self.inside);
-        if matches!(inside.content, Content::Taken(_)) || !condition(&inside) {
+    fn empty(mut inside: MutexGuard<'_, Inside<C>>, reason: Option<CloseReason>) -> Option<Content<C>> {
+        if matches!(inside.content, Content::Taken(_)) {
             return None;
         }
         let content = std::mem::replace(&mut inside.content, Content::Taken(reason));
