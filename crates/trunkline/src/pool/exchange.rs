@@ -128,9 +128,11 @@ impl Inner {
 
     /// The exchange's limits hold from now on, whoever polls it. True if it is not the connection's first.
     fn begin(&self, lease: &PoolLease, outgoing: &impl Outgoing, call: &Call, waited: Duration) -> bool {
-        // The clock is asked again only if there was something to wait for.
-        let now = if waited.is_zero() { call.begun } else { timeouts::now() };
-        let limits = Limits::new(call.deadline, call.timeouts.read, now + patience(outgoing.headers()));
+        let patience = patience(outgoing.headers());
+        // The clock is asked again only if there was something to wait for, or if every moment since counts.
+        let at_once = waited.is_zero() && lease.idle().is_some() && patience.is_zero();
+        let now = if at_once { call.begun } else { timeouts::now() };
+        let limits = Limits::new(call.deadline, call.timeouts.read, now + patience);
         let served = lease.begin(outgoing.method().clone(), limits);
         let held = self.keepers.threshold().and_then(|threshold| now.checked_add(threshold));
         if let Some(due) = limits.due(true).map(|(due, _)| due).into_iter().chain(held).min() {

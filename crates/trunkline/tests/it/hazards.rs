@@ -81,6 +81,50 @@ async fn first_connection_only(to: std::net::SocketAddr) -> u16 {
     port
 }
 
+/// The same, but the others are passed on too, after a while.
+async fn first_connection_at_once(to: std::net::SocketAddr, others_after: Duration) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut outside, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                if number > 0 {
+                    tokio::time::sleep(others_after).await;
+                }
+                let mut inside = tokio::net::TcpStream::connect(to).await.unwrap();
+                tokio::io::copy_bidirectional(&mut outside, &mut inside).await
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_slow_redial_takes_nothing_from_the_second_in_which_a_100_may_come() {
+    let ca = TestCa::new();
+    let server = Rogue::tls(&ca, |connection| match connection {
+        0 => vec![Step::ReadHead, Step::ok("warm"), Step::ReadHead, Step::Close],
+        _ => vec![
+            Step::ReadHead,
+            Step::pause_ms(700),
+            Step::send("HTTP/1.1 100 Continue\r\n\r\n"),
+            Step::ReadBody,
+            Step::ok("done"),
+            Step::Drain,
+        ],
+    })
+    .await;
+    let port = first_connection_at_once(server.address(), Duration::from_millis(900)).await;
+    let url = format!("https://127.0.0.1:{port}/");
+    let pool = Pool::builder().add_root_certificate(ca.pem()).build().unwrap();
+    let limits = Timeouts::new().read(Duration::from_millis(200));
+    let session = Session::builder().pool(pool).timeouts(limits).build().unwrap();
+    session.get(&url).await.unwrap().bytes().await.unwrap();
+    let put = session.put(&url).body("order").expect_continue(true);
+    assert_eq!(within(SOON, async { put.await?.text().await }).await.unwrap(), "done");
+}
+
 const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf";
 
 #[tokio::test]
