@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -75,8 +75,16 @@ impl Held {
 }
 
 impl Shared {
+    fn body(&self) -> MutexGuard<'_, Option<Body>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self) -> Option<Body> {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.body().take()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.body().is_none()
     }
 }
 
@@ -102,15 +110,15 @@ impl http_body::Body for Gated {
                 let piece = ready!(Pin::new(body).poll_frame(cx));
                 return Poll::Ready(piece.map(|piece| piece.map_err(known)));
             }
+            // Withdrawn: the connection is going to be closed, and there is nothing to wait for.
+            if self.shared.is_empty() {
+                return Poll::Pending;
+            }
             if !self.shared.wanted.load(Ordering::Relaxed) {
                 let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
                 ready!(timer.as_mut().poll(cx));
             }
-            match self.shared.take() {
-                Some(body) => self.body = Some(body),
-                // Withdrawn: the connection is going to be closed.
-                None => return Poll::Pending,
-            }
+            self.body = self.shared.take();
         }
     }
 

@@ -157,7 +157,11 @@ impl http_body::Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if self.reading.is_some() && self.drain() {
+        let Some(reading) = &self.reading else { return };
+        // To go on may mean to poll the request's body, which may need its runtime; a response can be dropped anywhere.
+        let runtime = reading.lease.cell().key.runtime.handle().clone();
+        let _inside = runtime.enter();
+        if self.drain() {
             self.finish();
         }
     }

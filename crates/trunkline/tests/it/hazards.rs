@@ -243,3 +243,33 @@ async fn a_clock_that_was_advanced_is_no_deadline_passed() {
     tokio::time::resume();
     assert_eq!(within(SOON, session.get(server.url("/")).send()).await.unwrap().status(), 200);
 }
+
+#[test]
+fn a_response_dropped_outside_its_runtime_while_its_upload_goes_on_closes_its_connection() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (servers, asking) = (runtime(), runtime());
+    let server = servers.block_on(Rogue::start(vec![Step::ReadHead, Step::send(HALF), Step::Hold]));
+    let session = Session::new();
+    // As streams are entitled to: timers, files and channels of tokio's need it as well.
+    let body = futures_util::stream::poll_fn(|_| -> Poll<Option<std::io::Result<bytes::Bytes>>> {
+        let _ = tokio::runtime::Handle::current();
+        Poll::Pending
+    });
+    let response = asking.block_on(session.put(server.url("/")).body(Body::stream(body)).send()).unwrap();
+    drop(response);
+    assert_eq!(session.stats().open, 0);
+}
+
+#[test]
+fn a_response_that_outlives_its_runtime_while_the_body_was_held_back_closes_its_connection() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (servers, asking) = (runtime(), runtime());
+    let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 8\r\n\r\nhalf";
+    let server = servers.block_on(Rogue::start(vec![Step::ReadHead, Step::send(refusal), Step::Hold]));
+    let session = Session::new();
+    let put = session.put(server.url("/")).body("x").expect_continue(true);
+    let response = asking.block_on(put.send()).unwrap();
+    drop(asking);
+    drop(response);
+    assert_eq!(session.stats().open, 0);
+}
