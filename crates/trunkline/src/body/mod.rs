@@ -196,7 +196,7 @@ impl Body {
         }
     }
 
-    /// Is there a file whose length is to be looked up before the request goes out?
+    /// Is its length to be looked up, in a file or at its end, before the request goes out?
     pub(crate) fn is_to_be_measured(&self) -> bool {
         matches!(&self.0, Kind::Source(source) if source.is_to_be_measured())
     }
@@ -206,7 +206,7 @@ impl Body {
         let Some(deadline) = deadline else { return self.measure().await };
         let measured = tokio::time::timeout_at(deadline.into(), self.measure()).await;
         measured.unwrap_or_else(|_| {
-            let detail = "the request's deadline passed (timeout `total`) while a file to be sent was looked at";
+            let detail = "the request's deadline passed (timeout `total`) while the length of its body was looked up";
             Err(Error::new(ErrorKind::Timeout).detail(detail))
         })
     }

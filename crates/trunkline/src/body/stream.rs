@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 
-use super::source::{Known, Piece, Source};
+use super::source::{Known, Measuring, Piece, Source};
 use super::{Body, Once};
 use crate::error::{BoxError, Error, Kind};
 
@@ -172,6 +172,18 @@ where
 
     fn again(&self) -> Result<Body, Once> {
         Err(Once::new(self.what))
+    }
+
+    /// What is announced as nothing the engine asks for nothing. Whether it is nothing is found out before.
+    fn is_to_be_measured(&self) -> bool {
+        self.announced == Some(0) && !self.has_ended()
+    }
+
+    fn measure(&mut self) -> Measuring<'_> {
+        Box::pin(async {
+            let Some(Err(error)) = std::future::poll_fn(|cx| self.poll_next(cx)).await else { return Ok(()) };
+            Err(error.downcast::<Error>().map_or_else(|other| Error::new(Kind::Body).because(other), |own| *own))
+        })
     }
 
     fn what(&self) -> &'static str {

@@ -233,6 +233,23 @@ async fn a_body_that_fails_says_why_and_the_server_never_sees_a_whole_message() 
 }
 
 #[tokio::test]
+async fn what_is_announced_as_nothing_is_nothing_or_an_error() {
+    let rogue = Rogue::start(Step::serve("taken")).await;
+    let session = Session::new();
+    let forms = Multipart::new().part("s", Part::new(stream_of(&["", "!"]).with_length(0)));
+    let form = session.post(rogue.url("/")).multipart(forms);
+    for request in [session.put(rogue.url("/")).body(stream_of(&["", "!"]).with_length(0)), form] {
+        let error = within(SOON, request.send()).await.unwrap_err();
+        assert!(error.is_body() && error.to_string().contains("longer than the 0 bytes announced"), "{error:?}");
+        assert_eq!((error.request_sent(), error.url().unwrap().as_str()), (RequestSent::No, rogue.url("/").as_str()));
+    }
+    assert_eq!(rogue.accepted(), 0);
+    put(&session, &rogue, stream_of(&["", ""]).with_length(0)).await.unwrap();
+    let seen = rogue.requests().pop().unwrap();
+    assert_eq!((seen.header("content-length"), seen.length), (Some("0"), 0));
+}
+
+#[tokio::test]
 async fn p10_a_body_that_fails_is_no_reason_to_send_it_again() {
     let rogue = Rogue::start(Step::serve("")).await;
     let session = warm(&rogue).await;
