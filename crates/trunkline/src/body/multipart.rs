@@ -188,8 +188,9 @@ impl http_body::Body for Segments {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let known = self.0.iter().map(|segment| segment.body.size_hint().exact());
-        known.sum::<Option<u64>>().map_or_else(SizeHint::new, SizeHint::with_exact)
+        let mut known = self.0.iter().map(|segment| segment.body.size_hint().exact());
+        let sum = known.try_fold(0, |sum: u64, length| sum.checked_add(length?));
+        sum.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 
@@ -216,7 +217,12 @@ impl Source for Joined {
             let body = body.again().map_err(|once| once.within(name.as_deref().unwrap_or_default()))?;
             again.push(name.clone(), body);
         }
-        Ok(Body::from(again))
+        let mut again = Body::from(again);
+        // One that was given by hand is known to no part.
+        if let Some(length) = self.0.announced() {
+            again.announce(length);
+        }
+        Ok(again)
     }
 
     fn is_to_be_measured(&self) -> bool {
@@ -301,6 +307,17 @@ mod tests {
         let known = Multipart::new().part("s", Part::new(streamed().with_length(5))).encode_with("B").unwrap();
         let length = known.size_hint().exact().unwrap();
         assert_eq!(known.collect().await.unwrap().to_bytes().len() as u64, length);
+        let endless = || Part::new(streamed().with_length(u64::MAX));
+        let beyond = Multipart::new().part("a", endless()).part("b", endless()).encode_with("B").unwrap();
+        assert_eq!(beyond.size_hint().exact(), None, "no number has that many");
+    }
+
+    #[test]
+    fn a_length_given_by_hand_holds_for_the_form_that_is_sent_again() {
+        let made = Body::replayable(|| Body::stream(stream::iter([Ok::<_, std::io::Error>("12345")])));
+        let mut form = Multipart::new().part("s", Part::new(made)).encode_with("B").unwrap();
+        form.announce(70);
+        assert_eq!(form.try_clone().unwrap().size_hint().exact(), Some(70));
     }
 
     #[test]
