@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use http::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use tokio::sync::OnceCell;
 
 use super::address::Recent;
@@ -180,8 +180,12 @@ impl SessionBuilder {
     pub fn build(self) -> Result<Session> {
         let base_url = self.base_url.transpose()?;
         let headers = self.headers?;
-        if headers.contains_key(CONTENT_LENGTH) {
-            return Err(Error::input("a content-length is one request's own: it is not a header for a session to set"));
+        for own in [CONTENT_LENGTH, EXPECT] {
+            if headers.contains_key(&own) {
+                // RFC 9110 section 10.1.1: no expectation goes with a request without content, and most are.
+                let why = format!("{own} depends on one request's body: it is not a header for a session to set");
+                return Err(Error::input(why));
+            }
         }
         let pool = match self.pool {
             Some(pool) => pool,
