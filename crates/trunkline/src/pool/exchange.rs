@@ -93,6 +93,9 @@ impl Inner {
             let replayable = self.replay && again.is_some() && outgoing.method().is_idempotent();
             if lease.idle().is_some_and(|idle| idle >= JUST_NOW || !replayable) {
                 lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
+                if lease.idle().is_none() {
+                    waited = call.begun.elapsed();
+                }
             }
             let served = self.begin(&lease, outgoing, call, waited);
             let sent = match converse(&lease, outgoing).await {
@@ -109,8 +112,10 @@ impl Inner {
             before = before.max(sent.map_err(|error| error.sent_at_least(before))?);
             tracing::debug!(target: "trunkline::pool", host = %key.target, sent = ?before, "replay: the reused connection was gone");
             // Rare, and kept out of the future that every request is.
+            let dialing = timeouts::now();
             let redialed = Box::pin(lease.redial(self.dialer(&key, call))).await;
             lease = redialed.map_err(|error| error.sent_at_least(before))?;
+            waited += dialing.elapsed();
         }
     }
 
@@ -130,7 +135,7 @@ impl Inner {
     fn begin(&self, lease: &PoolLease, outgoing: &impl Outgoing, call: &Call, waited: Duration) -> bool {
         let patience = patience(outgoing.headers());
         // The clock is asked again only if there was something to wait for, or if every moment since counts.
-        let at_once = waited.is_zero() && lease.idle().is_some() && patience.is_zero();
+        let at_once = waited.is_zero() && patience.is_zero();
         let now = if at_once { call.begun } else { timeouts::now() };
         let limits = Limits::new(call.deadline, call.timeouts.read, now + patience);
         let served = lease.begin(outgoing.method().clone(), limits);

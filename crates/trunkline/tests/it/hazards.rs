@@ -122,7 +122,10 @@ async fn a_slow_redial_takes_nothing_from_the_second_in_which_a_100_may_come() {
     let session = Session::builder().pool(pool).timeouts(limits).build().unwrap();
     session.get(&url).await.unwrap().bytes().await.unwrap();
     let put = session.put(&url).body("order").expect_continue(true);
-    assert_eq!(within(SOON, async { put.await?.text().await }).await.unwrap(), "done");
+    let response = within(SOON, put.send()).await.unwrap();
+    let connection = *response.connection();
+    assert!(!connection.reused && connection.waited >= Duration::from_millis(850), "{connection:?}");
+    assert_eq!(within(SOON, response.text()).await.unwrap(), "done");
 }
 
 const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf";

@@ -38,6 +38,8 @@ async fn p10_a_fin_already_received_is_found_before_anything_is_sent() {
         }
         let method: http::Method = method.parse().unwrap();
         let response = within(SOON, session.request(method.clone(), server.url("/x")).send()).await.unwrap();
+        let connection = response.connection();
+        assert!(!connection.reused && connection.waited > Duration::ZERO, "{connection:?}");
         assert_eq!(response.text().await.unwrap(), "fresh");
         assert_eq!(counted(&server, &format!("{method} /x")), 1);
     }
