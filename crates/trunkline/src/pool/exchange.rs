@@ -78,6 +78,10 @@ impl Inner {
     ) -> Result<Response<ResponseBody>> {
         let key = Key { target: target.clone(), runtime: Runtime::current()? };
         check(outgoing)?;
+        // From here on each wait has its own end. A connection found at once would still carry a request that nobody waits for.
+        if call.deadline.is_some_and(|deadline| deadline <= call.begun) {
+            return Err(Error::timeout(Phase::Acquire).detail("the request's deadline passed (timeout `total`)"));
+        }
         let mut waited = Duration::ZERO;
         let mut lease = match self.arrive(&key, call)? {
             Ok(lease) => lease,

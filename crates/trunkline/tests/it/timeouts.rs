@@ -370,3 +370,39 @@ async fn read_is_about_the_server_and_not_about_a_slow_reader() {
     }
     assert_eq!(size as u64, crate::support::nginx::BIG);
 }
+
+#[tokio::test]
+async fn nothing_is_sent_once_the_deadline_has_passed() {
+    let moved = "HTTP/1.1 307 Moved\r\nLocation: /there\r\nContent-Length: 8\r\n\r\nhalf";
+    let gate = Gate::new();
+    let held = gate.clone();
+    let rogue = Rogue::start(move |connection| match connection {
+        // It is the last to be used, and so the first to be used again.
+        0 => vec![
+            Step::ReadHead,
+            Step::WaitFor(held.clone()),
+            Step::ok(""),
+            Step::ReadHead,
+            Step::send(moved),
+            Step::Hold,
+        ],
+        _ => Step::serve(""),
+    })
+    .await;
+    let session = session(Timeouts::new());
+    let first = tokio::spawn(session.get(rogue.url("/first")).send());
+    gate.reached(1).await;
+    send(&session, rogue.url("/second")).await.unwrap().bytes().await.unwrap();
+    gate.open();
+    within(SOON, first).await.unwrap().unwrap().bytes().await.unwrap();
+    assert_eq!(session.stats().idle, 2);
+    let begun = Instant::now();
+    let request = session.put(rogue.url("/here")).timeouts(Timeouts::new().total(SHORT));
+    let error = within(SOON, request.send()).await.unwrap_err();
+    assert!(error.is_timeout() && begun.elapsed() >= SHORT, "{error:?}");
+    assert_eq!(error.request_sent(), RequestSent::Yes);
+    // It would have been there by now.
+    send(&session, rogue.url("/third")).await.unwrap();
+    let paths: Vec<_> = rogue.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/first", "/second", "/here", "/third"]);
+}
