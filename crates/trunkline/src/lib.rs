@@ -241,6 +241,7 @@
 //! | [`request_sent`](Error::request_sent) | sending it again: can the server have seen it? |
 //! | [`is_status`](Error::is_status), [`status`](Error::status) | blaming the server; only where [`error_for_status`](SessionBuilder::error_for_status) was asked for |
 //! | [`is_redirect`](Error::is_redirect), [`is_body`](Error::is_body) | blaming the response, or the body that was to be sent |
+//! | [`is_file`](Error::is_file) | blaming the disk: a body could not be [saved](Response::save_to) |
 //! | [`is_closed`](Error::is_closed) | shutting down in peace |
 //! | [`is_input`](Error::is_input) | blaming yourself: nothing was sent |
 //!
@@ -311,8 +312,8 @@
 //! request is driven by the task that awaits it. For each pool and runtime one task, which ends when it has nothing to do, looks
 //! after idle connections and deadlines; lookups of names run in tasks of their own, and files are read in tokio's blocking threads.
 //!
-//! Of other crates' types only those of `http`, `http-body`, `bytes`, `url` and `tower-service` are in its interface. `futures-core` has its
-//! `Stream` trait there, as the bound of [`Body::stream`] and nothing else.
+//! Of other crates' types only those of `http`, `http-body`, `bytes`, `url` and `tower-service` are in its interface, and as bounds three traits:
+//! `Stream` of `futures-core` for [`Body::stream`], `Serialize` and `DeserializeOwned` of `serde` for what is sent and read as JSON, forms and queries.
 //!
 //! # Cargo features
 //!
