@@ -27,6 +27,13 @@ const ARRIVED: Duration = Duration::from_millis(10);
 /// For the first request of a connection to arrive whole, when it is time to drain.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
+/// For the first request of a connection to arrive, from its beginning. hyper gives each head as long, but only once it knows which version is
+/// spoken; a connection without a byte would stay for ever.
+const FIRST_HEAD: Duration = Duration::from_secs(30);
+
+/// How often HTTP/2 asks whether the client is still there. One that has vanished from the network would never be missed otherwise.
+const PING: Duration = Duration::from_secs(30);
+
 /// What the connections of a server have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
@@ -57,11 +64,23 @@ impl Shared {
         // With a timer, a head that does not arrive within 30 s ends its connection.
         server.http1().timer(TokioTimer::new());
         // WebSockets over HTTP/2 (RFC 8441).
-        server.http2().timer(TokioTimer::new()).enable_connect_protocol();
+        server.http2().timer(TokioTimer::new()).keep_alive_interval(PING).enable_connect_protocol();
         let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
 
+        let draining = self.draining;
+        let over = async {
+            // Who has asked for nothing by then is told goodbye like who is idle at the end.
+            if timeout(FIRST_HEAD, draining.requested()).await.is_err() && line.was_asked() {
+                draining.requested().await;
+            }
+        };
         // A connection that fails is its client's to notice.
-        if self.draining.or(&mut connection).await.is_some() || timeout(ARRIVED, &mut connection).await.is_ok() {
+        tokio::select! {
+            biased;
+            () = over => {}
+            _ = &mut connection => return,
+        }
+        if timeout(ARRIVED, &mut connection).await.is_ok() {
             return;
         }
         // From here on HTTP/2 says GOAWAY, and HTTP/1 closes what is idle, the rest after its answer.

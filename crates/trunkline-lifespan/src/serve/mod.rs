@@ -55,7 +55,8 @@ impl Life {
     /// 4. closes connections that are idle and tells the others that this is the end (HTTP/2: GOAWAY);
     /// 5. waits for the requests under way, up to the limit of [`Lifespan::drain_within`](crate::Lifespan::drain_within), then aborts them.
     ///
-    /// Requests whose heads have arrived are never cut off before that. A handler finds the client's address in `ConnectInfo<SocketAddr>`.
+    /// Requests whose heads have arrived are never cut off before that. A connection that asks for nothing is closed after 30 s at any time, and so is one
+    /// over HTTP/2 whose client does not answer a PING any more. A handler finds the client's address in `ConnectInfo<SocketAddr>`.
     /// A connection that was upgraded (a WebSocket) is its handler's: let that listen to [`stopping`](Self::stopping).
     ///
     /// # Errors

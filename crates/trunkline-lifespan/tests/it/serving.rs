@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -9,6 +10,7 @@ use axum::routing::get;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use trunkline_lifespan::{Phase, Result};
 
@@ -124,6 +126,50 @@ async fn http_2_is_spoken_and_told_goodbye() {
     // GOAWAY, and no reset: the client's side ends without an error.
     connection.await.unwrap().unwrap();
     assert!(sender.ready().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_nothing_is_not_kept_for_ever() {
+    let served = serve(settings(), |_| Router::new().route("/", get(async || "hello"))).await;
+    let mut silent = Vec::new();
+    for begins in ["", "P", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nhost: loc"] {
+        let mut client = Client::connect(served.address).await;
+        client.send(begins).await;
+        silent.push((begins, client));
+    }
+    for (begins, mut client) in silent {
+        let closed = tokio::time::timeout(Duration::from_secs(60), client.rest()).await;
+        assert!(closed.is_ok(), "{begins:?} holds a socket");
+    }
+    // Who has asked is not hurried in what comes after.
+    let mut client = Client::connect(served.address).await;
+    for _ in 0..3 {
+        client.get("/").await;
+        assert_eq!(client.answer().await.1, "hello");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    served.shutdown.begin();
+    assert!(served.ending.await.unwrap().is_success());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_vanished_is_missed_and_does_not_hold_up_the_end() {
+    // HTTP/2 by hand: preface, empty SETTINGS, and GET / for localhost (RFC 9113 section 3.4, RFC 7541 appendix A).
+    let asked =
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x0e\x01\x05\0\0\0\x01\x82\x84\x86\x41\x09localhost";
+    let served = serve(settings(), |_| Router::new().route("/", get(async || "hello"))).await;
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    stream.write_all(asked).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.windows(5).any(|bytes| bytes == b"hello") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
+    }
+    // From here on nothing is read, and no PING answered. Its socket is still open.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    served.shutdown.begin();
+    let ending = served.ending.await.unwrap();
+    assert!(ending.is_success() && ending.elapsed() < Duration::from_secs(1), "{ending}");
+    drop(stream);
 }
 
 #[tokio::test]
