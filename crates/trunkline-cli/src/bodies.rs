@@ -42,8 +42,7 @@ impl Bodies {
     /// It cannot be made or written to.
     pub(crate) fn open(dir: PathBuf) -> anyhow::Result<Self> {
         let probe = dir.join(format!(".trunkline-{}.part", std::process::id()));
-        let written =
-            fs::create_dir_all(&dir).and_then(|()| File::create(&probe)).and_then(|_| fs::remove_file(&probe));
+        let written = fs::create_dir_all(&dir).and_then(|()| create(&probe)).and_then(|_| fs::remove_file(&probe));
         written.with_context(|| {
             format!("cannot write to {dir:?}: --bodies has to be a directory, or a name for a new one")
         })?;
@@ -158,6 +157,22 @@ mod tests {
         assert_eq!(name(1, "http://example.com/"), "000001-example.com");
         assert_eq!(name(17, "https://example.com:81/a/b.html?x=%2F#top"), "000017-example.com_81_a_b.html_x__2F");
         assert_eq!(name(1_234_567, "http://[::1]/\u{e9}.."), "1234567-___1");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link_that_somebody_put_there() {
+        let dir = std::env::temp_dir().join(format!("trunkline-bodies-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let (precious, probe) = (dir.join("precious"), dir.join(format!(".trunkline-{}.part", std::process::id())));
+        fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, &probe).unwrap();
+        Bodies::open(dir.clone()).unwrap();
+        assert_eq!(
+            (fs::read_to_string(&precious).unwrap().as_str(), fs::symlink_metadata(&probe).is_err()),
+            ("precious", true)
+        );
+        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
