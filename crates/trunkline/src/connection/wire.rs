@@ -331,6 +331,12 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_written_is_sent_at_once() {
+        let (wire, _server) = pair(false).await;
+        assert!(wire.tcp.nodelay().unwrap());
+    }
+
+    #[tokio::test]
     async fn a_large_exchange_passes_whole_and_is_counted() {
         const SIZE: usize = 3_000_000;
         let (wire, mut server) = pair(false).await;

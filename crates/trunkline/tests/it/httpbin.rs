@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::header::{ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::{CONTENT_ENCODING, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use trunkline::{RequestBuilder, Response, Session};
@@ -131,9 +131,14 @@ async fn bearer_authentication_is_by_token() {
 #[tokio::test]
 async fn a_digest_challenge_is_told_and_not_met() {
     let session = session().await;
-    let challenged = answer(session.get("digest-auth/auth/ann/secret").basic_auth("ann", "secret")).await;
-    assert_eq!(challenged.status(), StatusCode::UNAUTHORIZED);
-    assert!(challenged.headers()["www-authenticate"].to_str().unwrap().starts_with("Digest "));
+    for (path, algorithm) in [("auth", "MD5"), ("auth-int", "SHA-256"), ("auth", "SHA-512")] {
+        let path = format!("digest-auth/{path}/ann/secret/{algorithm}/never");
+        let challenged = answer(session.get(path).basic_auth("ann", "secret")).await;
+        assert_eq!(challenged.status(), StatusCode::UNAUTHORIZED);
+        let challenge = challenged.headers()["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with("Digest ") && challenge.contains(algorithm), "{challenge}");
+    }
+    assert_eq!(status(session.get("digest-auth/auth/ann/secret")).await, 401);
 }
 
 // ---- status codes and redirects
@@ -187,6 +192,13 @@ async fn redirect_to_leads_where_it_is_told() {
         let seen = json(request.body("kept")).await;
         assert_eq!((&seen["method"], &seen["data"]), (&json!(becomes), &json!(data)), "{code}");
         assert_eq!(seen["args"], json!({ "x": "y" }), "{code}");
+    }
+    // Other methods outlive a 301 and a 302.
+    for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+        let request =
+            session.request(method.clone(), "redirect-to").query(&[("url", "/anything"), ("status_code", "301")]);
+        let seen = json(request.body("kept")).await;
+        assert_eq!((&seen["method"], &seen["data"]), (&json!(method.as_str()), &json!("kept")));
     }
     let away = session.get("redirect-to").query(&[("url", "ftp://example.com/")]);
     assert!(within(SOON, away.send()).await.unwrap_err().is_redirect());
@@ -288,6 +300,27 @@ async fn bodies_of_every_kind_come_whole() {
 }
 
 #[tokio::test]
+async fn compressed_bodies_are_asked_for_and_decoded() {
+    let session = session().await;
+    for (path, flag, coding) in
+        [("gzip", "gzipped", "gzip"), ("deflate", "deflated", "deflate"), ("brotli", "brotli", "br")]
+    {
+        let response = answer(session.get(path)).await;
+        assert!(!response.headers().contains_key(CONTENT_ENCODING), "{path}");
+        let seen: Value = within(SOON, response.json()).await.unwrap();
+        assert_eq!((&seen[flag], &seen["method"]), (&json!(true), &json!("GET")), "{path}");
+        assert_eq!(seen["headers"]["Accept-Encoding"], "gzip, deflate, br, zstd");
+
+        let coded = answer(session.get(path).decompress(false)).await;
+        assert_eq!(coded.headers()[CONTENT_ENCODING], coding);
+        let length = coded.content_length().unwrap();
+        let coded = within(SOON, coded.bytes()).await.unwrap();
+        assert!(coded.len() as u64 == length && !coded.starts_with(b"{"), "{path}: {coded:?}");
+    }
+    assert_eq!(session.stats().created, 1);
+}
+
+#[tokio::test]
 async fn images_are_what_was_asked_for() {
     let session = session().await;
     for (kind, begins) in
@@ -300,6 +333,7 @@ async fn images_are_what_was_asked_for() {
         assert_eq!(accepted.headers()["content-type"].to_str().unwrap(), media);
         assert_eq!(accepted.bytes().await.unwrap(), image, "{kind}");
     }
+    assert!(bytes(session.get("image").header("accept", "image/*")).await.starts_with(b"\x89PNG"));
     assert_eq!(status(session.get("image").header("accept", "text/plain")).await, 406);
 }
 
@@ -336,6 +370,15 @@ async fn slow_answers_come_whole() {
     assert_eq!(dripped.status(), StatusCode::NON_AUTHORITATIVE_INFORMATION);
     assert_eq!(within(SOON, dripped.bytes()).await.unwrap(), "*".repeat(20));
     assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(status(session.get("drip?numbytes=0")).await, 400);
+    for (method, data) in [(Method::GET, ""), (Method::PUT, "x"), (Method::PATCH, "x"), (Method::DELETE, "x")] {
+        let seen = json(session.request(method.clone(), "delay/0").body(data)).await;
+        assert_eq!(
+            (&seen["data"], seen["url"].as_str().unwrap().ends_with("/delay/0")),
+            (&json!(data), true),
+            "{method}"
+        );
+    }
     let limits = trunkline::Timeouts::new().total(Duration::from_millis(200));
     let error = within(SOON, session.get("delay/5").timeouts(limits).send()).await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
