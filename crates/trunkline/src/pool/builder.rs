@@ -107,8 +107,9 @@ impl PoolBuilder {
     ///
     /// let pool = trunkline::Pool::builder()
     ///     .address_filter(|address| match address {
-    ///         IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local()),
-    ///         IpAddr::V6(v6) => !(v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local()),
+    ///         // 0.0.0.0 and :: are this machine, too.
+    ///         IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()),
+    ///         IpAddr::V6(v6) => !(v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified()),
     ///     })
     ///     .build()?;
     /// # let _ = pool;
