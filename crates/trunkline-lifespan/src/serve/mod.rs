@@ -6,7 +6,7 @@ mod tasks;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +14,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::connection::Shared;
@@ -88,31 +87,29 @@ impl Life {
         Ok(address)
     }
 
-    /// Drains all servers, once. How many requests had to be aborted.
+    /// Drains all servers, each once. How many requests had to be aborted so far.
     pub(crate) async fn drain(&self) -> usize {
-        *self.servers.drained.get_or_init(|| self.drain_once()).await
-    }
-
-    async fn drain_once(&self) -> usize {
+        let mut aborted = self.servers.aborted.lock().await;
         self.course.end(Cause::Returned);
-        // They stay where they are, for whoever drains if this is dropped.
+        // Each stays where it is until it is done, for whoever drains if this is dropped.
         let servers = lock(&self.servers.running).clone();
-        if !servers.is_empty() && self.course.was_up() && !self.settings.pause.is_zero() {
-            sleep(self.settings.pause).await;
+        let pause = self.settings.pause.saturating_sub(self.course.elapsed());
+        if !servers.is_empty() && self.course.was_up() && !pause.is_zero() {
+            sleep(pause).await;
         }
-        let begun = Instant::now();
+        let begun = *self.servers.draining.get_or_init(Instant::now);
         for server in &servers {
             server.draining.request();
         }
-        let (mut steps, mut aborted) = (Vec::new(), 0);
         for server in &servers {
             let left = self.settings.drain_within.saturating_sub(begun.elapsed());
             let cut = server.finish(left).await;
-            steps.push(Step::new(StepKind::Drained, &format!("http://{}", server.address), begun.elapsed(), cut > 0));
-            aborted += cut;
+            let step = Step::new(StepKind::Drained, &format!("http://{}", server.address), begun.elapsed(), cut > 0);
+            lock(&self.servers.steps).push(step);
+            lock(&self.servers.running).retain(|other| !Arc::ptr_eq(other, server));
+            *aborted += cut;
         }
-        lock(&self.servers.steps).append(&mut steps);
-        aborted
+        *aborted
     }
 }
 
@@ -120,7 +117,10 @@ impl Life {
 #[derive(Debug, Default)]
 pub(crate) struct Servers {
     running: Mutex<Vec<Arc<Server>>>,
-    drained: OnceCell<usize>,
+    /// Since when they are drained. Who takes that up again has no more time than the first.
+    draining: OnceLock<Instant>,
+    /// Requests; held by whoever drains.
+    aborted: tokio::sync::Mutex<usize>,
     steps: Mutex<Vec<Step>>,
 }
 

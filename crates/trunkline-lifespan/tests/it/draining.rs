@@ -314,6 +314,62 @@ async fn a_drain_that_is_given_up_is_taken_up_again() {
     assert!(ending.is_success() && ending.steps().len() == 1, "{ending}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_takes_a_drain_up_again_has_the_time_that_is_left() {
+    // Given up during the pause, and after it.
+    for given_up in [4, 13] {
+        let gate = Gate::new();
+        let router = gate.router();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let limits = settings().pause(Duration::from_secs(5)).drain_within(Duration::from_secs(10));
+        let ending = tokio::spawn(limits.run(async move |life| -> Result<()> {
+            let listener = life.bind("127.0.0.1:0").await?;
+            let stopping = life.stopping();
+            let _ = sender.send((listener.local_addr().unwrap(), life.shutdown()));
+            let given_up = async {
+                stopping.requested().await;
+                tokio::time::sleep(Duration::from_secs(given_up)).await;
+            };
+            tokio::select! {
+                served = life.serve(listener, router) => served,
+                () = given_up => Ok(()),
+            }
+        }));
+        let (address, shutdown) = receiver.await.unwrap();
+        let mut client = Client::connect(address).await;
+        client.get("/held").await;
+        gate.begun(1).await;
+        shutdown.begin();
+        let ending = ending.await.unwrap();
+        assert_eq!((ending.aborted(), ending.steps().len()), (1, 1), "{ending}");
+        let all = Duration::from_millis(15_000)..Duration::from_millis(15_100);
+        assert!(all.contains(&ending.elapsed()), "given up after {given_up} s: {ending}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_served_after_the_end_is_drained_as_well() {
+    let journal = Journal::default();
+    let ending = crate::support::run(async |life| {
+        life.open("session", journal.part("session")).await?;
+        let router = || Router::new().route("/", get(async || "hello"));
+        life.shutdown().begin();
+        life.serve(life.bind("127.0.0.1:0").await?, router()).await?;
+        let listener = life.bind("127.0.0.1:0").await?;
+        let address = listener.local_addr().unwrap();
+        let mut client = Client::connect(address).await;
+        client.get("/").await;
+        life.serve(listener, router()).await?;
+        assert_eq!(client.answer().await.1, "hello");
+        assert_eq!(client.rest().await, b"");
+        assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        Ok(())
+    })
+    .await;
+    let kinds: Vec<_> = ending.steps().iter().map(|step| step.kind).collect();
+    assert_eq!(kinds, [StepKind::Drained, StepKind::Drained, StepKind::Released], "{ending}");
+}
+
 async fn refused(address: SocketAddr, stop: Stop) {
     stop.requested().await;
     while TcpStream::connect(address).await.is_ok() {
