@@ -87,7 +87,7 @@ impl RequestBuilder {
     {
         self.with(|parts| {
             let (name, value) = header(name, value)?;
-            parts.headers.append(name, value);
+            parts.headers.try_append(name, value).map_err(|error| too_many_headers().because(error))?;
             Ok(())
         })
     }
@@ -312,6 +312,13 @@ impl RequestBuilder {
     }
 }
 
+/// What a map can hold, with room for what is added on the way.
+const MOST_HEADERS: usize = 16_384;
+
+fn too_many_headers() -> Error {
+    Error::input(format!("a request has more headers than it can have, which is {MOST_HEADERS}"))
+}
+
 impl Parts {
     fn set_body(&mut self, body: impl Into<Body>) {
         self.body = body.into();
@@ -320,6 +327,9 @@ impl Parts {
 
     /// What depends on several settings, in whatever order they were made.
     fn complete(mut self) -> Result<Self> {
+        if self.headers.len() > MOST_HEADERS {
+            return Err(too_many_headers());
+        }
         if let Some(boundary) = &self.boundary {
             let content_type = multipart_type(self.headers.get(CONTENT_TYPE), boundary)?;
             self.headers.insert(CONTENT_TYPE, content_type);

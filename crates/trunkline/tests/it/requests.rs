@@ -398,3 +398,12 @@ async fn a_response_tells_how_its_connection_came_about() {
     let stats = session.stats();
     assert_eq!((stats.created, stats.reused, stats.idle), (1, 1, 1));
 }
+
+#[tokio::test]
+async fn more_headers_than_there_can_be_are_an_error() {
+    let session = Session::new();
+    let request =
+        (0..16_385).fold(session.get("http://127.0.0.1:9/"), |request, n| request.header(format!("x-{n}"), "y"));
+    let error = request.await.unwrap_err();
+    assert!(error.is_input() && error.to_string().contains("headers"), "{error}");
+}
