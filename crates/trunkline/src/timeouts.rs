@@ -65,7 +65,7 @@ impl Timeouts {
     }
 
     /// How long a request may wait for a connection or for leave to dial one; dialing is not part of it.
-    /// Absolute from the first attempt. Default: none (bounded by `total`).
+    /// Absolute from the first attempt; each redirect that is followed has it anew. Default: none (bounded by `total`).
     pub const fn acquire(mut self, limit: Duration) -> Self {
         self.acquire = Some(limit);
         self
