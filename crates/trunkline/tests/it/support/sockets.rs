@@ -35,6 +35,8 @@ pub struct Socket {
     pub inode: u64,
     pub local_port: u16,
     pub remote_port: u16,
+    /// Bytes received and not yet read; of a listener, connections not yet accepted.
+    pub unread: u32,
 }
 
 /// This process's connections *to* `port` (a server in the same process has that port as its local one, and is not
@@ -46,6 +48,14 @@ pub fn sockets_to(port: u16) -> Vec<Socket> {
 /// The same for another process.
 pub fn sockets_of(pid: u32, port: u16) -> Vec<Socket> {
     owned(&pid.to_string(), &[port])
+}
+
+/// How many connections wait to be accepted by the listener on `port`.
+pub fn unaccepted(port: u16) -> u32 {
+    let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let mut listeners = table.lines().skip(1).filter_map(parse).filter(|socket| socket.state == TcpState::Listen);
+    let listener = listeners.find(|socket| socket.local_port == port);
+    listener.unwrap_or_else(|| panic!("nothing listens on port {port}")).unread
 }
 
 /// Counts this process's connections to `port`, again and again, in a thread of its own.
@@ -136,6 +146,9 @@ fn owned(process: &str, ports: &[u16]) -> Vec<Socket> {
         .flat_map(|table| table.lines().skip(1).filter_map(parse).collect::<Vec<_>>())
         .filter(|socket| ports.contains(&socket.remote_port) && before.contains(&socket.inode))
         .collect();
+    // A table that changes while it is read may name a socket twice.
+    sockets.sort_unstable_by_key(|socket| socket.inode);
+    sockets.dedup_by_key(|socket| socket.inode);
     if !sockets.is_empty() {
         let after = socket_inodes(process);
         sockets.retain(|socket| after.contains(&socket.inode));
@@ -161,6 +174,7 @@ fn parse(line: &str) -> Option<Socket> {
     Some(Socket {
         local_port: port(fields.get(1)?)?,
         remote_port: port(fields.get(2)?)?,
+        unread: u32::from_str_radix(fields.get(4)?.split_once(':')?.1, 16).ok()?,
         state: state(u8::from_str_radix(fields.get(3)?, 16).ok()?),
         inode: fields.get(9)?.parse().ok()?,
     })
