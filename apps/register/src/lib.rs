@@ -1,0 +1,1 @@
+//! A sign-up service: one HTTP session and one database pool, opened before it serves and closed after.

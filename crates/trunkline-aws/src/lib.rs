@@ -1,0 +1,1 @@
+//! trunkline under the AWS SDK.
