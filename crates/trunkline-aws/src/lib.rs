@@ -1,1 +1,7 @@
-//! trunkline under the AWS SDK.
+//! A trunkline pool as the HTTP client of every AWS SDK for Rust.
+
+mod body;
+mod client;
+mod error;
+
+pub use client::HttpClient;

@@ -1,0 +1,95 @@
+//! The client that an SDK is given, and the connector that each of its calls gets from it.
+
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient as SmithyHttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use trunkline::{Pool, Session, Timeouts};
+
+use crate::{body, error};
+
+/// The connections of a [`Pool`] for an AWS SDK: give it to `http_client` of a configuration, and clones of it to as many as you like.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    pool: Pool,
+    timeouts: Timeouts,
+}
+
+impl HttpClient {
+    /// A client over this pool. [`Session::pool`] gives a session's.
+    pub fn new(pool: &Pool) -> Self {
+        Self { pool: pool.clone(), timeouts: Timeouts::none() }
+    }
+
+    /// Limits beside the SDK's own, for each attempt of each call. Default: [`Timeouts::none`].
+    #[must_use = "it is the client returned that has the limits"]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        let or_none = |limit: Option<Duration>| limit.unwrap_or(Duration::MAX);
+        self.timeouts = Timeouts::new()
+            .total(or_none(timeouts.total))
+            .acquire(or_none(timeouts.acquire))
+            .connect(or_none(timeouts.connect))
+            .read(or_none(timeouts.read));
+        self
+    }
+}
+
+impl From<Pool> for HttpClient {
+    fn from(pool: Pool) -> Self {
+        Self::new(&pool)
+    }
+}
+
+impl From<&Pool> for HttpClient {
+    fn from(pool: &Pool) -> Self {
+        Self::new(pool)
+    }
+}
+
+impl From<&Session> for HttpClient {
+    fn from(session: &Session) -> Self {
+        Self::new(session.pool())
+    }
+}
+
+impl SmithyHttpClient for HttpClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let mut timeouts = self.timeouts;
+        if let Some(limit) = settings.connect_timeout() {
+            timeouts = timeouts.connect(limit);
+        }
+        if let Some(limit) = settings.read_timeout() {
+            timeouts = timeouts.read(limit);
+        }
+        SharedHttpConnector::new(Connector { pool: self.pool.clone(), timeouts })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        Some(ConnectorMetadata::new("trunkline", Some(env!("CARGO_PKG_VERSION").into())))
+    }
+}
+
+/// The pool, with the limits of one configuration.
+#[derive(Debug)]
+struct Connector {
+    pool: Pool,
+    timeouts: Timeouts,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (pool, timeouts) = (self.pool.clone(), self.timeouts);
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let response = pool.send(request.map(body::to_send), timeouts).await.map_err(error::classified)?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
