@@ -1,0 +1,81 @@
+//! A database of a test's own, of either kind, and what stands in it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
+
+use super::TempDir;
+use super::postgres::{self, Postgres};
+
+pub(crate) enum Database {
+    Sqlite(TempDir),
+    Postgres(String),
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(TempDir::new("sqlite"))
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::Postgres(Postgres::shared().database().await)
+    }
+
+    /// One of each kind.
+    pub(crate) async fn both() -> [Self; 2] {
+        [Self::sqlite(), Self::postgres().await]
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(dir) => format!("sqlite:{}", Self::file(dir).display()),
+            Self::Postgres(url) => url.clone(),
+        }
+    }
+
+    fn file(dir: &TempDir) -> PathBuf {
+        dir.join("register.db")
+    }
+
+    /// The first column of that question's answer, as text.
+    pub(crate) async fn column(&self, sql: &str) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => {
+                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+            Self::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+        }
+    }
+
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let sql = format!("SELECT CAST(({sql}) AS TEXT)");
+        self.column(&sql).await[0].parse().unwrap()
+    }
+
+    /// All that is in it, also what was deleted and lies in its file still: SQLite's file and its log as they are, with each row as text;
+    /// Postgres' dump.
+    pub(crate) async fn dump(&self) -> String {
+        match self {
+            Self::Sqlite(dir) => {
+                let mut all = Vec::new();
+                for file in fs::read_dir(dir.path()).unwrap() {
+                    all.extend(fs::read(file.unwrap().path()).unwrap());
+                }
+                String::from_utf8_lossy(&all).into_owned()
+            }
+            Self::Postgres(url) => {
+                let dump = Command::new(postgres::find("pg_dump")).args(["--inserts", url]).output().unwrap();
+                assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+                String::from_utf8(dump.stdout).unwrap()
+            }
+        }
+    }
+}

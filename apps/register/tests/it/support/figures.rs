@@ -1,0 +1,44 @@
+//! `/metrics`, read.
+
+use std::fmt;
+
+/// The lines of Prometheus' text format: name, labels as they stand, value.
+pub(crate) struct Figures {
+    text: String,
+}
+
+impl Figures {
+    pub(crate) fn new(text: String) -> Self {
+        Self { text }
+    }
+
+    /// The sum of that figure's lines whose labels contain all of these, as `state="idle"`. There has to be one.
+    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let found: Vec<f64> = self
+            .text
+            .lines()
+            .filter_map(|line| {
+                let (series, value) = line.split_once("} ").or_else(|| line.split_once(' '))?;
+                let (own, given) = series.split_once('{').unwrap_or((series, ""));
+                (own == name && labels.iter().all(|label| given.contains(label))).then(|| value.trim().parse().unwrap())
+            })
+            .collect();
+        assert!(!found.is_empty(), "no {name} with {labels:?} in\n{self}");
+        found.iter().sum()
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[test]
+fn lines_are_summed_by_their_labels() {
+    let text = "# HELP a b\na{x=\"1\",y=\"2\"} 3\na{x=\"2\"} 4\nb 5.5\nab 6\n";
+    let figures = Figures::new(text.into());
+    assert_eq!(figures.sum("a", &[]), 7.0);
+    assert_eq!(figures.sum("a", &["x=\"1\""]), 3.0);
+    assert_eq!(figures.sum("b", &[]), 5.5);
+}

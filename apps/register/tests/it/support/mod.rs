@@ -1,0 +1,64 @@
+//! The service as a process, with a database of its own, a mail service that counts, and what asks it.
+
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+#![allow(unreachable_pub, reason = "some of it is the library's own, compiled into each test binary")]
+#![allow(clippy::print_stderr, reason = "what a failed test shows")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
+mod answer;
+mod database;
+mod figures;
+mod load;
+mod postgres;
+mod raw;
+mod service;
+mod ses;
+mod settings;
+mod statistics;
+
+/// A directory, and a process that cannot outlive the test.
+#[path = "../../../../../crates/trunkline/tests/it/support/process.rs"]
+mod process;
+#[path = "../../../../../crates/trunkline/tests/it/support/temp_dir.rs"]
+mod temp_dir;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use self::answer::Answer;
+pub(crate) use self::database::Database;
+pub(crate) use self::figures::Figures;
+pub(crate) use self::load::{Load, Outcome};
+pub(crate) use self::postgres::Postgres;
+pub(crate) use self::raw::Raw;
+pub(crate) use self::service::{Finished, Service};
+pub(crate) use self::ses::{Mode, Sent, Ses};
+pub(crate) use self::settings::Settings;
+pub(crate) use self::statistics::{auc, quantile};
+pub(crate) use self::temp_dir::TempDir;
+
+/// Everything here takes much less, on the slowest machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A count that is reduced in a plain run.
+pub(crate) fn soak(full: usize, plain: usize) -> usize {
+    if is_soak() { full } else { plain }
+}
+
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("TRUNKLINE_SOAK").is_some()
+}
+
+/// Asks again and again until there is something.
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A password that nobody else has, to be found wherever it should not be.
+pub(crate) const PASSWORD: &str = "Zaunkoenig-7-Quittenmus";

@@ -1,0 +1,176 @@
+//! A throw-away Postgres cluster for all tests of one binary, and a database of its own for each.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+use super::TempDir;
+
+/// Postgres does not run as root, so root's tests run it as this.
+const USER: &str = "nobody";
+
+/// Ends the cluster when the test process ends, however that happens: its input is a pipe that only the test process holds. SIGQUIT is
+/// Postgres' "at once", and leaves no shared memory behind. `$0` is the cluster's directory.
+const WATCHDOG: &str = r#"
+"$@" </dev/null &
+child=$!
+read -r _
+kill -QUIT $child
+wait $child
+rm -rf "$0"
+"#;
+
+/// A cluster. It runs until the test process ends.
+pub(crate) struct Postgres {
+    _watchdog: Child,
+    _lifeline: ChildStdin,
+    port: u16,
+    databases: AtomicUsize,
+}
+
+impl Postgres {
+    /// The one of this process, started by the first who asks.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// The address of a new, empty database.
+    pub(crate) async fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        self.url(&name)
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn start() -> Self {
+        // Between choosing a free port and Postgres taking it, somebody else may.
+        let mut attempts = (0..5).map(|_| Self::attempt());
+        match attempts.find_map(Result::ok) {
+            Some(cluster) => cluster,
+            None => panic!("Postgres does not start: {}", Self::attempt().err().unwrap_or_default()),
+        }
+    }
+
+    fn attempt() -> Result<Self, String> {
+        let dir = TempDir::new("postgres");
+        // As another user it has to get there, and nowhere else.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let data = dir.join("data");
+        make_cluster(&dir, &data);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut watchdog = launch(&dir, &data, port);
+        let lifeline = watchdog.stdin.take().unwrap();
+        if let Err(said) = wait_until_ready(&dir) {
+            drop(lifeline);
+            let _ = watchdog.wait();
+            return Err(said);
+        }
+        // The watchdog removes it.
+        std::mem::forget(dir);
+        Ok(Self { _watchdog: watchdog, _lifeline: lifeline, port, databases: AtomicUsize::new(0) })
+    }
+}
+
+fn make_cluster(dir: &TempDir, data: &Path) {
+    fs::create_dir(data).unwrap();
+    if am_root(dir) {
+        let chown = Command::new("chown").arg(USER).arg(data).status().unwrap();
+        assert!(chown.success());
+    }
+    let made = as_user(dir, "initdb")
+        .args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
+        .arg(data)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn launch(dir: &TempDir, data: &Path, port: u16) -> Child {
+    let output = File::create(dir.join("output")).unwrap();
+    let server = as_user(dir, "postgres");
+    Command::new("/bin/sh")
+        .arg("-c")
+        .arg(WATCHDOG)
+        .arg(dir.path())
+        .arg(server.get_program())
+        .args(server.get_args())
+        .arg("-D")
+        .arg(data)
+        .args(["-p", &port.to_string()])
+        // Durable only against what the tests kill, which is never the machine.
+        .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"])
+        .args(["-c", "max_connections=500", "-c", "shared_buffers=64MB"])
+        .current_dir(data)
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap()
+}
+
+/// What it said instead, if it ended or takes too long.
+fn wait_until_ready(dir: &TempDir) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        let said = fs::read_to_string(dir.join("output")).unwrap_or_default();
+        if said.contains("ready to accept connections") {
+            return Ok(());
+        }
+        if said.contains("FATAL") || begun.elapsed() > Duration::from_secs(60) {
+            return Err(said);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// That program of Postgres', as somebody who may run it.
+fn as_user(dir: &TempDir, program: &str) -> Command {
+    let path = find(program);
+    if !am_root(dir) {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", USER, "--clear-groups", "--"]).arg(path).current_dir(dir.path());
+    command
+}
+
+/// Whose directory this is tells who runs the tests.
+fn am_root(dir: &TempDir) -> bool {
+    fs::metadata(dir.path()).unwrap().uid() == 0
+}
+
+/// Debian keeps it where no `PATH` looks.
+pub(super) fn find(program: &str) -> PathBuf {
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|version| version.path().join("bin"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places = debian.chain(env::split_paths(&path));
+    let mut found = places.map(|place| place.join(program)).filter(|file| file.is_file());
+    found
+        .next()
+        .unwrap_or_else(|| panic!("{program} of Postgres is missing: run ./test once, it installs what tests need"))
+}
+
+#[tokio::test]
+async fn each_database_is_a_new_one() {
+    for _ in 0..2 {
+        let url = Postgres::shared().database().await;
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        connection.execute("CREATE TABLE mine (id int)").await.unwrap();
+    }
+}

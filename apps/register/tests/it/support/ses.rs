@@ -1,0 +1,217 @@
+//! Amazon SES v2 as far as `SendEmail` goes: it keeps each mail, counts connections, and fails as it is told. It runs on a thread of its own and
+//! outlives the services that are killed beside it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::serve::ListenerExt as _;
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+/// How it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Takes the mail.
+    #[default]
+    Take,
+    /// Takes the mail, and answers after a while.
+    Slow(Duration),
+    /// 500, as when Amazon has a bad day.
+    Broken,
+    /// 429 `TooManyRequestsException`.
+    Throttling,
+    /// Does not answer at all, and does not take the mail.
+    Hanging,
+}
+
+/// A mail that was taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// What the outbox calls it, by tag and header.
+    pub(crate) id: String,
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+}
+
+impl Sent {
+    /// The activation link in its text.
+    pub(crate) fn link(&self) -> &str {
+        self.text
+            .split_whitespace()
+            .find(|word| word.contains("/activate?token="))
+            .unwrap_or_else(|| panic!("no link in {self:?}"))
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.link().split_once("?token=").unwrap().1
+    }
+}
+
+#[derive(Default)]
+struct Office {
+    mode: Mutex<Mode>,
+    sent: Mutex<Vec<Sent>>,
+    asked: AtomicUsize,
+    connections: AtomicUsize,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+}
+
+pub(crate) struct Ses {
+    office: Arc<Office>,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ses {
+    pub(crate) fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let office = Arc::<Office>::default();
+        let (stop, stopped) = oneshot::channel();
+        let serving = serve(listener, Arc::clone(&office));
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serving => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { office, address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        *self.office.mode.lock().unwrap() = mode;
+    }
+
+    /// All that it took, in that order.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.office.sent.lock().unwrap().clone()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.office.sent.lock().unwrap().len()
+    }
+
+    /// How many requests came, whatever became of them.
+    pub(crate) fn asked(&self) -> usize {
+        self.office.asked.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        self.office.connections.load(Ordering::Relaxed)
+    }
+
+    /// Requests that are being answered at this moment, and the most there ever were at once.
+    pub(crate) fn under_way(&self) -> (usize, usize) {
+        (self.office.under_way.load(Ordering::Relaxed), self.office.most_under_way.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Ses {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let _ = self.thread.take().unwrap().join();
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, office: Arc<Office>) {
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let counter = Arc::clone(&office);
+    let listener = listener.tap_io(move |stream| {
+        counter.connections.fetch_add(1, Ordering::Relaxed);
+        let _ = stream.set_nodelay(true);
+    });
+    let router = Router::new().route("/v2/email/outbound-emails", post(send_email)).with_state(office);
+    axum::serve(listener, router).await.unwrap();
+}
+
+async fn send_email(State(office): State<Arc<Office>>, Json(mail): Json<Value>) -> Response {
+    let _under_way = UnderWay::new(&office);
+    let mode = *office.mode.lock().unwrap();
+    match mode {
+        Mode::Take => {}
+        Mode::Slow(_) => {}
+        Mode::Broken => {
+            return refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServiceErrorException", "a bad day");
+        }
+        Mode::Throttling => {
+            return refusal(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "slow down");
+        }
+        Mode::Hanging => std::future::pending().await,
+    }
+    let number = {
+        let mut sent = office.sent.lock().unwrap();
+        sent.push(read(&mail));
+        sent.len()
+    };
+    if let Mode::Slow(while_) = mode {
+        tokio::time::sleep(while_).await;
+    }
+    Json(json!({ "MessageId": format!("0100-{number}") })).into_response()
+}
+
+fn refusal(status: StatusCode, kind: &'static str, message: &str) -> Response {
+    (status, [("x-amzn-errortype", kind)], Json(json!({ "message": message }))).into_response()
+}
+
+/// A mail that lacks what every mail has is a fault of the service, and shows as a test that waits for it in vain.
+fn read(mail: &Value) -> Sent {
+    let text = |pointer: &str| mail.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let named = |pointer: &str, name: &str| {
+        let list = mail.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let entry = list.iter().find(|entry| entry["Name"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(name)));
+        entry.and_then(|entry| entry["Value"].as_str()).unwrap_or_default().to_owned()
+    };
+    let id = named("/EmailTags", "outbox-id");
+    assert_eq!(id, named("/Content/Simple/Headers", "X-Outbox-Id"), "tag and header: {mail}");
+    assert!(!id.is_empty(), "no id: {mail}");
+    Sent {
+        id,
+        to: text("/Destination/ToAddresses/0"),
+        subject: text("/Content/Simple/Subject/Data"),
+        text: text("/Content/Simple/Body/Text/Data"),
+        html: text("/Content/Simple/Body/Html/Data"),
+    }
+}
+
+/// Counts a request for as long as it is answered, also if the client goes away.
+struct UnderWay(Arc<Office>);
+
+impl UnderWay {
+    fn new(office: &Arc<Office>) -> Self {
+        office.asked.fetch_add(1, Ordering::Relaxed);
+        let now = office.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        office.most_under_way.fetch_max(now, Ordering::Relaxed);
+        Self(Arc::clone(office))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
