@@ -1,0 +1,196 @@
+//! An e-mail address, as it was typed and as it is told from others.
+
+use std::fmt;
+
+use email_address::{EmailAddress, Options};
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
+
+/// What a mailbox and its path may measure (RFC 5321 section 4.5.3.1, errata 1690).
+const LONGEST: usize = 254;
+const LONGEST_LOCAL_PART: usize = 64;
+
+/// An e-mail address that mail can be sent to: `local-part@domain`, the local part in ASCII, the domain in any script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    typed: String,
+    /// The local part as it was typed, and the domain as the DNS has it.
+    mailbox: String,
+}
+
+impl Address {
+    /// Reads an address.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with it.
+    pub fn parse(typed: &str) -> Result<Self, InvalidAddress> {
+        if typed.is_empty() {
+            return Err(InvalidAddress("must not be empty"));
+        }
+        // So that nothing below has to work on a text of any length.
+        if typed.len() > 4 * LONGEST {
+            return Err(InvalidAddress("must not be longer than 254 characters"));
+        }
+        let (local, domain) = typed.rsplit_once('@').ok_or(InvalidAddress("must have an @, as in name@example.com"))?;
+        check_local_part(local)?;
+        let domain = domain_in_ascii(domain)?;
+        let mailbox = format!("{local}@{domain}");
+        if mailbox.len() > LONGEST {
+            return Err(InvalidAddress("must not be longer than 254 characters"));
+        }
+        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+        EmailAddress::parse_with_options(&mailbox, options)
+            .map_err(|_| InvalidAddress("must be an address, as in name@example.com"))?;
+        Ok(Self { typed: typed.to_owned(), mailbox })
+    }
+
+    /// As it was typed.
+    pub fn as_typed(&self) -> &str {
+        &self.typed
+    }
+
+    /// What mail is sent to.
+    pub fn mailbox(&self) -> &str {
+        &self.mailbox
+    }
+
+    /// What tells it from other addresses: its mailbox in lower case. A server may tell local parts apart by case, but people do not.
+    pub fn key(&self) -> String {
+        self.mailbox.to_ascii_lowercase()
+    }
+}
+
+fn check_local_part(local: &str) -> Result<(), InvalidAddress> {
+    if local.is_empty() {
+        return Err(InvalidAddress("must have a name before the @"));
+    }
+    if local.len() > LONGEST_LOCAL_PART {
+        return Err(InvalidAddress("must not have more than 64 characters before the @"));
+    }
+    if !local.is_ascii() {
+        // It would take SMTPUTF8 (RFC 6531), which Amazon SES does not offer.
+        return Err(InvalidAddress("must be of unaccented Latin letters, digits and signs before the @"));
+    }
+    // A quoted one is another spelling of a mailbox that has a plain one, or of one that nobody has.
+    if local.contains(|char: char| char.is_whitespace() || char.is_control() || "\"(),:;<>@[\\]".contains(char)) {
+        return Err(InvalidAddress("must not have spaces, quotes, brackets, or any of , : ; @ \\ before the last @"));
+    }
+    Ok(())
+}
+
+/// As the DNS has it: in lower case and Punycode.
+fn domain_in_ascii(domain: &str) -> Result<String, InvalidAddress> {
+    if domain.starts_with('[') {
+        return Err(InvalidAddress("must name a domain after the @, not an IP address"));
+    }
+    let ascii =
+        Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify);
+    let ascii = ascii.map_err(|_| InvalidAddress("must have a domain after the @, as in name@example.com"))?;
+    // No top level domain is a number (RFC 3696 section 2): that is an IP address.
+    match ascii.rsplit_once('.') {
+        Some((_, top)) if !top.bytes().all(|byte| byte.is_ascii_digit()) => Ok(ascii.into_owned()),
+        Some(_) => Err(InvalidAddress("must name a domain after the @, not an IP address")),
+        None => Err(InvalidAddress("must have a whole domain after the @, as in name@example.com")),
+    }
+}
+
+/// Why a text is no address, as a sentence for people that goes on from the name of the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidAddress(&'static str);
+
+impl fmt::Display for InvalidAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for InvalidAddress {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(typed: &str) -> String {
+        Address::parse(typed).unwrap_or_else(|error| panic!("{typed:?} {error}")).key()
+    }
+
+    #[test]
+    fn it_is_kept_as_typed_and_told_apart_without_case_or_script() {
+        let address = Address::parse("Jane.Doe+News@Bücher.Example").unwrap();
+        assert_eq!(address.as_typed(), "Jane.Doe+News@Bücher.Example");
+        assert_eq!(address.mailbox(), "Jane.Doe+News@xn--bcher-kva.example");
+        assert_eq!(address.key(), "jane.doe+news@xn--bcher-kva.example");
+        assert_eq!(key("jane.doe+news@BÜCHER.example"), address.key());
+        assert_eq!(key("jane.doe+news@xn--bcher-kva.EXAMPLE"), address.key());
+        assert_ne!(key("jane.doe@bücher.example"), address.key());
+    }
+
+    #[test]
+    fn what_mail_can_be_sent_to_is_taken() {
+        for typed in [
+            "a@b.co",
+            "o'hara@example.com",
+            "!#$%&'*+-/=?^_`{|}~@example.com",
+            "x@r3---sn-4g5e.example.com",
+            "x@sub.sub.sub.example.com",
+            "x@例え.テスト",
+            &format!("{}@example.com", "a".repeat(64)),
+            &format!("a@{}.{}.{}.com", "b".repeat(63), "c".repeat(63), "d".repeat(63)),
+        ] {
+            assert_eq!(key(typed).matches('@').count(), 1);
+        }
+    }
+
+    #[test]
+    fn the_rest_is_refused() {
+        for typed in [
+            "",
+            "@",
+            "jane",
+            "jane@",
+            "@example.com",
+            "jane@localhost",
+            "jane@example.com.",
+            "jane@example..com",
+            "jane@.example.com",
+            "jane@-example.com",
+            "jane@exa mple.com",
+            "jane@example.com ",
+            " jane@example.com",
+            "ja ne@example.com",
+            "jane@[192.0.2.1]",
+            "jane@192.0.2.1",
+            "Jane <jane@example.com>",
+            "<jane@example.com>",
+            "jane@example.com,joe@example.com",
+            "jane@joe@example.com",
+            "\"jane doe\"@example.com",
+            "jane.@example.com",
+            ".jane@example.com",
+            "ja..ne@example.com",
+            "jane(work)@example.com",
+            "jane@example.com\r\nBcc: joe@example.com",
+            "jane\0@example.com",
+            "jane@exam\u{200b}ple.com\n",
+            "jané@example.com",
+            "jane@exa_mple.com",
+            "jane@\u{ad}",
+            &format!("{}@example.com", "a".repeat(65)),
+            &format!("a@{}.com", "b".repeat(64)),
+            &format!("{}@{}.{}.{}.com", "a".repeat(64), "b".repeat(63), "c".repeat(63), "d".repeat(63)),
+            &"a".repeat(1_000_000),
+            &format!("a@{}", "ü.".repeat(500_000)),
+        ] {
+            assert!(Address::parse(typed).is_err(), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let wrong = |typed| Address::parse(typed).unwrap_err().to_string();
+        assert!(wrong("jané@example.com").contains("unaccented"));
+        assert!(wrong("jane").contains("must have an @"));
+        assert!(wrong("jane@[192.0.2.1]").contains("not an IP address"));
+    }
+}

@@ -1,0 +1,139 @@
+//! Where the database is: a SQLite file, or a Postgres server.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
+
+/// The database, as [`Store::open`](crate::store::Store::open) takes it.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// Where it is.
+    pub place: DatabasePlace,
+    /// The most connections to have open.
+    pub connections: u32,
+}
+
+/// Where a database is.
+#[derive(Clone)]
+pub enum DatabasePlace {
+    /// A file, made if there is none.
+    Sqlite(PathBuf),
+    /// A server.
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl FromStr for DatabasePlace {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        const RIGHT: &str = "write `sqlite:register.db`, or `postgres://user:password@host/database`";
+        match url.split_once(':') {
+            Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
+                "" => Err(format!("it names no file: {RIGHT}")),
+                // Each connection would have a database of its own.
+                path if path.contains(":memory:") => Err(format!("a database in memory cannot be shared: {RIGHT}")),
+                path if path.contains('?') => Err(format!("a file's path has no `?`: {RIGHT}")),
+                path => Ok(Self::Sqlite(path.into())),
+            },
+            // What the driver says about a URL does not repeat it.
+            Some(("postgres" | "postgresql", _)) => match url.parse::<PgConnectOptions>() {
+                Ok(options) => Ok(Self::Postgres(Box::new(options.application_name("register")))),
+                Err(error) => Err(format!("not an address of a database ({error}): {RIGHT}")),
+            },
+            Some((scheme, _)) if scheme.chars().all(|char| char.is_ascii_alphanumeric()) => {
+                Err(format!("there is no support for `{scheme}:`: {RIGHT}"))
+            }
+            _ => Err(format!("not an address of a database: {RIGHT}")),
+        }
+    }
+}
+
+/// Without the password, for people.
+impl fmt::Display for DatabasePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "the SQLite file {}", path.display()),
+            Self::Postgres(options) => {
+                let (host, port) = (options.get_host(), options.get_port());
+                let database = options.get_database().unwrap_or(options.get_username());
+                write!(f, "the Postgres database {database:?} on {host}:{port}, as {:?}", options.get_username())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabasePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What was given as the database's address. It may hold a password, so it is never shown, and what is wrong with it is said by
+/// [`Settings::check`](super::Settings), which does not repeat it, and not by the parser of arguments, which does.
+#[derive(Clone)]
+pub(super) struct Given(pub(super) Result<DatabasePlace, String>);
+
+impl FromStr for Given {
+    type Err = Infallible;
+
+    fn from_str(url: &str) -> Result<Self, Infallible> {
+        Ok(Self(url.parse()))
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        url.parse::<DatabasePlace>().expect_err(url)
+    }
+
+    #[test]
+    fn a_file_is_named_with_and_without_slashes() {
+        for (url, path) in [
+            ("sqlite:a.db", "a.db"),
+            ("sqlite://a.db", "a.db"),
+            ("sqlite:///var/a.db", "/var/a.db"),
+            ("sqlite:/var/a.db", "/var/a.db"),
+        ] {
+            assert!(
+                matches!(url.parse().unwrap(), DatabasePlace::Sqlite(file) if file.to_str() == Some(path)),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        let place: DatabasePlace = "postgres://me:geheim@db.example:5433/users".parse().unwrap();
+        assert_eq!(place.to_string(), r#"the Postgres database "users" on db.example:5433, as "me""#);
+        assert!(!format!("{place:?}").contains("geheim"));
+        for url in [
+            "postgres://me:geheim@db:99999/users",
+            "postgrez://me:geheim@db/users",
+            "me:geheim@db",
+            "postgres://me:geheim@db/users?sslmode=maybe",
+        ] {
+            let error = refused(url);
+            assert!(!error.contains("geheim") && error.contains("postgres://user:password@host/database"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_what_would() {
+        assert!(refused("sqlite:").contains("names no file"));
+        assert!(refused("sqlite::memory:").contains("cannot be shared"));
+        assert!(refused("mysql://localhost/x").contains("no support for `mysql:`"));
+        assert!(refused("").contains("sqlite:register.db"));
+    }
+}

@@ -1,0 +1,254 @@
+//! The settings: flags and environment, all checked before anything is opened.
+
+mod database;
+mod values;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::thread;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
+use url::Url;
+
+use self::database::Given;
+pub use self::database::{DatabasePlace, DatabaseSettings};
+pub use self::values::Limit;
+use self::values::{span, span_or_zero, web_address};
+
+/// The shortest lease: there has to be time to send a mail in.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
+/// A sign-up service: people register with an address and a password, get a mail, and activate their account.
+///
+/// With no settings it runs on this machine alone, with a SQLite file and a development mailbox.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "register", version, max_term_width = 110)]
+#[command(after_help = "Each setting is a flag or a variable of the environment; a flag counts for more. \
+    Durations are written like 500ms, 90s, 5m, 2h or 30d.")]
+#[non_exhaustive]
+pub struct Settings {
+    /// The address that people are served on
+    #[arg(long, env = "REGISTER_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
+    #[arg(help_heading = "Web")]
+    pub listen: SocketAddr,
+
+    /// The address that metrics and the console are served on. Who reaches it sees them
+    #[arg(long, env = "REGISTER_OPS_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3001")]
+    #[arg(help_heading = "Web")]
+    pub ops_listen: SocketAddr,
+
+    /// What links in mails begin with, as people reach this service [default: http:// and the address listened on]
+    #[arg(long, env = "REGISTER_PUBLIC_URL", value_name = "URL", value_parser = web_address)]
+    #[arg(help_heading = "Web")]
+    pub public_url: Option<Url>,
+
+    /// Take a client's IP address from the proxy's headers. Only behind a proxy that sets them
+    #[arg(long, env = "REGISTER_TRUST_PROXY", value_parser = BoolishValueParser::new(), help_heading = "Web")]
+    pub trust_proxy: bool,
+
+    /// Requests of one IP address, in each copy of this service, or `off`
+    #[arg(long, env = "REGISTER_IP_LIMIT", value_name = "COUNT/TIME", default_value = "60/1m", help_heading = "Web")]
+    pub ip_limit: Limit,
+
+    /// `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST/DATABASE` for several copies
+    #[arg(long, env = "REGISTER_DATABASE", value_name = "URL", default_value = "sqlite:register.db")]
+    #[arg(help_heading = "Database", hide_env_values = true)]
+    database: Given,
+
+    /// The most connections to the database
+    #[arg(long, env = "REGISTER_DATABASE_CONNECTIONS", value_name = "COUNT", default_value = "100")]
+    #[arg(help_heading = "Database", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    pub database_connections: u32,
+
+    /// How long to keep what is over: mails that were sent, registrations that nobody activated
+    #[arg(long, env = "REGISTER_KEEP", value_name = "TIME", default_value = "30d", value_parser = span)]
+    #[arg(help_heading = "Database")]
+    pub keep: Duration,
+
+    /// Where mail goes: into a mailbox of this service's own, for development, or to Amazon SES
+    #[arg(long, env = "REGISTER_MAIL", value_name = "WHERE", default_value = "dev", help_heading = "Mail")]
+    pub mail: MailMode,
+
+    /// The sender of mails, an identity that is verified with SES [needed for ses]
+    #[arg(long, env = "REGISTER_MAIL_FROM", value_name = "ADDRESS", help_heading = "Mail")]
+    pub mail_from: Option<String>,
+
+    /// The region of SES [default: as the AWS SDK finds it]
+    #[arg(long, env = "REGISTER_AWS_REGION", value_name = "NAME", help_heading = "Mail")]
+    pub aws_region: Option<String>,
+
+    /// Another endpoint of SES, such as one in a VPC
+    #[arg(long, env = "REGISTER_SES_ENDPOINT", value_name = "URL", value_parser = web_address, help_heading = "Mail")]
+    pub ses_endpoint: Option<Url>,
+
+    /// Serve the development mailbox although others can reach it: they can read every mail
+    #[arg(long, env = "REGISTER_DEV_MAIL_ON_PUBLIC_ADDRESS", value_parser = BoolishValueParser::new())]
+    #[arg(help_heading = "Mail")]
+    pub dev_mail_on_public_address: bool,
+
+    /// Mails being sent at the same time
+    #[arg(long, env = "REGISTER_SENDERS", value_name = "COUNT", default_value = "8", help_heading = "Mail")]
+    pub senders: NonZeroUsize,
+
+    /// How long a mail belongs to the copy that is sending it. If that is killed, another takes over after this time
+    #[arg(long, env = "REGISTER_LEASE", value_name = "TIME", default_value = "60s", value_parser = span)]
+    #[arg(help_heading = "Mail")]
+    pub lease: Duration,
+
+    /// The least time between two mails to one address
+    #[arg(long, env = "REGISTER_MAIL_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = span_or_zero)]
+    #[arg(help_heading = "Mail")]
+    pub mail_interval: Duration,
+
+    /// How long the link in a mail works
+    #[arg(long, env = "REGISTER_TOKEN_LIFETIME", value_name = "TIME", default_value = "24h", value_parser = span)]
+    #[arg(help_heading = "Accounts")]
+    pub token_lifetime: Duration,
+
+    /// Registrations with one address, in all copies of this service, or `off`
+    #[arg(long, env = "REGISTER_ADDRESS_LIMIT", value_name = "COUNT/TIME", default_value = "5/1h")]
+    #[arg(help_heading = "Accounts")]
+    pub address_limit: Limit,
+
+    /// Passwords being hashed at the same time; each takes 19 MiB and a core [default: the number of cores]
+    #[arg(long, env = "REGISTER_HASHERS", value_name = "COUNT", help_heading = "Accounts")]
+    pub hashers: Option<NonZeroUsize>,
+
+    /// Passwords waiting to be hashed. Who comes then is told to try again
+    #[arg(long, env = "REGISTER_HASH_QUEUE", value_name = "COUNT", default_value = "1000")]
+    #[arg(help_heading = "Accounts", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub hash_queue: u32,
+
+    /// The most connections that the HTTP session opens
+    #[arg(long, env = "REGISTER_SESSION_LIMIT", value_name = "COUNT", default_value = "100")]
+    #[arg(help_heading = "Running")]
+    pub session_limit: NonZeroU32,
+
+    /// How long requests may take to finish when the service is stopped, and then mails
+    #[arg(long, env = "REGISTER_DRAIN", value_name = "TIME", default_value = "15s", value_parser = span)]
+    #[arg(help_heading = "Running")]
+    pub drain: Duration,
+
+    /// How long to go on before that, already not ready, for a load balancer to take note
+    #[arg(long, env = "REGISTER_DRAIN_PAUSE", value_name = "TIME", default_value = "0s", value_parser = span_or_zero)]
+    #[arg(help_heading = "Running")]
+    pub drain_pause: Duration,
+
+    /// How the log is written. `auto` is for humans on a terminal and JSON elsewhere. RUST_LOG says how much
+    #[arg(long, env = "REGISTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto", help_heading = "Running")]
+    pub log_format: LogFormat,
+}
+
+/// Where mail goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MailMode {
+    /// Into the development mailbox.
+    Dev,
+    /// To Amazon SES.
+    Ses,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For humans on a terminal, else JSON.
+    Auto,
+    /// For humans.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// The settings of this process. With wrong ones, or with `--help`, it prints what there is to say and ends the process.
+    pub fn of_process() -> Self {
+        Self::read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The settings of these arguments, the program's name first, and of the environment.
+    ///
+    /// # Errors
+    ///
+    /// If one is wrong, or does not go with another; the error says which, and what would be right. `--help` comes as an error too.
+    pub fn read(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let settings = Self::try_parse_from(arguments)?;
+        settings.check().map_err(|wrong| Self::command().error(ErrorKind::ValueValidation, wrong))?;
+        Ok(settings)
+    }
+
+    /// What no single value shows.
+    fn check(&self) -> Result<(), String> {
+        if let Err(wrong) = &self.database.0 {
+            return Err(format!("invalid value for '--database <URL>' (REGISTER_DATABASE): {wrong}"));
+        }
+        if self.public_url.is_none() && self.listen.ip().is_unspecified() {
+            return Err(format!(
+                "'--listen {}' is every address of this machine, so links in mails cannot be made of it: \
+                 set '--public-url', such as `https://example.com`",
+                self.listen
+            ));
+        }
+        if self.lease < SHORTEST_LEASE {
+            let lease = humantime::format_duration(self.lease);
+            return Err(format!("'--lease {lease}' is too short to send a mail in: 1s is the least"));
+        }
+        match self.mail {
+            MailMode::Dev => self.check_dev_mail(),
+            MailMode::Ses => self.check_ses(),
+        }
+    }
+
+    fn check_dev_mail(&self) -> Result<(), String> {
+        if !self.listen.ip().is_loopback() && !self.dev_mail_on_public_address {
+            return Err(format!(
+                "'--listen {}' can be reached by others, who could read every mail in the development mailbox: \
+                 set '--mail ses', or '--dev-mail-on-public-address' if that is what you want",
+                self.listen
+            ));
+        }
+        // Set by somebody who thinks that mail goes there.
+        match &self.ses_endpoint {
+            Some(_) => {
+                Err("'--ses-endpoint' does nothing for the development mailbox: set '--mail ses' too".to_owned())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_ses(&self) -> Result<(), String> {
+        match self.mail_from.as_deref().map(str::trim) {
+            None | Some("") => Err("'--mail ses' needs '--mail-from', an address that is verified with SES, such as \
+                                    `Example <no-reply@example.com>`"
+                .to_owned()),
+            Some(from) if !from.contains('@') || from.chars().any(char::is_control) => Err(format!(
+                "invalid value '{}' for '--mail-from <ADDRESS>': it is no address; write something like \
+                             `no-reply@example.com` or `Example <no-reply@example.com>`",
+                from.escape_debug()
+            )),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// What to open as the database.
+    ///
+    /// # Errors
+    ///
+    /// None for settings that were [read](Self::read): it was checked then.
+    pub fn database(&self) -> anyhow::Result<DatabaseSettings> {
+        let place = self.database.0.clone().map_err(anyhow::Error::msg)?;
+        Ok(DatabaseSettings { place, connections: self.database_connections })
+    }
+
+    /// How many passwords are hashed at the same time.
+    pub fn hashers(&self) -> usize {
+        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.hashers.unwrap_or_else(cores).get()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! How values are written on the command line and in the environment: durations, limits, addresses on the web.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+/// So often within so long: `5/1h`. Or no limit at all: `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// No limit.
+    Off,
+    /// This many, at least one, in this time.
+    Per(u32, Duration),
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let wrong = || "write how often in how long, such as `5/1h`, or `off`".to_owned();
+        let (count, time) = text.split_once('/').ok_or_else(wrong)?;
+        let count = count.parse().ok().filter(|&count| count > 0).ok_or_else(wrong)?;
+        let time = span(time)?;
+        // Finer than that the database's clock does not count.
+        if time < Duration::from_millis(1) * count {
+            return Err("that is more than a thousand in a second; write `off` for no limit".to_owned());
+        }
+        Ok(Self::Per(count, time))
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Per(count, time) => write!(f, "{count}/{}", humantime::format_duration(*time)),
+        }
+    }
+}
+
+/// A duration that is not zero, up to a year.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    match span_or_zero(text)? {
+        Duration::ZERO => Err("it has to be longer than nothing".to_owned()),
+        span => Ok(span),
+    }
+}
+
+/// A duration, up to a year: longer ones are typing errors, and would not fit everywhere.
+pub(super) fn span_or_zero(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+    let span = humantime::parse_duration(text);
+    let span =
+        span.map_err(|_| "write a number with its unit, such as `500ms`, `90s`, `5m`, `2h` or `30d`".to_owned())?;
+    if span > YEAR { Err("it has to be a year at most".to_owned()) } else { Ok(span) }
+}
+
+/// What a path can be added to: `http` or `https`, with a host.
+pub(super) fn web_address(text: &str) -> Result<Url, String> {
+    let wrong = |what| format!("{what}; write something like `https://example.com`");
+    let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong(format!("it begins with `{}:`", url.scheme())));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("it must not hold a user name or password".to_owned()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("it must not hold a `?` or `#`".to_owned()));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_read_as_it_is_written() {
+        for text in ["off", "5/1h", "30/1m", "1000/1s"] {
+            assert_eq!(text.parse::<Limit>().unwrap().to_string(), text);
+        }
+        for text in ["", "5", "5/", "/1h", "0/1h", "-1/1h", "5/1", "5/0s", "5/h", "2000/1s", "4294967296/1h", "Off"] {
+            assert!(text.parse::<Limit>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_duration_needs_a_unit_and_is_bounded() {
+        assert_eq!(span("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(span("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(span_or_zero("0s"), Ok(Duration::ZERO));
+        for text in ["", "90", "s", "-1s", "0s", "2years", "99999999999999999999s"] {
+            assert!(span(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_on_the_web_is_one_that_paths_can_be_added_to() {
+        assert!(web_address("https://example.com").is_ok());
+        assert!(web_address("http://127.0.0.1:3000/sign-up").is_ok());
+        for text in [
+            "",
+            "example.com",
+            "ftp://example.com",
+            "https://",
+            "https://a:b@c.org",
+            "https://a.org/?b",
+            "https://a.org/#c",
+        ] {
+            assert!(web_address(text).is_err(), "{text:?}");
+        }
+    }
+}
