@@ -1,0 +1,102 @@
+//! What was received: the newest mails, in memory.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+/// A mail as the development mailbox received it.
+///
+/// Its bodies may hold a link with a token in it, so [`Debug`](fmt::Debug) shows none of them.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Received {
+    /// The `MessageId` that the sender was told.
+    pub id: String,
+    /// When it came.
+    pub received_at: SystemTime,
+    /// The sender, as it was written.
+    pub from: String,
+    /// The recipients.
+    pub to: Vec<String>,
+    /// The subject line.
+    pub subject: String,
+    /// The body in plain text.
+    pub text: Option<String>,
+    /// The body in HTML.
+    pub html: Option<String>,
+    /// `EmailTags`, name and value.
+    pub tags: Vec<(String, String)>,
+    /// The headers that were asked for, name and value.
+    pub headers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received").field("id", &self.id).field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// The newest mails that were received. A clone is the same mailbox; it outlives the server.
+#[derive(Clone, Debug)]
+pub struct Mailbox(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    keep: usize,
+    /// The oldest first.
+    kept: Mutex<VecDeque<Arc<Received>>>,
+    /// How many have come, ever.
+    count: watch::Sender<u64>,
+}
+
+impl Mailbox {
+    pub(super) fn new(keep: usize) -> Self {
+        Self(Arc::new(Inner { keep, kept: Mutex::default(), count: watch::Sender::new(0) }))
+    }
+
+    /// What is kept, the newest first.
+    pub fn newest_first(&self) -> Vec<Arc<Received>> {
+        self.kept().iter().rev().cloned().collect()
+    }
+
+    /// The mail with this id, if it is still kept.
+    pub fn get(&self, id: &str) -> Option<Arc<Received>> {
+        self.kept().iter().rev().find(|mail| mail.id == id).cloned()
+    }
+
+    /// How many mails have come since the mailbox was opened, kept or not.
+    pub fn count(&self) -> u64 {
+        *self.0.count.borrow()
+    }
+
+    /// Waits until more than `seen` mails have come, and says how many: `count` to begin with, then each time what this said.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn more_than(&self, seen: u64) -> u64 {
+        let mut count = self.0.count.subscribe();
+        // The mailbox holds the sender, so the wait ends in no other way.
+        match count.wait_for(|count| *count > seen).await {
+            Ok(count) => *count,
+            Err(_) => seen,
+        }
+    }
+
+    pub(super) fn put(&self, mail: Received) {
+        let mut kept = self.kept();
+        kept.push_back(Arc::new(mail));
+        while kept.len() > self.0.keep {
+            kept.pop_front();
+        }
+        drop(kept);
+        self.0.count.send_modify(|count| *count += 1);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Received>>> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,1 @@
+//! The development mailbox, asked as SES is.

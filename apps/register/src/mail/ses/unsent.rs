@@ -1,0 +1,153 @@
+//! Why a mail was not sent, told by whom it concerns: this mail, all of them, or nobody but the network.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use anyhow::anyhow;
+use aws_sdk_sesv2::config::http::HttpResponse;
+use aws_sdk_sesv2::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_sesv2::operation::RequestId as _;
+use aws_sdk_sesv2::operation::send_email::SendEmailError;
+
+type Failure = SdkError<SendEmailError, HttpResponse>;
+
+/// A mail that was not sent, as far as is known. What it says holds nothing of the mail, so it may be logged and stored.
+#[derive(Debug)]
+pub enum Unsent {
+    /// More than SES lets this account send: slower, then again.
+    Throttled(anyhow::Error),
+    /// This mail, to this address, is one that SES does not take, now or later.
+    Refused(anyhow::Error),
+    /// Nothing goes until somebody mends it: the account, the sender's verification, the credentials, the configuration.
+    Paused(anyhow::Error),
+    /// The network, SES itself, or something unknown: the same again later.
+    Failed(anyhow::Error),
+}
+
+impl Unsent {
+    /// What happened, in one line.
+    pub fn reason(&self) -> &anyhow::Error {
+        match self {
+            Self::Throttled(error) | Self::Refused(error) | Self::Paused(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = match self {
+            Self::Throttled(_) => "throttled",
+            Self::Refused(_) => "refused",
+            Self::Paused(_) => "paused",
+            Self::Failed(_) => "failed",
+        };
+        write!(f, "{class}: {:#}", self.reason())
+    }
+}
+
+impl StdError for Unsent {}
+
+/// The id of what was accepted. An answer without one is not SES's, and to take it for a mail sent would be to lose the mail.
+pub(super) fn accepted(id: Option<String>) -> Result<String, Unsent> {
+    id.filter(|id| !id.is_empty())
+        .ok_or_else(|| Unsent::Failed(anyhow!("the answer has no MessageId: is it SES that answers at the endpoint?")))
+}
+
+/// The class of an error of the SDK. `from` is the sender, which is everybody's.
+pub(super) fn classed(error: Failure, from: &str) -> Unsent {
+    match error {
+        SdkError::ServiceError(ref answer) => {
+            let (status, refusal) = (answer.raw().status().as_u16(), answer.err());
+            let (code, message) = (refusal.code().unwrap_or_default(), refusal.message().unwrap_or_default());
+            let mut told = format!("SES answered {status} {code}").trim_end().to_owned();
+            if !message.is_empty() {
+                told += &format!(": {message}");
+            }
+            if let Some(id) = refusal.request_id() {
+                told += &format!(" (request {id})");
+            }
+            class_of_answer(status, code, message, from)(anyhow!(without_secrets(&told)))
+        }
+        SdkError::DispatchFailure(ref failure) => {
+            let on_the_wire = failure.is_io() || failure.is_timeout() || failure.is_user() || is_the_pools(&error);
+            // What fails before there is a request, or a pool to send it: credentials, region, endpoint.
+            let class = if on_the_wire { Unsent::Failed } else { Unsent::Paused };
+            class(anyhow!(without_secrets(&chain(&error))))
+        }
+        _ => Unsent::Failed(anyhow!(without_secrets(&chain(&error)))),
+    }
+}
+
+fn class_of_answer(status: u16, code: &str, message: &str, from: &str) -> fn(anyhow::Error) -> Unsent {
+    match code {
+        "TooManyRequestsException" | "LimitExceededException" | "Throttling" | "ThrottlingException" => {
+            Unsent::Throttled
+        }
+        "AccountSuspendedException" | "SendingPausedException" | "MailFromDomainNotVerifiedException" => Unsent::Paused,
+        // A configuration set or the like; a mail names nothing else that could be missing.
+        "NotFoundException" => Unsent::Paused,
+        // The clock is wrong, or the credentials are.
+        "RequestExpired" | "ExpiredTokenException" | "UnrecognizedClientException" => Unsent::Paused,
+        "MessageRejected" if is_about_sender(message, from) => Unsent::Paused,
+        "MessageRejected"
+        | "BadRequestException"
+        | "ValidationException"
+        | "ValidationError"
+        | "InvalidParameterValue" => Unsent::Refused,
+        _ => match status {
+            401 | 403 => Unsent::Paused,
+            413 => Unsent::Refused,
+            429 => Unsent::Throttled,
+            _ => Unsent::Failed,
+        },
+    }
+}
+
+/// "Email address is not verified. The following identities failed the check in region …: " and then the sender, the recipient (while the
+/// account is in the sandbox), or both. If the sender is among them, no mail goes; if only the recipient is, the others' do.
+fn is_about_sender(message: &str, from: &str) -> bool {
+    let address = |text: &str| text.trim_end_matches('>').rsplit(['<', ' ']).next().unwrap_or_default().to_lowercase();
+    let sender = address(from);
+    let words = message.split(|c: char| c.is_whitespace() || ",:;<>\"'()".contains(c));
+    message.contains("not verified") && words.map(str::to_lowercase).any(|word| word == sender)
+}
+
+fn is_the_pools(error: &Failure) -> bool {
+    sources(error).any(|error| error.is::<trunkline::Error>())
+}
+
+/// The SDK's errors say at each level little.
+fn chain(error: &Failure) -> String {
+    let mut told = error.to_string();
+    for source in sources(error) {
+        let source = source.to_string();
+        if !told.contains(&source) {
+            told += ": ";
+            told += &source;
+        }
+    }
+    told
+}
+
+fn sources(error: &Failure) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |&error| error.source())
+}
+
+/// What the other side says goes into logs and the database, and it was sent a mail with a token: a server that echoes what it does not
+/// like must not bring it there. Nothing that long is needed to understand an error.
+fn without_secrets(told: &str) -> String {
+    const TOKEN: usize = 40;
+    const WHOLE: usize = 500;
+
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut shown = String::new();
+    for word in told.split_inclusive(|c| !is_of_token(c)) {
+        let run = word.trim_end_matches(|c| !is_of_token(c));
+        let shortened = if run.len() < TOKEN { word.to_owned() } else { word.replace(run, "…") };
+        shown.extend(shortened.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    }
+    if shown.chars().count() > WHOLE {
+        shown = shown.chars().take(WHOLE).chain("…".chars()).collect();
+    }
+    shown
+}

@@ -1,0 +1,1 @@
+//! The mails, said and sent, against the real thing.
