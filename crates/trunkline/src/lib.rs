@@ -329,7 +329,7 @@
 //! | | |
 //! |---|---|
 //! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`DecodedBody`], [`Hop`], [`Redirect`], [`Verdict`], [`ResponseFuture`], [`Trail`] |
-//! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`] |
+//! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`], [`ConnectionHandle`] |
 //! | connection | [`Resolve`], [`Resolving`] |
 //! | body | [`Body`], [`Multipart`], [`Part`] |
 //! | cookies | [`CookieJar`], [`Cookie`], [`SameSite`] |
@@ -361,7 +361,7 @@ pub use session::{
 pub use pool::bench;
 pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 
-pub use connection::{Resolve, Resolving};
+pub use connection::{ConnectionHandle, Resolve, Resolving};
 
 pub use body::{Body, Multipart, Part};
 pub use cookies::{Cookie, CookieJar, SameSite};

@@ -19,7 +19,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::expect::Held;
-use super::wire::{Counted, Probe, Stream, Wire};
+use super::wire::{ConnectionHandle, Counted, Probe, Stream, Wire};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Phase, RequestSent, Result};
 use crate::stats::CloseReason;
@@ -106,11 +106,19 @@ impl Connection {
         self.wire.peer()
     }
 
+    pub(crate) fn handle(&self) -> ConnectionHandle {
+        ConnectionHandle::new(&self.wire)
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.wire.is_retired()
+    }
+
     /// P10: is the connection still there, as far as can be known without sending? The kernel is asked first: it knows of a FIN, or
     /// of bytes that nobody asked for and that would be taken for the answer (a 408, a second answer), before the runtime does.
     pub(crate) fn probe(&mut self) -> Probe {
         match self.wire.probe() {
-            Probe::Dead => Probe::Dead,
+            bad @ (Probe::Dead | Probe::Retired) => bad,
             // Nobody is woken by this look: whoever goes on polls it again.
             probe if self.poll_idle(&mut Context::from_waker(Waker::noop())).is_pending() => probe,
             _ => Probe::Dead,
@@ -234,7 +242,7 @@ impl Connection {
         if self.incomplete {
             return Err(CloseReason::Incomplete);
         }
-        if !self.persistent {
+        if !self.persistent || self.wire.is_retired() {
             return Err(CloseReason::NotPersistent);
         }
         // The poll that brought the end of the body has mostly left the engine ready. Another one would set a new read buffer aside

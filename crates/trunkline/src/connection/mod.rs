@@ -19,4 +19,5 @@ pub(crate) use http1::{Connection, Failure, Http1, Received};
 pub(crate) use resolve::SystemResolver;
 pub use resolve::{Resolve, Resolving};
 pub(crate) use tls::TlsSettings;
+pub use wire::ConnectionHandle;
 pub(crate) use wire::Probe;

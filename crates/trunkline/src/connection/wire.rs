@@ -5,8 +5,8 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
@@ -27,6 +27,8 @@ pub(crate) struct Wire {
     written: AtomicU64,
     /// Plaintext bytes the engine was given.
     read: AtomicU64,
+    /// Not to be used again (`ConnectionHandle::retire`).
+    retired: AtomicBool,
 }
 
 /// What a look at an idle connection's socket shows.
@@ -35,6 +37,8 @@ pub(crate) enum Probe {
     Alive,
     /// Closed or reset by the peer, or it sent what nobody asked for: not to be used again.
     Dead,
+    /// Somebody has asked that it serves nobody else.
+    Retired,
     /// Something has come over TLS: a session ticket, or the peer's goodbye. The engine has to read it to know.
     Unread,
 }
@@ -45,7 +49,14 @@ impl Wire {
         // A request is written in one piece: Nagle could only delay its last segment.
         tcp.set_nodelay(true)?;
         let peer = tcp.peer_addr()?;
-        Ok(Arc::new(Self { tcp, peer, secure, written: AtomicU64::new(0), read: AtomicU64::new(0) }))
+        Ok(Arc::new(Self {
+            tcp,
+            peer,
+            secure,
+            written: AtomicU64::new(0),
+            read: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+        }))
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
@@ -60,10 +71,17 @@ impl Wire {
         self.read.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
     /// Looks at an idle connection, without waiting and without taking anything from it.
     ///
     /// It asks the kernel, not tokio: a connection nobody polled since the peer closed it still looks fine to the runtime.
     pub(crate) fn probe(&self) -> Probe {
+        if self.is_retired() {
+            return Probe::Retired;
+        }
         loop {
             return match SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]) {
                 Ok(0) => Probe::Dead,
@@ -105,6 +123,27 @@ impl fmt::Debug for Wire {
             .field("written", &self.written())
             .field("read", &self.read())
             .finish_non_exhaustive()
+    }
+}
+
+/// The connection that a response came over, for as long as there is one: holding a handle keeps nothing open.
+///
+/// It is for those who learn from a response, perhaps only after they have read it, that the server behind its connection is not
+/// well. See [`ResponseBody::connection_handle`](crate::ResponseBody::connection_handle).
+#[derive(Clone, Debug)]
+pub struct ConnectionHandle(Weak<Wire>);
+
+impl ConnectionHandle {
+    pub(crate) fn new(wire: &Arc<Wire>) -> Self {
+        Self(Arc::downgrade(wire))
+    }
+
+    /// The connection is given to no further request. One that it is serving is finished; then it is closed. An idle one is
+    /// closed when it would be used next, or has been idle for its time.
+    pub fn retire(&self) {
+        if let Some(wire) = self.0.upgrade() {
+            wire.retired.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -19,8 +19,9 @@ use super::response::ResponseBody;
 use super::state::{Owner, SlotId};
 use super::{ConnectionInfo, Inner};
 use crate::body::Body;
-use crate::connection::{Connection, Failure, Probe, Received, Target, patience};
+use crate::connection::{Connection, ConnectionHandle, Failure, Probe, Received, Target, patience};
 use crate::error::{Error, Phase, RequestSent, Result};
+use crate::stats::CloseReason;
 use crate::timeouts::{self, Timeouts};
 
 type PoolLease = Lease<Key, Connection>;
@@ -95,7 +96,8 @@ impl Inner {
         loop {
             let again = outgoing.body().try_clone();
             let replayable = self.replay && again.is_some() && outgoing.method().is_idempotent();
-            if lease.idle().is_some_and(|idle| idle >= JUST_NOW || !replayable) {
+            let retired = || lease.with(|connection| connection.is_retired()).unwrap_or(true);
+            if lease.idle().is_some_and(|idle| idle >= JUST_NOW || !replayable || retired()) {
                 lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
                 if lease.idle().is_none() {
                     waited = call.begun.elapsed();
@@ -103,12 +105,12 @@ impl Inner {
             }
             let served = self.begin(&lease, outgoing, call, waited);
             let sent = match converse(&lease, outgoing).await {
-                Ok(Answer { response, peer, unsent }) => {
+                Ok(Answer { response, peer, handle, unsent }) => {
                     if let Some(unsent) = unsent {
                         *outgoing.body() = *unsent;
                     }
                     let info = ConnectionInfo { reused: served && lease.idle().is_some(), peer, waited };
-                    return Ok(response.map(|received| ResponseBody::new(received, lease, info)));
+                    return Ok(response.map(|received| ResponseBody::new(received, lease, info, handle)));
                 }
                 Err(failure) if self.replay && lease.idle().is_some() => recover(failure, again, outgoing),
                 Err(failure) => Err(failure.error),
@@ -177,12 +179,16 @@ impl Inner {
     /// P10: a reused connection is looked at before it is used; a dead one is replaced.
     async fn fit_for_use(self: &Arc<Self>, mut lease: PoolLease, key: &Key, call: &Call) -> Result<PoolLease> {
         while lease.idle().is_some() {
-            if look(&lease).await? != Probe::Dead {
-                tracing::trace!(target: "trunkline::pool", host = %key.target, "reuse");
-                break;
-            }
-            tracing::debug!(target: "trunkline::pool", host = %key.target, "an idle connection was found closed");
-            lease = Box::pin(lease.replace(self.dialer(key, call))).await?;
+            let reason = match look(&lease).await? {
+                Probe::Dead => CloseReason::PeerClosed,
+                Probe::Retired => CloseReason::NotPersistent,
+                Probe::Alive | Probe::Unread => {
+                    tracing::trace!(target: "trunkline::pool", host = %key.target, "reuse");
+                    break;
+                }
+            };
+            tracing::debug!(target: "trunkline::pool", host = %key.target, ?reason, "an idle connection is of no use");
+            lease = Box::pin(lease.replace(reason, self.dialer(key, call))).await?;
         }
         Ok(lease)
     }
@@ -277,6 +283,7 @@ fn recover(failed: Failure, again: Option<Body>, outgoing: &mut impl Outgoing) -
 struct Answer {
     response: Response<Received>,
     peer: SocketAddr,
+    handle: ConnectionHandle,
     /// The body of the request, if it was held back and is not wanted. Boxed, for it is rare.
     unsent: Option<Box<Body>>,
 }
@@ -297,7 +304,7 @@ fn converse(lease: &PoolLease, outgoing: &mut impl Outgoing) -> impl Future<Outp
             sent = connection.sent();
             answer.map_ok(|response| {
                 let unsent = connection.take_unsent().map(Box::new);
-                Answer { response, peer: connection.peer(), unsent }
+                Answer { response, peer: connection.peer(), handle: connection.handle(), unsent }
             })
         });
         Poll::Ready(ready!(polled).unwrap_or_else(|error| {

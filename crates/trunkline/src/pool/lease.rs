@@ -58,10 +58,14 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         })
     }
 
-    /// P10: the connection was found dead before use. Another idle one takes its place, or one that `dial` makes.
-    pub(crate) async fn replace(mut self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
+    /// P10: the connection was found to be of no use. Another idle one takes its place, or one that `dial` makes.
+    pub(crate) async fn replace(
+        mut self,
+        reason: CloseReason,
+        dial: impl FnOnce(super::state::SlotId) -> Dial<C>,
+    ) -> Result<Self> {
         self.discard()?;
-        match self.shell.replace(self.cell.slot) {
+        match self.shell.replace(self.cell.slot, reason) {
             (Replacement::Reuse(_), Some((other, idle))) => {
                 self.cell = other;
                 self.idle = Some(idle);

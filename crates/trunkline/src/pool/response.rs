@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use super::gate::Pass;
 use super::key::Key;
 use super::lease::Lease;
-use crate::connection::{Connection, Received};
+use crate::connection::{Connection, ConnectionHandle, Received};
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 
 /// How much of a body that nobody reads is taken in to keep its connection (P8).
@@ -31,6 +31,7 @@ pub struct ResponseBody {
     /// Until the end of the body, or a failure.
     reading: Option<Reading>,
     connection: ConnectionInfo,
+    handle: ConnectionHandle,
 }
 
 struct Reading {
@@ -52,8 +53,13 @@ pub struct ConnectionInfo {
 }
 
 impl ResponseBody {
-    pub(super) fn new(received: Received, lease: Lease<Key, Connection>, connection: ConnectionInfo) -> Self {
-        let mut body = Self { received, reading: Some(Reading { lease, pass: None }), connection };
+    pub(super) fn new(
+        received: Received,
+        lease: Lease<Key, Connection>,
+        connection: ConnectionInfo,
+        handle: ConnectionHandle,
+    ) -> Self {
+        let mut body = Self { received, reading: Some(Reading { lease, pass: None }), connection, handle };
         if body.received.is_end_stream() {
             body.finish();
         }
@@ -63,6 +69,21 @@ impl ResponseBody {
     /// How its connection came about.
     pub fn connection(&self) -> &ConnectionInfo {
         &self.connection
+    }
+
+    /// A handle to its connection, good also after the body has ended: to keep the connection from serving others.
+    ///
+    /// ```no_run
+    /// # async fn run(pool: trunkline::Pool, request: http::Request<trunkline::Body>) -> trunkline::Result<()> {
+    /// let response = pool.send(request, trunkline::Timeouts::new()).await?;
+    /// if response.status().is_server_error() {
+    ///     response.body().connection_handle().retire();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connection_handle(&self) -> ConnectionHandle {
+        self.handle.clone()
     }
 
     /// The request counts as under way until the end of the body.
@@ -169,7 +190,7 @@ impl Drop for ResponseBody {
 
 impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, reading, connection: _ } = self;
+        let Self { received, reading, connection: _, handle: _ } = self;
         f.debug_struct("ResponseBody").field("ended", &reading.is_none()).field("size", &received.size_hint()).finish()
     }
 }

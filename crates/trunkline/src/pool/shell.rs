@@ -235,8 +235,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     }
 
     /// P10: something in the place of a connection found dead; its socket is gone.
-    pub(super) fn replace(self: &Arc<Self>, slot: SlotId) -> (Replacement, Option<Rested<K, C>>) {
-        self.at_desk(|desk, now| match desk.state.replace(slot, now) {
+    pub(super) fn replace(self: &Arc<Self>, slot: SlotId, reason: CloseReason) -> (Replacement, Option<Rested<K, C>>) {
+        self.at_desk(|desk, now| match desk.state.replace(slot, reason, now) {
             Replacement::Reuse(other) => {
                 desk.vacate(slot);
                 (Replacement::Reuse(other), Some(desk.rested(other, now)))

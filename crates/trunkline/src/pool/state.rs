@@ -492,16 +492,16 @@ impl<K: PoolKey> State<K> {
 
     /// P10: the connection in use was found dead before a byte was written on it, and its socket is gone. Another idle one
     /// takes its place, or a new one is dialed in its slot.
-    pub(crate) fn replace(&mut self, slot: SlotId, now: Instant) -> Replacement {
+    pub(crate) fn replace(&mut self, slot: SlotId, reason: CloseReason, now: Instant) -> Replacement {
         let Slot { key, owner, phase, .. } = self.slots[slot.0];
         if phase == Phase::InUse
             && let Some(other) = self.take_idle(key, owner, now)
         {
-            self.free(slot.0, CloseReason::PeerClosed);
+            self.free(slot.0, reason);
             self.pump(now);
             return Replacement::Reuse(SlotId(other));
         }
-        self.redial(slot, CloseReason::PeerClosed, now)
+        self.redial(slot, reason, now)
     }
 
     /// P10: the connection in use failed its request and its socket is gone; a new one is dialed in its slot, without queueing.

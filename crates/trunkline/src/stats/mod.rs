@@ -23,7 +23,8 @@ pub enum CloseReason {
     Evicted,
     /// Served its own host for long enough while an older request of another waited.
     Yielded,
-    /// The server or the request said `Connection: close`, or HTTP/1.0 did.
+    /// The server or the request said `Connection: close`, or HTTP/1.0 did, or it was
+    /// [retired](crate::ConnectionHandle::retire).
     NotPersistent,
     /// The exchange was not complete on both sides when its response was dropped or its request failed.
     Incomplete,

@@ -28,6 +28,7 @@ mod redirect_secrets;
 mod redirect_table;
 mod redirects;
 mod requests;
+mod retiring;
 mod runtimes;
 mod saving;
 mod stale;

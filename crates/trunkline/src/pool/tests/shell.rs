@@ -270,10 +270,10 @@ fn p10_a_dead_connection_is_replaced_by_an_idle_one_or_dialed_anew() {
     let (one, two) = (lease(&outside), lease(&outside));
     drop((one, two));
     let holder = lease(&outside);
-    let other = now(holder.replace(|_| panic!("there is an idle one"))).unwrap();
+    let other = now(holder.replace(CloseReason::PeerClosed, |_| panic!("there is an idle one"))).unwrap();
     assert!(other.idle().is_some());
     assert_eq!((outside.open(), outside.count.alive()), (1, 1));
-    let anew = now(other.replace(|_| instant(&outside.count))).unwrap();
+    let anew = now(other.replace(CloseReason::PeerClosed, |_| instant(&outside.count))).unwrap();
     assert!(anew.idle().is_none(), "what fails now is not sent again");
     assert_eq!((outside.open(), closed(&outside, CloseReason::PeerClosed)), (1, 2));
     drop(anew);

@@ -312,7 +312,7 @@ impl Model {
         let Socket { key, leased: owner, closing, .. } = self.sockets[&slot];
         let owner = owner.expect("a lease has an owner");
         let replacement = match self.chance.one_in(2) {
-            true => self.state.replace(slot, self.now),
+            true => self.state.replace(slot, CloseReason::PeerClosed, self.now),
             false => self.state.redial(slot, CloseReason::PeerClosed, self.now),
         };
         assert_eq!(replacement == Replacement::Closed, closing);

@@ -247,7 +247,7 @@ impl World {
     /// The request's connection is found dead before it is used (P10).
     pub(super) fn replaces(&mut self, request: Request) -> Replacement {
         let slot = self.slot(request);
-        let replacement = self.state.replace(slot, self.now);
+        let replacement = self.state.replace(slot, CloseReason::PeerClosed, self.now);
         match replacement {
             Replacement::Reuse(other) => {
                 self.sockets.remove(&slot);
