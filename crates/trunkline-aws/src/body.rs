@@ -1,18 +1,33 @@
 //! What an SDK sends, as the pool takes it.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use aws_smithy_types::body::SdkBody;
+use http_body::Body as _;
 use trunkline::Body;
 
-/// Streamed as it comes. One that the SDK can make again, the pool can send again if a kept connection turns out to be dead.
+/// A stream stays a stream. What the SDK can make again, the pool can send again after a kept connection turned out to be dead.
 pub(crate) fn to_send(body: SdkBody) -> Body {
+    if let Some(body) = in_memory(&body) {
+        return body;
+    }
     match body.try_clone() {
-        Some(first) => {
-            let first = std::sync::Mutex::new(Some(first));
-            Body::replayable(move || {
-                let first = first.lock().ok().and_then(|mut first| first.take());
-                Body::wrap(first.or_else(|| body.try_clone()).unwrap_or_else(SdkBody::taken))
-            })
-        }
+        Some(_) => Body::replayable(move || Body::wrap(body.try_clone().unwrap_or_else(SdkBody::taken))),
         None => Body::wrap(body),
     }
+}
+
+/// All of a body that is in memory, taken out at once.
+///
+/// The SDK watches how its bodies are read (stalled stream protection), and takes one that nobody reads for a server that has
+/// stopped reading: a request that waits for a connection would fail for that. One that has been read to its end is left alone.
+fn in_memory(body: &SdkBody) -> Option<Body> {
+    let length = body.bytes()?.len();
+    let mut body = pin!(body.try_clone()?);
+    let cx = &mut Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(cx) else { return None };
+    let bytes = frame.into_data().ok().filter(|bytes| bytes.len() == length)?;
+    // The end has to be seen to count.
+    matches!(body.poll_frame(cx), Poll::Ready(None)).then(|| bytes.into())
 }

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use trunkline::{Pool, Session, Timeouts};
 
+use crate::capture::Capture;
 use crate::{body, error};
 
 /// The connections of a [`Pool`] for an AWS SDK: give it to `http_client` of a configuration, and clones of it to as many as you like.
@@ -87,7 +88,9 @@ impl HttpConnector for Connector {
         let (pool, timeouts) = (self.pool.clone(), self.timeouts);
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let capture = Capture::of(&request);
             let response = pool.send(request.map(body::to_send), timeouts).await.map_err(error::classified)?;
+            capture.answered(response.body());
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
