@@ -1,3 +1,14 @@
 //! The service as a process: over HTTP, in a browser, with a database of its own and a mail service that counts.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
 mod support;
+
+mod browser;
+mod copies;
+mod crashes;
+mod input;
+mod mutations;
+mod reuse;
+mod starting;
+mod stopping;

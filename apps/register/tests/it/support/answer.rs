@@ -10,7 +10,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn of(request: trunkline::RequestBuilder) -> trunkline::Result<Self> {
+    pub(crate) async fn of(request: trunkline::RequestBuilder) -> trunkline::Result<Self> {
         let response = request.max_redirects(0).error_for_status(false).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Self { status, headers, body: response.text().await? })

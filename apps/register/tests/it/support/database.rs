@@ -1,5 +1,6 @@
 //! A database of a test's own, of either kind, and what stands in it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
@@ -58,6 +59,21 @@ impl Database {
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         let sql = format!("SELECT CAST(({sql}) AS TEXT)");
         self.column(&sql).await[0].parse().unwrap()
+    }
+
+    /// The addresses that somebody has registered.
+    pub(crate) async fn users(&self) -> BTreeSet<String> {
+        self.column("SELECT address FROM users").await.into_iter().collect()
+    }
+
+    /// Mails that are to be sent yet.
+    pub(crate) async fn pending(&self) -> i64 {
+        self.count("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL").await
+    }
+
+    /// Mails that some copy of the service is sending, as it says.
+    pub(crate) async fn leased(&self) -> i64 {
+        self.count("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL AND claim IS NOT NULL").await
     }
 
     /// All that is in it, also what was deleted and lies in its file still: SQLite's file and its log as they are, with each row as text;

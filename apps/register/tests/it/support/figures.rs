@@ -26,6 +26,30 @@ impl Figures {
         assert!(!found.is_empty(), "no {name} with {labels:?} in\n{self}");
         found.iter().sum()
     }
+
+    /// Connections that the session has opened.
+    pub(crate) fn created(&self) -> usize {
+        self.count("trunkline_connections_created_total", &[])
+    }
+
+    /// Requests that found a connection open.
+    pub(crate) fn reused(&self) -> usize {
+        self.count("trunkline_connections_reused_total", &[])
+    }
+
+    /// Connections of the session's that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.count("http_client_open_connections", &[])
+    }
+
+    pub(crate) fn mails_sent(&self) -> usize {
+        self.count("register_mails_sent_total", &[])
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    fn count(&self, name: &str, labels: &[&str]) -> usize {
+        self.sum(name, labels) as usize
+    }
 }
 
 impl fmt::Display for Figures {

@@ -3,13 +3,14 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(unreachable_pub, reason = "some of it is the library's own, compiled into each test binary")]
 #![allow(clippy::print_stderr, reason = "what a failed test shows")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 
 mod answer;
+mod browser;
 mod database;
 mod figures;
 mod load;
 mod postgres;
+mod random;
 mod raw;
 mod service;
 mod ses;
@@ -25,15 +26,17 @@ mod temp_dir;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::answer::Answer;
+pub(crate) use self::browser::Browser;
 pub(crate) use self::database::Database;
 pub(crate) use self::figures::Figures;
 pub(crate) use self::load::{Load, Outcome};
 pub(crate) use self::postgres::Postgres;
+pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::service::{Finished, Service};
 pub(crate) use self::ses::{Mode, Sent, Ses};
 pub(crate) use self::settings::Settings;
-pub(crate) use self::statistics::{auc, quantile};
+pub(crate) use self::statistics::{auc, auc_by_chance, quantile};
 pub(crate) use self::temp_dir::TempDir;
 
 /// Everything here takes much less, on the slowest machine.

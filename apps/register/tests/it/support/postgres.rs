@@ -165,12 +165,3 @@ pub(super) fn find(program: &str) -> PathBuf {
         .next()
         .unwrap_or_else(|| panic!("{program} of Postgres is missing: run ./test once, it installs what tests need"))
 }
-
-#[tokio::test]
-async fn each_database_is_a_new_one() {
-    for _ in 0..2 {
-        let url = Postgres::shared().database().await;
-        let mut connection = PgConnection::connect(&url).await.unwrap();
-        connection.execute("CREATE TABLE mine (id int)").await.unwrap();
-    }
-}

@@ -1,0 +1,39 @@
+//! One session: mails reuse its connections.
+
+use crate::support::{Database, Load, Service, Ses, Settings, soak, until};
+
+/// Every mail is one request, and each has a connection that it opened or one that was there.
+async fn connections(service: &Service, ses: &Ses, mails: usize) -> usize {
+    until("all mails are sent", async || (ses.count() >= mails).then_some(())).await;
+    let figures = until("the last answer is read", async || {
+        let figures = service.metrics().await;
+        (figures.mails_sent() == mails).then_some(figures)
+    })
+    .await;
+    assert_eq!(figures.created() + figures.reused(), mails, "{figures}");
+    assert_eq!(figures.created(), ses.connections(), "{figures}");
+    figures.created()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_one_after_another_need_two_connections_at_most() {
+    let (ses, database) = (Ses::start(), Database::sqlite());
+    let service = Settings::new(&database).ses(&ses).start().await;
+    let count = soak(500, 50);
+    let outcomes = Load::start("one", 1, count, &[service.url("")]).finish().await;
+    assert!(outcomes.iter().all(|outcome| outcome.status == Some(204)), "{outcomes:?}");
+    let connections = connections(&service, &ses, count).await;
+    assert!(connections <= 2, "{connections}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_at_once_need_no_more_connections_than_there_are_senders() {
+    let (ses, database) = (Ses::start(), Database::sqlite());
+    let service = Settings::new(&database).ses(&ses).with("--senders", 4).start().await;
+    let count = soak(500, 50);
+    let outcomes = Load::start("all", count, count, &[service.url("")]).finish().await;
+    assert!(outcomes.iter().all(|outcome| outcome.status == Some(204)), "{outcomes:?}");
+    let connections = connections(&service, &ses, count).await;
+    assert!(connections <= 4, "{connections}");
+    assert!(ses.under_way().1 <= 4, "{:?}", ses.under_way());
+}

@@ -1,0 +1,165 @@
+//! SIGTERM: who was heard is answered, nobody else gets in, and nothing is left.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::support::{Database, Load, Mode, PASSWORD, Raw, Service, Ses, Settings, until};
+
+/// One client's registrations, one after another on a connection of its own.
+#[derive(Debug, Default)]
+struct Client {
+    answered: Vec<String>,
+    /// Sent, and the connection was closed without a word.
+    unanswered: Vec<String>,
+}
+
+impl Client {
+    async fn run(address: String, number: usize, done: Arc<AtomicUsize>) -> Self {
+        let mut client = Self::default();
+        // Refused: it serves no more.
+        while let Ok(mut raw) = Raw::connect(&address).await {
+            loop {
+                let email = format!("s{number}.{}@example.com", client.answered.len());
+                let (head, body) = Raw::registration(&email, PASSWORD);
+                let sent = raw.send(head + &body).await;
+                match raw.answer().await {
+                    Some((status, answer)) => {
+                        assert!(sent.is_ok() && status == 204, "{answer}");
+                        client.answered.push(email);
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                    None => {
+                        client.unanswered.push(email);
+                        break;
+                    }
+                }
+            }
+        }
+        client
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_each_request_that_was_read_is_answered_on_sqlite() {
+    under_load_each_request_that_was_read_is_answered(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_each_request_that_was_read_is_answered_on_postgres() {
+    under_load_each_request_that_was_read_is_answered(Database::postgres().await).await;
+}
+
+async fn under_load_each_request_that_was_read_is_answered(database: Database) {
+    let ses = Ses::start();
+    ses.set(Mode::Slow(Duration::from_millis(100)));
+    let service = Settings::new(&database).ses(&ses).start().await;
+    let (pid, done) = (service.pid(), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..16)
+        .map(|number| tokio::spawn(Client::run(service.address().to_owned(), number, Arc::clone(&done))))
+        .collect();
+    until("there is load", async || (done.load(Ordering::Relaxed) >= 40).then_some(())).await;
+    service.signal("TERM");
+    let mut all = Vec::new();
+    for client in clients {
+        all.push(client.await.unwrap());
+    }
+    let finished = service.finish().await;
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+    nothing_is_open(pid, &ses);
+    tells_what_the_session_closed(&finished.log);
+
+    let users = database.users().await;
+    for client in all {
+        assert!(client.answered.iter().all(|email| users.contains(email)), "answered, and not there: {client:?}");
+        // There it would have been read, and cut off.
+        assert!(!client.unanswered.iter().any(|email| users.contains(email)), "read, and not answered: {client:?}");
+    }
+    assert_eq!(database.leased().await, 0, "the senders have handed back what they had");
+}
+
+/// Of a process that is gone.
+fn nothing_is_open(pid: u32, ses: &Ses) {
+    let sockets = ss(&["-Hatnp"]);
+    assert!(!sockets.contains(&format!("pid={pid},")), "{sockets}");
+    let to_ses = ss(&["-Htn", "state", "established", "dport", "=", &format!(":{}", ses.port())]);
+    assert_eq!(to_ses, "");
+}
+
+fn ss(arguments: &[&str]) -> String {
+    let output = Command::new("ss").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn tells_what_the_session_closed(log: &str) {
+    let lines: Vec<_> = log.lines().collect();
+    let last = &lines[lines.len().saturating_sub(6)..];
+    assert!(last.iter().any(|line| line.contains("session closed: ")), "{last:#?}");
+}
+
+/// A request of which half is sent, and a service that has been told to stop.
+async fn in_mid_drain(service: &Service) -> (Raw, String) {
+    let mut held = Raw::connect(service.address()).await.unwrap();
+    let (head, body) = Raw::registration("held@example.com", PASSWORD);
+    let (first, rest) = body.split_at(5);
+    held.send(head + first).await.unwrap();
+    // Its head has been read when a later request is answered: the connections are served side by side, and this one was here first.
+    service.get("/livez").await.unwrap();
+    service.signal("TERM");
+    until("nobody gets in", async || Raw::connect(service.address()).await.err()).await;
+    (held, rest.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_listener_is_gone_while_the_last_request_is_answered() {
+    let (ses, database) = (Ses::start(), Database::sqlite());
+    let service = Settings::new(&database).ses(&ses).start().await;
+    let (mut held, rest) = in_mid_drain(&service).await;
+    let port = service.address().rsplit(':').next().unwrap().to_owned();
+    assert_eq!(ss(&["-Hltn", "sport", "=", &format!(":{port}")]), "");
+    assert_ne!(ss(&["-Htn", "state", "established", "sport", "=", &format!(":{port}")]), "");
+    held.send(rest).await.unwrap();
+    assert_eq!(held.answer().await.unwrap().0, 204);
+    let finished = service.finish().await;
+    assert_eq!(finished.code, Some(0), "{}", finished.log);
+    // Its mail was sent before the end, or waits for the next start; in either case nobody holds it.
+    assert_eq!(database.leased().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let (ses, database) = (Ses::start(), Database::sqlite());
+        let service = Settings::new(&database).ses(&ses).start().await;
+        let (_held, _) = in_mid_drain(&service).await;
+        service.signal(signal);
+        // By `128 + n` it ended itself; by the signal there would be no code.
+        assert_eq!(service.finish().await.code, Some(code));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_that_cannot_be_sent_in_time_are_handed_back() {
+    for database in Database::both().await {
+        let ses = Ses::start();
+        ses.set(Mode::Hanging);
+        let settings = Settings::new(&database).ses(&ses).with("--senders", 4).with("--drain", "1s");
+        let service = settings.start().await;
+        let outcomes = Load::start("h", 4, 8, &[service.url("")]).finish().await;
+        assert!(outcomes.iter().all(|outcome| outcome.status == Some(204)), "{outcomes:?}");
+        until("all senders are at it", async || (ses.under_way().0 == 4).then_some(())).await;
+        service.signal("TERM");
+        let finished = service.finish().await;
+        assert_eq!(finished.code, Some(0), "{}", finished.log);
+        assert_eq!(database.leased().await, 0, "{}", finished.log);
+        assert_eq!(database.pending().await, 8);
+
+        // Without waiting for a lease the next one sends them.
+        ses.set(Mode::Take);
+        let service = settings.start().await;
+        until("all are sent", async || (ses.count() == 8).then_some(())).await;
+        drop(service);
+    }
+}

@@ -1,0 +1,135 @@
+//! Nobody learns from an answer, or from how long it takes, whether an address has an account.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::{Value, json};
+use trunkline::Session;
+
+use crate::MACHINE;
+use crate::support::{
+    Answer, Database, Load, PASSWORD, Random, Service, Ses, Settings, auc, auc_by_chance, soak, until,
+};
+
+/// Addresses that nobody has, that somebody registered, and that somebody registered and activated.
+const KINDS: [&str; 3] = ["unknown", "pending", "active"];
+
+/// Of each kind, how long each answer took, in seconds.
+type Times = [Vec<f64>; 3];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_and_unknown_addresses_cannot_be_told_apart_on_sqlite() {
+    cannot_be_told_apart(Database::sqlite(), soak(500, 120)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_and_unknown_addresses_cannot_be_told_apart_on_postgres() {
+    cannot_be_told_apart(Database::postgres().await, soak(500, 80)).await;
+}
+
+async fn cannot_be_told_apart(database: Database, count: usize) {
+    let _machine = MACHINE.lock().await;
+    let ses = Ses::start();
+    let service = with_known_addresses(&database, &ses, count).await;
+    let times = measure(&service.url("/api/register"), count).await;
+    let chance = auc_by_chance(count, count);
+    for kind in [1, 2] {
+        let area = auc(&times[kind], &times[0]);
+        assert!(
+            (area - 0.5).abs() <= chance,
+            "{} against unknown: an area of {area:.3}, ± {chance:.3} is chance",
+            KINDS[kind]
+        );
+    }
+}
+
+/// The same test tells apart a service that does not hash for whom it knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_skips_the_hash_is_told_apart() {
+    let _machine = MACHINE.lock().await;
+    let (database, ses) = (Database::sqlite(), Ses::start());
+    let count = 40;
+    let service = with_known_addresses(&database, &ses, count).await;
+    let times = measure(&skipping(&service, &database).await, count).await;
+    for kind in [1, 2] {
+        let area = auc(&times[kind], &times[0]);
+        assert!(area < 0.5 - auc_by_chance(count, count), "{}: {area:.3}", KINDS[kind]);
+    }
+}
+
+/// With so many of each known kind, and every mail sent. What they have had so far does not delay their next mail, as an attacker finds them.
+async fn with_known_addresses(database: &Database, ses: &Ses, count: usize) -> Service {
+    let settings = Settings::new(database).ses(ses).with("--mail-interval", "0s").with("--address-limit", "off");
+    let service = settings.start().await;
+    for kind in ["pending", "active"] {
+        let outcomes = Load::start(kind, 4, count, &[service.url("")]).finish().await;
+        assert!(outcomes.iter().all(|outcome| outcome.status == Some(204)), "{outcomes:?}");
+    }
+    until("all mails are sent", async || (ses.count() == 2 * count).then_some(())).await;
+    for mail in ses.sent().iter().filter(|mail| mail.to.starts_with("active")) {
+        assert_eq!(service.activate(mail.token()).await.unwrap().status, 204);
+    }
+    service
+}
+
+/// Each address is asked once, on one connection; what order the kinds come in is chance, so that whatever else the machine does befalls all.
+async fn measure(url: &str, count: usize) -> Times {
+    let random = Random::new("the order of kinds");
+    let session = Session::new();
+    let mut times = Times::default();
+    let mut first = None;
+    for number in 0..count {
+        let mut order = [0, 1, 2];
+        random.shuffle(&mut order);
+        for kind in order {
+            let body = json!({ "email": format!("{}{number}@example.com", KINDS[kind]), "password": PASSWORD });
+            let begun = Instant::now();
+            let answer = Answer::of(session.post(url).json(&body)).await.unwrap();
+            times[kind].push(begun.elapsed().as_secs_f64());
+            let seen = (answer.status, answer.stable_headers(), answer.body);
+            assert_eq!(seen.0, 204);
+            assert_eq!(&seen, first.get_or_insert_with(|| seen.clone()), "{body}");
+        }
+    }
+    times
+}
+
+/// The service behind one that answers for known addresses itself, after a look into the database, as one would that hashes only for new ones.
+async fn skipping(service: &Service, database: &Database) -> String {
+    struct Front {
+        known: HashSet<String>,
+        ready: String,
+        register: String,
+        session: Session,
+    }
+
+    async fn register(State(front): State<Arc<Front>>, Json(body): Json<Value>) -> Response {
+        let known = body["email"].as_str().is_some_and(|email| front.known.contains(email));
+        let answer = if known {
+            Answer::of(front.session.get(&front.ready)).await
+        } else {
+            Answer::of(front.session.post(&front.register).json(&body)).await
+        };
+        assert!(answer.is_ok_and(|answer| matches!(answer.status, 200 | 204)));
+        StatusCode::NO_CONTENT.into_response()
+    }
+
+    let front = Front {
+        known: database.users().await.into_iter().collect(),
+        ready: service.url("/readyz"),
+        register: service.url("/api/register"),
+        session: Session::new(),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().route("/", post(register)).with_state(Arc::new(front));
+    // Until the test's runtime ends.
+    tokio::spawn(async { axum::serve(listener, router).await });
+    url
+}

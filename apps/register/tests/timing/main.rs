@@ -1,0 +1,13 @@
+//! What the time of an answer tells, and how long it takes. A binary of its own: `cargo test` runs it when no other test keeps the machine busy, and
+//! its tests run one after another.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+
+#[path = "../it/support/mod.rs"]
+mod support;
+
+mod enumeration;
+mod outage;
+
+/// One test at a time.
+static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
