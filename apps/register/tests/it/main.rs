@@ -10,5 +10,6 @@ mod crashes;
 mod input;
 mod mutations;
 mod reuse;
+mod secrets;
 mod starting;
 mod stopping;

@@ -66,6 +66,11 @@ impl Browser {
         self.client.find_all(Locator::Css(css)).await.unwrap()
     }
 
+    /// What has the focus.
+    pub(crate) async fn active(&self) -> Element {
+        self.client.active_element().await.unwrap()
+    }
+
     pub(crate) async fn write(&self, css: &str, text: &str) {
         let field = self.find(css).await;
         field.clear().await.unwrap();

@@ -1,0 +1,217 @@
+//! No token, no password and no hash of one is anywhere but where it belongs.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{Answer, Database, Load, Mode, Service, Ses, Settings, until};
+
+/// What must not be found, and what it is.
+#[derive(Default)]
+struct Secrets(Vec<(String, String)>);
+
+impl Secrets {
+    fn password(&mut self, password: &str) {
+        self.each_form("a password", password.as_bytes());
+        self.0.push(("a password".into(), password.into()));
+    }
+
+    /// Also what it is in bytes, and its digest, which only the database may know.
+    fn token(&mut self, token: &str) {
+        self.0.push(("a token".into(), token.into()));
+        self.each_form("a token as text", token.as_bytes());
+        let bytes = URL_SAFE_NO_PAD.decode(token).unwrap();
+        self.each_form("a token's bytes", &bytes);
+    }
+
+    fn digest(&mut self, token: &str) {
+        self.each_form("a token's digest", &Sha256::digest(URL_SAFE_NO_PAD.decode(token).unwrap()));
+        self.each_form("a token's digest", &Sha256::digest(token));
+    }
+
+    /// The hash itself, and the salt and the tag in it.
+    fn hash(&mut self, phc: &str) {
+        for part in phc.split('$').rev().take(2) {
+            self.0.push(("a password's hash".into(), part.into()));
+        }
+    }
+
+    fn each_form(&mut self, what: &str, bytes: &[u8]) {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        // As Rust shows bytes, if somebody let `Debug` at them.
+        let list = bytes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        for form in [
+            hex.to_uppercase(),
+            hex,
+            list,
+            STANDARD.encode(bytes),
+            STANDARD_NO_PAD.encode(bytes),
+            URL_SAFE_NO_PAD.encode(bytes),
+        ] {
+            self.0.push((what.to_owned(), form));
+        }
+    }
+
+    fn must_not_be_in(&self, place: &str, text: &str) {
+        for (what, secret) in &self.0 {
+            assert!(secret.len() >= 8, "{what} is too short to look for");
+            if let Some(at) = text.find(secret.as_str()) {
+                let around: String = text[..at].chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
+                panic!("{what} is in {place}, after: {around}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_where_it_does_not_belong_on_sqlite() {
+    no_secret_is_where_it_does_not_belong(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_where_it_does_not_belong_on_postgres() {
+    no_secret_is_where_it_does_not_belong(Database::postgres().await).await;
+}
+
+async fn no_secret_is_where_it_does_not_belong(database: Database) {
+    let ses = Ses::start();
+    // All that the service and all it is made of have to say.
+    let settings = Settings::new(&database).ses(&ses).environment("RUST_LOG", "trace").with("--mail-interval", "0s");
+    let service = settings.start().await;
+    let mut secrets = Secrets::default();
+    secrets.password("Heidelbeerkuchen/Geheimnis+9");
+    let mut heard = a_life(&service, &ses, &mut secrets).await;
+    for hash in database.column("SELECT password_hash FROM requests WHERE password_hash IS NOT NULL").await {
+        assert!(hash.starts_with("$argon2id$"), "{hash}");
+        secrets.hash(&hash);
+    }
+    trouble(&service, &ses, &mut secrets, &mut heard).await;
+    for hash in password_hashes(&database).await {
+        secrets.hash(&hash);
+    }
+
+    let mut known = Secrets(secrets.0.clone());
+    for mail in ses.sent().iter().filter(|mail| mail.text.contains("?token=")) {
+        known.token(mail.token());
+        known.digest(mail.token());
+    }
+    for path in ["/metrics", "/console", "/livez", "/readyz"] {
+        let answer = service.get_ops(path).await.unwrap();
+        known.must_not_be_in(path, &format!("{answer:?}"));
+    }
+    for answer in &heard {
+        known.must_not_be_in("an answer", &format!("{answer:?}"));
+    }
+    service.signal("TERM");
+    let finished = service.finish().await;
+    assert_eq!(finished.code, Some(0));
+    known.must_not_be_in("the log", &finished.log);
+    assert!(!finished.log.contains("$argon2"), "a hash is in the log");
+    in_the_database(&database, &ses).await;
+}
+
+async fn password_hashes(database: &Database) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for table in ["users", "requests"] {
+        let sql = format!("SELECT password_hash FROM {table} WHERE password_hash IS NOT NULL");
+        all.extend(database.column(&sql).await);
+    }
+    all
+}
+
+/// What people do, all of it in order. Returns what they are answered.
+async fn a_life(service: &Service, ses: &Ses, secrets: &mut Secrets) -> Vec<Answer> {
+    let mut heard = Vec::new();
+    for number in 0..10 {
+        let password = format!("Eichelhaeher-{number}-Sauerkirsche");
+        secrets.password(&password);
+        heard.push(service.register(&format!("x{number}@example.com"), &password).await.unwrap());
+    }
+    until("the mails", async || (ses.count() >= 10).then_some(())).await;
+    for mail in &ses.sent()[..5] {
+        heard.push(service.get(&format!("/activate?token={}", mail.token())).await.unwrap());
+        heard.push(service.activate(mail.token()).await.unwrap());
+        heard.push(service.activate(mail.token()).await.unwrap());
+    }
+    // Once more, of those that are active and of those that are not; and by the form.
+    for number in [0, 9] {
+        let (email, password) = (format!("x{number}@example.com"), format!("Nachtigall-{number}-Holunder"));
+        secrets.password(&password);
+        heard.push(service.register(&email, &password).await.unwrap());
+        heard.push(service.post("/api/resend", &json!({ "email": email })).await.unwrap());
+        let form = [("email", email.as_str()), ("password", password.as_str())];
+        heard.push(Answer::of(service.session().post(service.url("/register")).form(&form)).await.unwrap());
+    }
+    // The pages show the token that they are asked with, in the form that sends it.
+    heard.retain(|answer| !answer.body.contains("name=\"token\""));
+    heard
+}
+
+/// What goes wrong, where errors are tempted to repeat what they were given.
+async fn trouble(service: &Service, ses: &Ses, secrets: &mut Secrets, heard: &mut Vec<Answer>) {
+    let password = "Rotkehlchen-3-Stachelbeere";
+    secrets.password(password);
+    for body in [
+        json!(password),
+        json!([password]),
+        json!({ "email": password, "password": 1 }),
+        json!({ "email": "a@example.com", "password": { "is": password } }),
+        json!({ "email": "a@example.com", "password": password.repeat(50) }),
+        json!({ "email": "not an address", "password": password }),
+        json!({ "email": "a@example.com", "password": "x", "else": password }),
+    ] {
+        let mut answer = service.post("/api/register", &body).await.unwrap();
+        // An address is not a secret, and may be repeated.
+        if body["email"] == password {
+            answer.body.clear();
+        }
+        heard.push(answer);
+    }
+    let broken = format!("{{\"email\": \"a@example.com\", \"password\": \"{password}\"");
+    let request = service.session().post(service.url("/api/register")).header("content-type", "application/json");
+    heard.push(Answer::of(request.body(broken)).await.unwrap());
+    let token = URL_SAFE_NO_PAD.encode([7; 32]);
+    secrets.token(&token);
+    heard.push(service.activate(&token).await.unwrap());
+    heard.push(service.activate(&token[1..]).await.unwrap());
+    heard.push(service.get(&format!("/nowhere?token={token}")).await.unwrap());
+    // Mails that fail.
+    for mode in [Mode::Broken, Mode::Throttling] {
+        ses.set(mode);
+        let asked = ses.asked();
+        let outcomes = Load::start(&format!("{mode:?}"), 2, 2, &[service.url("")]).finish().await;
+        assert!(outcomes.iter().all(|outcome| outcome.status == Some(204)), "{outcomes:?}");
+        until("SES has refused one", async || (ses.asked() > asked).then_some(())).await;
+    }
+    secrets.password(crate::support::PASSWORD);
+    ses.set(Mode::Take);
+}
+
+/// There are the hashes of passwords, in the columns that are for them, and the digests of tokens. Nothing else.
+async fn in_the_database(database: &Database, ses: &Ses) {
+    let mut secrets = Secrets::default();
+    for number in 0..10 {
+        secrets.password(&format!("Eichelhaeher-{number}-Sauerkirsche"));
+        secrets.password(&format!("Nachtigall-{number}-Holunder"));
+    }
+    for mail in ses.sent().iter().filter(|mail| mail.text.contains("?token=")) {
+        secrets.token(mail.token());
+    }
+    let dump = database.dump().await;
+    assert!(dump.contains("x0@example.com"), "the dump holds what is there");
+    secrets.must_not_be_in("the database", &dump);
+
+    for column in ["address", "address_key"] {
+        assert_eq!(database.count(&format!("SELECT count(*) FROM users WHERE {column} LIKE '%$argon2%'")).await, 0);
+    }
+    for column in ["message_id", "last_error"] {
+        assert_eq!(database.count(&format!("SELECT count(*) FROM outbox WHERE {column} LIKE '%$argon2%'")).await, 0);
+    }
+    // What is over, is gone.
+    let left = "SELECT count(*) FROM requests r JOIN users u ON u.id = r.user_id \
+                WHERE u.activated_at IS NOT NULL AND r.created_at < u.activated_at AND r.password_hash IS NOT NULL";
+    assert_eq!(database.count(left).await, 0);
+}
