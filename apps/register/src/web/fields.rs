@@ -1,0 +1,201 @@
+//! What a request brings: the fields of a JSON object or of a form, each checked, all that is wrong told at once.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
+use tokio::time::timeout;
+use url::form_urlencoded;
+
+use super::problem::{FieldError, Problem};
+
+/// How much a request may bring, in bytes. What is asked for here takes less than two kilobytes.
+pub const BODY_LIMIT: usize = 16 * 1024;
+
+/// How long its body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(20);
+
+/// What can be made of a request's fields.
+pub(crate) trait FromFields: Sized {
+    /// The fields that it is made of. Others are refused.
+    const NAMES: &'static [&'static str];
+
+    /// None, if a field is not valid: [`Fields::take`] has noted which.
+    fn from_fields(fields: &mut Fields) -> Option<Self>;
+}
+
+/// From a body of JSON.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// From an HTML form. An invalid one is for its page to show again.
+pub(crate) struct Form<T> {
+    pub(crate) parsed: Result<T, Problem>,
+    /// What was typed as the address, to be shown again. A password never is.
+    pub(crate) email: String,
+}
+
+impl<T: FromFields, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        expect_type(request.headers(), "application/json", |subtype| subtype == "json" || subtype.ends_with("+json"))?;
+        Fields::from_json(&body(request, state).await?)?.parse().map(Self)
+    }
+}
+
+impl<T: FromFields, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        expect_type(request.headers(), "application/x-www-form-urlencoded", |subtype| {
+            subtype == "x-www-form-urlencoded"
+        })?;
+        let fields = Fields::from_form(&body(request, state).await?);
+        let email = fields.given.iter().find(|(name, _)| name == "email");
+        let email = email.and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned();
+        Ok(Self { parsed: fields.parse(), email })
+    }
+}
+
+/// The fields as they were given, and what is wrong with them so far.
+pub(crate) struct Fields {
+    given: Vec<(String, Value)>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    fn from_json(body: &[u8]) -> Result<Self, Problem> {
+        let Given(given) = serde_json::from_slice(body).map_err(|error| not_an_object(&error))?;
+        Ok(Self { given, errors: Vec::new() })
+    }
+
+    /// Any bytes are a form (URL Standard, 5.1).
+    fn from_form(body: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(body);
+        let given = pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect();
+        Self { given, errors: Vec::new() }
+    }
+
+    fn parse<T: FromFields>(mut self) -> Result<T, Problem> {
+        let parsed = T::from_fields(&mut self);
+        let known = T::NAMES.join(", ");
+        let unknown = self.given.into_iter().map(|(name, _)| {
+            let detail = format!("is not known here; known: {known}");
+            FieldError { field: shortened(&name), detail }
+        });
+        self.errors.extend(unknown);
+        match parsed {
+            Some(parsed) if self.errors.is_empty() => Ok(parsed),
+            _ => Err(Problem::invalid(self.errors)),
+        }
+    }
+
+    /// Takes the text of this field, and parses it. What the error says has to go with the field's name as a sentence.
+    pub(crate) fn take<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(String) -> Result<T, E>) -> Option<T> {
+        let mut values: Vec<_> =
+            self.given.extract_if(.., |(given, _)| given == name).map(|(_, value)| value).collect();
+        let parsed = match (values.pop(), values.is_empty()) {
+            (None, _) => Err("is missing".to_owned()),
+            (Some(_), false) => Err("is there more than once".to_owned()),
+            (Some(Value::String(text)), true) => parse(text).map_err(|error| error.to_string()),
+            (Some(other), true) => Err(format!("must be a string, not {}", kind(&other))),
+        };
+        parsed.map_err(|detail| self.errors.push(FieldError { field: name.to_owned(), detail })).ok()
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A name that someone made up is not sent back at full length.
+fn shortened(name: &str) -> String {
+    const ENOUGH: usize = 40;
+    match name.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
+/// The members of a JSON object in their order, those with the same name too (RFC 8259, 4: they "SHOULD be unique").
+struct Given(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Given;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Given(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// serde_json's message is not passed on: it repeats what it stumbled over, which may be a password.
+fn not_an_object(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The body must be a JSON object."),
+        Category::Eof => Problem::new(StatusCode::BAD_REQUEST, "The body ends before its JSON does."),
+        Category::Syntax | Category::Io => Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("The body is not JSON that can be read: see line {line}, column {column}."),
+        ),
+    }
+}
+
+/// 415, unless the body says that it is of the type. Its parameters (`charset=utf-8`) do not matter.
+fn expect_type(headers: &HeaderMap, name: &str, subtype: impl Fn(&str) -> bool) -> Result<(), Problem> {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.split_once('/') {
+        Some(("application", given)) if subtype(given) => Ok(()),
+        _ => {
+            let detail = format!("The body must be of the type {name}, and the header Content-Type must say so.");
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+        }
+    }
+}
+
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let read = timeout(BODY_WITHIN, Bytes::from_request(request, state)).await;
+    let late =
+        |_| Problem::new(StatusCode::REQUEST_TIMEOUT, format!("The body did not arrive within {BODY_WITHIN:?}."));
+    read.map_err(late)?.map_err(|rejection| unread(&rejection))
+}
+
+fn unread(rejection: &BytesRejection) -> Problem {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body must not be longer than {BODY_LIMIT} bytes."))
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, "The body did not arrive whole."),
+    }
+}

@@ -1,0 +1,98 @@
+//! Whether the service is alive, and whether it is ready for requests. Both routers answer that.
+
+use std::time::Duration;
+
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::time::timeout;
+use trunkline_lifespan::Readiness;
+use utoipa::ToSchema;
+
+use super::App;
+use crate::store::Store;
+
+/// How long the database may take to answer. Who asks is not patient either.
+const DATABASE_WITHIN: Duration = Duration::from_secs(2);
+
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
+where
+    App: FromRef<S>,
+{
+    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz))
+}
+
+/// That it answers is all there is to say.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alive {
+    alive: bool,
+}
+
+/// Whether it is ready, and what that depends on.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ready {
+    ready: bool,
+    checks: Checks,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Checks {
+    /// It is up, and not on its way down.
+    serving: Verdict,
+    /// The database answers, and its tables are those of this version.
+    database: Verdict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    Failed,
+}
+
+/// Whether the process is alive.
+///
+/// It depends on nothing else: a service whose database is away does not get well by being restarted.
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "It is.", body = Alive)))]
+pub(super) async fn livez() -> Json<Alive> {
+    Json(Alive { alive: true })
+}
+
+/// Whether to send requests here.
+#[utoipa::path(
+    get, path = "/readyz", tag = "service",
+    responses(
+        (status = 200, description = "Ready.", body = Ready),
+        (status = 503, description = "Not ready; `checks` has the reason.", body = Ready),
+    )
+)]
+pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Ready>) {
+    let App { readiness, store, .. } = app;
+    let checks = Checks { serving: serving(&readiness), database: database(&store).await };
+    let ready = checks.serving == Verdict::Ok && checks.database == Verdict::Ok;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Ready { ready, checks }))
+}
+
+fn serving(readiness: &Readiness) -> Verdict {
+    if readiness.is_ready() { Verdict::Ok } else { Verdict::Failed }
+}
+
+async fn database(store: &Store) -> Verdict {
+    match timeout(DATABASE_WITHIN, store.ready()).await {
+        Ok(Ok(())) => Verdict::Ok,
+        Ok(Err(error)) => {
+            tracing::warn!(error = format!("{error:#}"), "the database is not ready");
+            Verdict::Failed
+        }
+        Err(_) => {
+            tracing::warn!("the database has not answered within {DATABASE_WITHIN:?}");
+            Verdict::Failed
+        }
+    }
+}

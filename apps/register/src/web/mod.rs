@@ -1,0 +1,158 @@
+//! What people and programs reach: the API, the pages, whether the service is well, and the description of it all.
+//!
+//! [`router`] puts it together. A request passes, from the outside in: its id and the log, what every answer says to browsers
+//! ([`headers`](self)), the page that a problem is shown as, a net for panics, the limits of its client, its handler.
+//! What handlers need they take from the state: `State<Accounts>`, `State<Session>`, and so on.
+
+mod api;
+mod pages;
+
+mod fields;
+mod problem;
+
+mod client;
+mod limits;
+
+pub(crate) mod assets;
+mod headers;
+pub(crate) mod health;
+pub(crate) mod observe;
+mod openapi;
+
+use std::future::ready;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::http::StatusCode;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use trunkline::Session;
+use trunkline_lifespan::Readiness;
+use url::Url;
+
+pub use self::client::{NoNetwork, TrustedProxies};
+pub use self::fields::BODY_LIMIT;
+pub use self::limits::{Limits, Rate};
+pub use self::observe::Durations;
+pub use self::problem::{FieldError, Problem};
+use crate::accounts::Accounts;
+use crate::dev_mail::Mailbox;
+use crate::outbox::Outbox;
+use crate::store::Store;
+
+/// What the application has opened, for the handlers of both routers. A clone is a handle to the same.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Who has an account.
+    pub accounts: Accounts,
+    /// The session, one for the whole application.
+    pub session: Session,
+    /// The most connections that the session opens.
+    pub session_limit: usize,
+    /// The database.
+    pub store: Store,
+    /// What sends the mails.
+    pub outbox: Outbox,
+    /// The development mailbox, where there is one: it is shown to everyone.
+    pub mailbox: Option<Mailbox>,
+    /// Whether the application is up, and not on its way down.
+    pub readiness: Readiness,
+    /// How long requests take, of both routers.
+    pub durations: Durations,
+}
+
+/// How the public router serves.
+#[derive(Clone, Debug)]
+pub struct WebSettings {
+    /// Where people reach the service. With `https`, browsers are told never to come another way; with a path, links begin with it.
+    pub public_url: Url,
+    /// The proxies that are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// The limits of clients. Something has to [sweep](Limits::sweep) them.
+    pub limits: Limits,
+}
+
+/// The public router.
+pub fn router(app: App, settings: WebSettings) -> Router {
+    let site = Site::new(&settings, app.mailbox.is_some());
+    let web = Web { app, settings: Arc::new(settings), site: Arc::new(site) };
+    let limited = from_fn_with_state(web.clone(), limits::by_client);
+    let routes = Router::new()
+        .merge(api::router())
+        .merge(pages::router(&web))
+        .route_layer(limited)
+        .merge(openapi::router())
+        .merge(health::router())
+        .merge(assets::router())
+        .fallback(pages::not_found)
+        .method_not_allowed_fallback(pages::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    let routes =
+        routes.layer(CatchPanicLayer::custom(|_| panicked())).layer(from_fn_with_state(web.clone(), pages::for_people));
+    let (durations, proxies) = (web.app.durations.clone(), web.settings.trusted_proxies.clone());
+    surround(routes, web.site.secure, durations, &proxies).with_state(web)
+}
+
+/// What both routers have around their routes.
+pub(crate) fn surround<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    secure: bool,
+    durations: Durations,
+    proxies: &TrustedProxies,
+) -> Router<S> {
+    let headed = routes.layer(map_response(move |response: Response| ready(headers::add(response, secure))));
+    observe::around(headed, durations, proxies.any())
+}
+
+/// The panic itself has gone to the log, by the hook of the process.
+pub(crate) fn panicked() -> Response {
+    tracing::error!("a handler panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, problem::OUR_FAULT).into_response()
+}
+
+/// The state of the public router.
+#[derive(Clone)]
+struct Web {
+    app: App,
+    settings: Arc<WebSettings>,
+    site: Arc<Site>,
+}
+
+/// What every page knows.
+struct Site {
+    /// What links begin with: nothing, or the path that a proxy takes away.
+    base: String,
+    /// There is a development mailbox to look into.
+    dev: bool,
+    /// It is reached over https.
+    secure: bool,
+    /// As browsers write it in `Origin`.
+    origin: String,
+}
+
+impl Site {
+    fn new(settings: &WebSettings, dev: bool) -> Self {
+        let url = &settings.public_url;
+        let base = url.path().trim_end_matches('/').to_owned();
+        Self { base, dev, secure: url.scheme() == "https", origin: url.origin().ascii_serialization() }
+    }
+}
+
+/// What handlers may ask the state for.
+macro_rules! parts {
+    ($($state:ty: $($part:ty = |$it:ident| $value:expr),+;)+) => {
+        $($(impl FromRef<$state> for $part {
+            fn from_ref($it: &$state) -> Self {
+                $value.clone()
+            }
+        })+)+
+    };
+}
+
+parts! {
+    App: Session = |app| app.session, Store = |app| app.store, Outbox = |app| app.outbox, Readiness = |app| app.readiness;
+    Web: App = |web| web.app, Accounts = |web| web.app.accounts, Arc<Site> = |web| web.site,
+        Limits = |web| web.settings.limits, TrustedProxies = |web| web.settings.trusted_proxies;
+}

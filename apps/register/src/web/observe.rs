@@ -1,0 +1,143 @@
+//! Each request in the log and in the figures: its id, its span, how long it took.
+//!
+//! Queries are never written down: activation links have their token there.
+
+use std::fmt;
+use std::future::ready;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{self, HeaderName, HeaderValue, Method};
+use axum::middleware::{Next, from_fn, map_request};
+use axum::response::Response;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::trace::TraceLayer;
+use tracing::{Span, field};
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// OpenTelemetry's advice for `http.server.request.duration`, in seconds.
+const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// How long requests took, by method, route and status. A clone is a handle to the same.
+#[derive(Clone)]
+pub struct Durations(Family<Labels, Histogram, fn() -> Histogram>);
+
+/// Few of each: routes as they are written in the router, methods that are known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Labels {
+    http_request_method: &'static str,
+    http_route: String,
+    http_response_status_code: u16,
+}
+
+impl Durations {
+    pub(crate) fn family(&self) -> &Family<Labels, Histogram, fn() -> Histogram> {
+        &self.0
+    }
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(BUCKETS)))
+    }
+}
+
+impl fmt::Debug for Durations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Durations").finish_non_exhaustive()
+    }
+}
+
+/// Puts each route in a span with an id of its own, logs how it ended, and counts it. An id that comes with the request is
+/// taken over only if `trusting`: anybody could write what they like into the log.
+pub(crate) fn around<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    durations: Durations,
+    trusting: bool,
+) -> Router<S> {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(span)
+        .on_request(())
+        .on_response(log)
+        .on_body_chunk(())
+        .on_eos(())
+        .on_failure(());
+    routes
+        .layer(from_fn(move |request, next| count(durations.clone(), request, next)))
+        .layer(trace)
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, Fresh))
+        .layer(map_request(move |request| ready(if trusting { plausible(request) } else { without_id(request) })))
+}
+
+#[derive(Clone)]
+struct Fresh;
+
+impl MakeRequestId for Fresh {
+    fn make_request_id<B>(&mut self, _: &http::Request<B>) -> Option<RequestId> {
+        HeaderValue::try_from(Uuid::now_v7().to_string()).ok().map(RequestId::new)
+    }
+}
+
+fn without_id(mut request: Request) -> Request {
+    request.headers_mut().remove(REQUEST_ID);
+    request
+}
+
+/// Even a proxy's id stands in every line of the log: it has to be short and plain.
+fn plausible(request: Request) -> Request {
+    let given = request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes);
+    let plain = |&byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
+    match given {
+        Some(id) if id.len() <= 128 && id.iter().all(plain) => request,
+        _ => without_id(request),
+    }
+}
+
+fn span<B>(request: &http::Request<B>) -> Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), status = field::Empty)
+}
+
+fn log<B>(response: &http::Response<B>, took: Duration, span: &Span) {
+    let status = response.status().as_u16();
+    span.record("status", status);
+    // Probes ask every few seconds, and each page brings its files.
+    let quiet = response.extensions().get::<Quiet>().is_some();
+    match status {
+        500.. if !quiet => tracing::warn!(?took, "answered"),
+        _ if quiet => tracing::debug!(?took, "answered"),
+        _ => tracing::info!(?took, "answered"),
+    }
+}
+
+/// Marks an answer that is not worth a line in the log.
+#[derive(Clone)]
+struct Quiet;
+
+async fn count(durations: Durations, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let http_request_method = known(request.method());
+    // Without one, whatever was asked for counts as one.
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let http_route = route.unwrap_or_default().to_owned();
+    let mut response = next.run(request).await;
+    if matches!(http_route.as_str(), "/livez" | "/readyz" | "/metrics" | "/console/figures" | "/assets/{name}") {
+        response.extensions_mut().insert(Quiet);
+    }
+    let labels = Labels { http_request_method, http_route, http_response_status_code: response.status().as_u16() };
+    durations.0.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
+    response
+}
+
+/// As OpenTelemetry names them: whoever makes up a method does not make up a label.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    KNOWN.into_iter().find(|&known| known == method.as_str()).unwrap_or("_OTHER")
+}

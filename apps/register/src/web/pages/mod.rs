@@ -1,0 +1,131 @@
+//! The pages, for people. They work without scripts; with scripts the forms talk to the API.
+//!
+//! The forms carry no session and no cookie: who sends one does what anybody can do from anywhere, so there is nothing that
+//! another site could borrow by having a visitor send it. Forms that browsers say come from elsewhere are refused all the same.
+
+mod activate;
+mod dev_mail;
+mod entry;
+mod register;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, ALLOW, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use tower_http::csrf::CsrfLayer;
+
+use self::entry::Entry;
+use super::problem::Problem;
+use super::{Site, Web, assets};
+
+pub(super) fn router(web: &Web) -> Router<Web> {
+    // An origin that cannot be trusted is none that a browser would ever name.
+    let guard = CsrfLayer::new().add_trusted_origin(&web.site.origin).unwrap_or_default();
+    let pages = Router::new().merge(register::router()).merge(activate::router());
+    let pages = pages.route_layer(guard.with_rejection_response(|_| foreign()));
+    match web.app.mailbox.clone() {
+        Some(mailbox) => pages.merge(dev_mail::router(mailbox)),
+        None => pages,
+    }
+}
+
+fn foreign() -> Response {
+    Problem::new(StatusCode::FORBIDDEN, "This form was not sent from a page of this site.").into_response()
+}
+
+pub(super) async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
+}
+
+/// Which would be right stands in the header `Allow`.
+pub(super) async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address is not for this method. The header Allow has those that are.",
+    )
+}
+
+/// Shows a problem as a page to those who take one.
+pub(super) async fn for_people(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let wanted = wants_page(&request);
+    let response = next.run(request).await;
+    match response.extensions().get::<Problem>() {
+        Some(problem) if wanted => {
+            let mut page = show_as(problem, &ProblemPage { site: &site, problem });
+            if let Some(allow) = response.headers().get(ALLOW) {
+                page.headers_mut().insert(ALLOW, allow.clone());
+            }
+            page
+        }
+        _ => response,
+    }
+}
+
+/// The API is never answered with pages; else, who does not say what they take gets one.
+fn wants_page(request: &Request) -> bool {
+    !request.uri().path().starts_with("/api/") && takes_html(request.headers())
+}
+
+fn takes_html(headers: &HeaderMap) -> bool {
+    let given: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let ranges = given.iter().flat_map(|value| value.split(',')).map(|range| range.trim().to_ascii_lowercase());
+    let ranges: Vec<_> = ranges.collect();
+    let any = |wanted: &[&str]| ranges.iter().any(|range| wanted.iter().any(|wanted| range.starts_with(wanted)));
+    let programs = any(&["application/json", "application/problem+json"]);
+    given.is_empty() || any(&["text/html"]) || any(&["*/*", "text/*"]) && !programs
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    site: &'a Site,
+    problem: &'a Problem,
+}
+
+/// A page.
+fn show(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => Problem::internal(&error.into()).into_response(),
+    }
+}
+
+/// A page that says what the problem is, with its status.
+fn show_as(problem: &Problem, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => problem.as_page(html),
+        Err(error) => Problem::internal(&error.into()).into_response(),
+    }
+}
+
+/// To be fetched with GET (RFC 9110, 15.4.4), so that loading it again sends nothing again.
+fn see_other(site: &Site, path: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(LOCATION, format!("{}{path}", site.base))]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_html_gets_a_page() {
+        for (accept, page) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("*/*", true),
+            ("TEXT/HTML", true),
+            ("application/json", false),
+            ("application/json, text/plain, */*", false),
+            ("application/problem+json", false),
+            ("image/avif", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(takes_html(&headers), page, "{accept}");
+        }
+        assert!(takes_html(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,158 @@
+//! What goes wrong, as every answer tells it: problem details (RFC 9457), which pages show to people.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What there is to say of what is not the request's fault: the reason is for the log.
+pub(crate) const OUR_FAULT: &str = "Something went wrong on our side. Please try again later.";
+
+/// A request that was not done, and why.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Problem {
+    /// `about:blank`: the status says what kind of problem it is.
+    #[serde(rename = "type")]
+    #[schema(format = "uri-reference")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status.
+    #[schema(value_type = u16, minimum = 400, maximum = 599)]
+    #[serde(serialize_with = "number")]
+    status: StatusCode,
+    /// What is wrong with this request, and what would be right: a sentence.
+    detail: String,
+    /// The fields that are not valid, all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+}
+
+/// A field that is not valid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FieldError {
+    /// Its name.
+    pub field: String,
+    /// What is wrong with it, and what would be right: a sentence that goes on from its name. Never its value, which may be a secret.
+    pub detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Unknown status");
+        Self { kind: "about:blank", title, status, detail: detail.into(), errors: Vec::new(), retry_after: None }
+    }
+
+    /// 422: these fields are not valid.
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        let detail = match fields.as_slice() {
+            [field] => format!("The field {field} is not valid."),
+            fields => format!("These fields are not valid: {}.", fields.join(", ")),
+        };
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+    }
+
+    /// 500: the reason is for the log, not for whoever asks.
+    pub(crate) fn internal(error: &anyhow::Error) -> Self {
+        tracing::error!(error = format!("{error:#}"), "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, OUR_FAULT)
+    }
+
+    /// When to try again, in the header `Retry-After` (RFC 9110, 10.2.3).
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The same for people: a page instead of JSON.
+    pub(crate) fn as_page(&self, html: String) -> Response {
+        self.with_retry_after((self.status, Html(html)).into_response())
+    }
+
+    fn with_retry_after(&self, mut response: Response) -> Response {
+        if let Some(wait) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        response
+    }
+
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        // There is nothing in it that could not be written as JSON.
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        let response = (self.status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response = self.with_retry_after(response);
+        // For the layer that shows it as a page, where a page was asked for.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Rounded up, and at least one: who comes back after that is not too early.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    let up = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(up).max(1)
+}
+
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
+        }
+        assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn it_has_the_members_of_problem_details() {
+        let error = |field: &str| FieldError { field: field.to_owned(), detail: "is missing".to_owned() };
+        let problem = Problem::invalid(vec![error("email"), error("password")]);
+        assert_eq!(
+            serde_json::to_value(&problem).unwrap(),
+            serde_json::json!({
+                "type": "about:blank",
+                "title": "Unprocessable Entity",
+                "status": 422,
+                "detail": "These fields are not valid: email, password.",
+                "errors": [
+                    { "field": "email", "detail": "is missing" },
+                    { "field": "password", "detail": "is missing" },
+                ],
+            })
+        );
+        let plain = serde_json::to_value(Problem::new(StatusCode::GONE, "It was used.")).unwrap();
+        assert_eq!(plain.get("errors"), None);
+    }
+}
