@@ -1,12 +1,46 @@
 //! The database: the same questions to SQLite and to Postgres.
+//!
+//! What is asked is told from how by the rows of this room: `accounts.rs` has the questions of [`accounts`](crate::accounts),
+//! `mails.rs` those of [`outbox`](crate::outbox), `sweep.rs` removes what is over. Each statement is written once (`dialect.rs`).
+//! No transaction is open while anything else is waited for.
 
+mod accounts;
+mod dialect;
+mod mails;
+mod sweep;
+
+mod open;
+mod wake;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::settings::{DatabaseSettings, Limit};
+use anyhow::{Context as _, ensure};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+pub use self::accounts::{Activated, Registration, Rules, TooOften};
+use self::dialect::{sql, with};
+pub use self::mails::{Claimed, Recipient};
+use self::open::Sqlite;
+pub use self::wake::WakeUps;
+use crate::settings::DatabaseSettings;
 
 /// The database. A clone is a handle to the same.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    database: Database,
+    /// Rung when this copy has put a mail into the outbox.
+    bell: Arc<Notify>,
+    limit: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Database {
+    Sqlite(Sqlite),
+    Postgres(PgPool),
+}
 
 /// How its connections stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,80 +53,66 @@ pub struct DatabaseFigures {
     pub limit: u32,
 }
 
-/// A registration, as it is stored.
-#[derive(Debug)]
-pub struct Registration<'a> {
-    /// The address as it was typed.
-    pub typed: &'a str,
-    /// What tells it from others.
-    pub key: &'a str,
-    /// The hash of the password.
-    pub password_hash: &'a str,
-}
-
-/// What bounds the mails to one address.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// The least time between two.
-    pub mail_interval: Duration,
-    /// How many there can be.
-    pub address_limit: Limit,
-}
-
-/// There were too many for this address.
-#[derive(Clone, Copy, Debug)]
-pub struct TooOften {
-    /// When there may be another.
-    pub retry_after: Duration,
-}
-
-/// What became of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activated {
-    /// Its request is active from now on.
-    Now,
-    /// It has expired, or the account is active already.
-    Over,
-    /// It was never given out.
-    Never,
-}
-
 impl Store {
     /// Opens it, and brings its tables up to date.
     ///
     /// # Errors
     ///
-    /// If it cannot be reached or used; the error says where it was looked for, and shows no password.
-    pub async fn open(_settings: &DatabaseSettings) -> anyhow::Result<Self> {
-        anyhow::bail!("not there yet")
+    /// If it cannot be reached or used. The error says where it was looked for, without the password.
+    pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
+        let place = &settings.place;
+        let database = open::open(place, settings.connections).await;
+        let database = database.with_context(|| format!("cannot open {place}"))?;
+        let migrated = open::migrate(&database).await;
+        let store = Self { database, bell: Arc::default(), limit: settings.connections };
+        if let Err(error) = migrated {
+            store.close().await;
+            return Err(error.context(format!("cannot bring the tables of {place} up to date")));
+        }
+        Ok(store)
     }
 
-    /// Whether it answers, with tables that this program knows.
+    /// Whether it answers, with tables that this program knows, within two seconds.
     ///
     /// # Errors
     ///
     /// If not.
     pub async fn ready(&self) -> anyhow::Result<()> {
-        anyhow::bail!("not there yet")
+        let version = sql!("SELECT max(version) FROM _sqlx_migrations WHERE success");
+        let asked =
+            async { with!(readers of self, sql, pool => sqlx::query_scalar(sql(version)).fetch_one(pool).await) };
+        let found: Option<i64> =
+            timeout(Duration::from_secs(2), asked).await.context("the database does not answer")??;
+        // One that is further has been migrated by a newer copy, with which this one can live.
+        ensure!(found >= open::latest(&self.database), "the tables are those of an older version");
+        Ok(())
     }
 
-    /// Closes its connections and waits until they are.
-    pub async fn close(&self) {}
+    /// Closes its connections and waits until they are closed.
+    pub async fn close(&self) {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.close().await,
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
 
     /// How its connections stand.
     pub fn figures(&self) -> DatabaseFigures {
-        DatabaseFigures { size: 0, idle: 0, limit: 0 }
+        let (size, idle) = match &self.database {
+            Database::Sqlite(Sqlite { writer, readers }) => {
+                (writer.size() + readers.size(), writer.num_idle() + readers.num_idle())
+            }
+            Database::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        DatabaseFigures { size, idle: idle.try_into().unwrap_or(size), limit: self.limit }
     }
+}
 
-    pub(crate) async fn register(&self, _: &Registration<'_>, _: &Rules) -> anyhow::Result<Result<(), TooOften>> {
-        anyhow::bail!("not there yet")
-    }
+/// As the database counts time.
+fn millis(time: Duration) -> i64 {
+    time.as_millis().try_into().unwrap_or(i64::MAX / 4)
+}
 
-    pub(crate) async fn resend(&self, _key: &str, _: &Rules) -> anyhow::Result<Result<(), TooOften>> {
-        anyhow::bail!("not there yet")
-    }
-
-    pub(crate) async fn activate(&self, _digest: &[u8; 32]) -> anyhow::Result<Activated> {
-        anyhow::bail!("not there yet")
-    }
+fn duration(millis: i64) -> Duration {
+    Duration::from_millis(millis.try_into().unwrap_or(0))
 }

@@ -13,3 +13,4 @@ mod reuse;
 mod secrets;
 mod starting;
 mod stopping;
+mod store;

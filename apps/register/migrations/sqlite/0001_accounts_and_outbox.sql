@@ -1,0 +1,52 @@
+-- Times are milliseconds since 1970, by the clock of the database, so that the clocks of the service's copies need not agree.
+
+CREATE TABLE users (
+    id            BLOB PRIMARY KEY NOT NULL,
+    address       TEXT NOT NULL,         -- as it was typed
+    address_key   TEXT NOT NULL UNIQUE,  -- what tells it from others
+    password_hash TEXT,                  -- none until it is activated
+    created_at    INTEGER NOT NULL,
+    activated_at  INTEGER,
+    next_mail_at  INTEGER NOT NULL       -- the next mail is not due before
+) STRICT;
+
+-- A registration. A repeated one is one of its own, with a password of its own.
+CREATE TABLE requests (
+    id            BLOB PRIMARY KEY NOT NULL,
+    user_id       BLOB NOT NULL REFERENCES users (id),
+    password_hash TEXT,  -- none once one of the user's requests has been activated
+    created_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX requests_of_user ON requests (user_id);
+
+-- The link in a mail. Whoever has the token can activate the request.
+CREATE TABLE tokens (
+    digest     BLOB PRIMARY KEY NOT NULL,  -- SHA-256; the token itself is in the mail only
+    request_id BLOB NOT NULL REFERENCES requests (id),
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tokens_of_request ON tokens (request_id);
+
+-- A mail: one with a link to activate the request, or, if the user is active when it is sent, one that says so.
+CREATE TABLE outbox (
+    id         BLOB PRIMARY KEY NOT NULL,
+    user_id    BLOB NOT NULL REFERENCES users (id),
+    request_id BLOB REFERENCES requests (id),  -- none if the user was active already
+    created_at INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL,               -- while it is being sent: the end of its sender's lease
+    claim      BLOB,                           -- who is sending it
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    sent_at    INTEGER,
+    message_id TEXT,                           -- what SES calls it
+    dead_at    INTEGER,                        -- SES refused it for good
+    last_error TEXT                            -- of which class the last failure was
+) STRICT;
+CREATE INDEX outbox_due ON outbox (due_at) WHERE sent_at IS NULL AND dead_at IS NULL;
+CREATE INDEX outbox_of_user ON outbox (user_id);
+CREATE INDEX outbox_of_request ON outbox (request_id);
+
+-- How often an address was asked for, known or not: the time at which its allowance is whole again.
+CREATE TABLE limits (
+    key_digest BLOB PRIMARY KEY NOT NULL,  -- SHA-256 of the address's key
+    full_at    INTEGER NOT NULL
+) STRICT;

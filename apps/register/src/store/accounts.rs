@@ -1,0 +1,205 @@
+//! The questions of `accounts`: a registration, another mail, an activation. Each is one transaction.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::dialect::{Sql, in_transaction, sql};
+use super::{Store, duration, millis};
+use crate::settings::Limit;
+
+/// A registration, as it is stored.
+#[derive(Debug)]
+pub struct Registration<'a> {
+    /// The address as it was typed.
+    pub typed: &'a str,
+    /// What tells it from others.
+    pub key: &'a str,
+    /// The hash of the password.
+    pub password_hash: &'a str,
+}
+
+/// What bounds the mails to one address.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The least time between two.
+    pub mail_interval: Duration,
+    /// How many there can be.
+    pub address_limit: Limit,
+}
+
+/// There were too many for this address.
+#[derive(Clone, Copy, Debug)]
+pub struct TooOften {
+    /// When there may be another.
+    pub retry_after: Duration,
+}
+
+/// What became of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activated {
+    /// Its request is active from now on.
+    Now,
+    /// It has expired, or the account is active already.
+    Over,
+    /// It was never given out.
+    Never,
+}
+
+/// Takes one from the allowance of an address, unless there is none. A time is all that has to be kept for that (the generic cell rate algorithm):
+/// when the allowance will be whole again. Each use puts it off by one step, up to the whole period.
+const TAKE: Sql = sql!(
+    "INSERT INTO limits (key_digest, full_at) VALUES ($1," NOW "+ $2)
+     ON CONFLICT (key_digest) DO UPDATE SET full_at =" LATER "(limits.full_at," NOW ") + $2
+     WHERE" LATER "(limits.full_at," NOW ") + $2 <=" NOW "+ $3
+     RETURNING 0"
+);
+const WAIT: Sql = sql!("SELECT full_at + $2 - $3 -" NOW "FROM limits WHERE key_digest = $1");
+
+/// Finds or makes the user, and plans the next mail to them. From here to the end of the transaction the row is locked.
+const USER: Sql = sql!(
+    "INSERT INTO users (id, address, address_key, created_at, next_mail_at) VALUES ($1, $2, $3," NOW "," NOW "+ $4)
+     ON CONFLICT (address_key) DO UPDATE SET next_mail_at =" LATER "(users.next_mail_at," NOW ") + $4
+     RETURNING id, activated_at IS NOT NULL, next_mail_at - $4"
+);
+/// For a user who is active there is nothing to request.
+const REQUEST: Sql = sql!(
+    "INSERT INTO requests (id, user_id, password_hash, created_at)
+     SELECT $1, id, $3," NOW "FROM users WHERE id = $2 AND activated_at IS NULL"
+);
+const MAIL: Sql = sql!(
+    "INSERT INTO outbox (id, user_id, request_id, created_at, due_at) VALUES ($1, $2, $3," NOW ", $4)"
+);
+/// Postgres delivers it when the transaction is committed.
+const RING: Sql = Sql { sqlite: "SELECT ''", postgres: "SELECT CAST(pg_notify('register_outbox', '') AS text)" };
+
+const LATEST: Sql = sql!(
+    "SELECT id, activated_at IS NOT NULL,
+            (SELECT id FROM requests WHERE user_id = users.id ORDER BY created_at DESC, id DESC LIMIT 1)
+     FROM users WHERE address_key = $1" LOCK_USER
+);
+/// One that waits to be sent is enough.
+const ANOTHER_MAIL: Sql = sql!(
+    "INSERT INTO outbox (id, user_id, request_id, created_at, due_at)
+     SELECT $1, id, $3," NOW "," LATER "(next_mail_at," NOW ") FROM users
+     WHERE id = $2 AND ($3 IS NOT NULL OR activated_at IS NOT NULL) AND NOT EXISTS (
+         SELECT 1 FROM outbox WHERE user_id = $2 AND request_id IS NOT DISTINCT FROM $3
+         AND sent_at IS NULL AND dead_at IS NULL
+     )"
+);
+const PLAN: Sql = sql!("UPDATE users SET next_mail_at =" LATER "(next_mail_at," NOW ") + $2 WHERE id = $1");
+
+const REDEEM: Sql = sql!(
+    "SELECT users.id, requests.id, users.activated_at IS NOT NULL OR tokens.expires_at <=" NOW
+    "FROM tokens JOIN requests ON requests.id = tokens.request_id JOIN users ON users.id = requests.user_id
+     WHERE tokens.digest = $1" LOCK_USER
+);
+const ACTIVATE: Sql = sql!(
+    "UPDATE users SET activated_at =" NOW ", password_hash = (SELECT password_hash FROM requests WHERE id = $2)
+     WHERE id = $1"
+);
+/// The others' passwords are over, and this one's is the user's.
+const FORGET: Sql = sql!("UPDATE requests SET password_hash = NULL WHERE user_id = $1");
+
+/// `Some` if there were too many. The address itself is not kept for it: it may be one that never registers.
+macro_rules! take {
+    ($sql:ident, $transaction:ident, $key:expr, $limit:expr) => {
+        match $limit {
+            Limit::Off => None,
+            Limit::Per(count, time) => {
+                let key = Sha256::digest($key).to_vec();
+                let (period, step) = (millis(time), millis(time / count));
+                let taken = sqlx::query($sql(TAKE)).bind(&key).bind(step).bind(period);
+                if taken.fetch_optional(&mut *$transaction).await?.is_some() {
+                    None
+                } else {
+                    let wait = sqlx::query_scalar($sql(WAIT)).bind(&key).bind(step).bind(period);
+                    let wait: i64 = wait.fetch_one(&mut *$transaction).await?;
+                    Some(TooOften { retry_after: duration(wait.max(1)) })
+                }
+            }
+        }
+    };
+}
+
+impl Store {
+    /// Stores a registration and the mail that follows from it. It takes the same statements whether the address is known or not.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn register(&self, new: &Registration<'_>, rules: &Rules) -> anyhow::Result<Result<(), TooOften>> {
+        let (request, mail) = (Uuid::now_v7(), Uuid::now_v7());
+        let too_often = in_transaction!(self, sql, transaction => {
+            let too_often = take!(sql, transaction, new.key, rules.address_limit);
+            if too_often.is_none() {
+                let user = sqlx::query_as(sql(USER)).bind(Uuid::now_v7()).bind(new.typed).bind(new.key);
+                let user = user.bind(millis(rules.mail_interval)).fetch_one(&mut *transaction);
+                let (user, active, due_at): (Uuid, bool, i64) = user.await?;
+                let requested = sqlx::query(sql(REQUEST)).bind(request).bind(user).bind(new.password_hash);
+                requested.execute(&mut *transaction).await?;
+                let written = sqlx::query(sql(MAIL)).bind(mail).bind(user).bind((!active).then_some(request));
+                written.bind(due_at).execute(&mut *transaction).await?;
+                sqlx::query(sql(RING)).fetch_one(&mut *transaction).await?;
+            }
+            too_often
+        });
+        Ok(self.rung(too_often))
+    }
+
+    /// Stores another mail for the latest request of this address, or, if it is active, one that says so. For an unknown one the same statements
+    /// change nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn resend(&self, key: &str, rules: &Rules) -> anyhow::Result<Result<(), TooOften>> {
+        let too_often = in_transaction!(self, sql, transaction => {
+            let too_often = take!(sql, transaction, key, rules.address_limit);
+            if too_often.is_none() {
+                let found = sqlx::query_as(sql(LATEST)).bind(key).fetch_optional(&mut *transaction).await?;
+                let (user, active, latest): (Uuid, bool, Option<Uuid>) = found.unwrap_or_default();
+                let request = latest.filter(|_| !active);
+                let written = sqlx::query(sql(ANOTHER_MAIL)).bind(Uuid::now_v7()).bind(user).bind(request);
+                let written = written.execute(&mut *transaction).await?.rows_affected();
+                let interval = millis(rules.mail_interval) * i64::from(written > 0);
+                sqlx::query(sql(PLAN)).bind(user).bind(interval).execute(&mut *transaction).await?;
+                sqlx::query(sql(RING)).fetch_one(&mut *transaction).await?;
+            }
+            too_often
+        });
+        Ok(self.rung(too_often))
+    }
+
+    /// Makes the request of a token, known by its digest, the user's account, and ends all other requests of that user.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn activate(&self, digest: &[u8; 32]) -> anyhow::Result<Activated> {
+        Ok(in_transaction!(self, sql, transaction => {
+            let redeemed = sqlx::query_as(sql(REDEEM)).bind(digest.as_slice()).fetch_optional(&mut *transaction);
+            let redeemed: Option<(Uuid, Uuid, bool)> = redeemed.await?;
+            match redeemed {
+                None => Activated::Never,
+                Some((_, _, true)) => Activated::Over,
+                Some((user, request, false)) => {
+                    sqlx::query(sql(ACTIVATE)).bind(user).bind(request).execute(&mut *transaction).await?;
+                    sqlx::query(sql(FORGET)).bind(user).execute(&mut *transaction).await?;
+                    Activated::Now
+                }
+            }
+        }))
+    }
+
+    fn rung(&self, too_often: Option<TooOften>) -> Result<(), TooOften> {
+        match too_often {
+            Some(too_often) => Err(too_often),
+            None => {
+                self.ring();
+                Ok(())
+            }
+        }
+    }
+}

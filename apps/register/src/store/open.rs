@@ -1,0 +1,100 @@
+//! Opening the database: how each is set up, and its tables brought up to date.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::SqlitePool;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::Database;
+use crate::settings::DatabasePlace;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// SQLite has one writer at a time, so those who want to write wait in order for one connection. Readers do not wait for it.
+#[derive(Clone, Debug)]
+pub(super) struct Sqlite {
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
+}
+
+impl Sqlite {
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        // The last connection takes what is in the log into the file.
+        self.writer.close().await;
+    }
+}
+
+pub(super) async fn open(place: &DatabasePlace, connections: u32) -> anyhow::Result<Database> {
+    Ok(match place {
+        DatabasePlace::Sqlite(path) => Database::Sqlite(open_sqlite(path, connections).await?),
+        DatabasePlace::Postgres(options) => {
+            // Who gets no connection in that time is told so: the longer the line, the less it helps to join it.
+            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10));
+            Database::Postgres(pool.connect_with(*options.clone()).await?)
+        }
+    })
+}
+
+async fn open_sqlite(path: &Path, connections: u32) -> anyhow::Result<Sqlite> {
+    make(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A registration that was answered is on the disk, also if the power fails.
+        .synchronous(SqliteSynchronous::Full)
+        // What is deleted is not left in the file.
+        .pragma("secure_delete", "on")
+        // For other programs that look into the file; this one has one writer.
+        .busy_timeout(Duration::from_secs(10));
+    let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None).max_lifetime(None);
+    let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+    // Readers are few, and more do not read faster.
+    let readers = pool.max_connections((connections - 1).clamp(1, 8)).connect_lazy_with(options);
+    Ok(Sqlite { writer, readers })
+}
+
+/// Makes the file for its owner alone: it will hold addresses and hashes. SQLite gives the files beside it the same rights.
+fn make(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// Copies that start together wait for each other (on Postgres). What a newer version has added is let be.
+pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
+    let migrator = |migrator: &'static Migrator| {
+        let mut migrator = Migrator { migrations: migrator.migrations.clone(), ..Migrator::DEFAULT };
+        migrator.set_ignore_missing(true);
+        migrator
+    };
+    let migrated = match database {
+        Database::Sqlite(sqlite) => migrator(&SQLITE).run(&sqlite.writer).await,
+        Database::Postgres(pool) => migrator(&POSTGRES).run(pool).await,
+    };
+    match migrated {
+        Err(MigrateError::VersionMismatch(version)) => Err(anyhow::anyhow!(
+            "its migration {version} is not the one that this program has: is it another program's?"
+        )),
+        other => other.context("migrating"),
+    }
+}
+
+/// The version of the tables that this program was written for.
+pub(super) fn latest(database: &Database) -> Option<i64> {
+    let migrator = match database {
+        Database::Sqlite(_) => &SQLITE,
+        Database::Postgres(_) => &POSTGRES,
+    };
+    migrator.iter().map(|migration| migration.version).max()
+}

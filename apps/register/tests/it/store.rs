@@ -1,0 +1,482 @@
+//! What the database keeps of a registration, and what becomes of it: the same for SQLite and for Postgres.
+
+use std::time::Duration;
+
+use register::settings::{DatabaseSettings, Limit};
+use register::store::{Activated, Claimed, Recipient, Registration, Rules, Store};
+
+use crate::support::Database;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A store, and its database from the side.
+pub(crate) struct Bench {
+    pub(crate) store: Store,
+    pub(crate) database: Database,
+    rules: Rules,
+}
+
+impl Bench {
+    /// One on each kind of database.
+    pub(crate) async fn both() -> Vec<Self> {
+        let mut benches = Vec::new();
+        for database in Database::both().await {
+            benches.push(Self { store: open(&database).await, database, rules: rules() });
+        }
+        benches
+    }
+
+    pub(crate) async fn register(&self, key: &str, password: &str) {
+        self.try_register(key, password).await.unwrap();
+    }
+
+    async fn try_register(&self, key: &str, password: &str) -> Result<(), Duration> {
+        let new = Registration { typed: &key.to_uppercase(), key, password_hash: password };
+        self.store.register(&new, &self.rules).await.unwrap().map_err(|too_often| too_often.retry_after)
+    }
+
+    async fn resend(&self, key: &str) {
+        self.store.resend(key, &self.rules).await.unwrap().unwrap();
+    }
+
+    pub(crate) async fn claim(&self) -> Vec<Claimed> {
+        self.store.claim(100, MINUTE).await.unwrap()
+    }
+
+    async fn claim_one(&self) -> Claimed {
+        let claimed = self.claim().await;
+        assert_eq!(claimed.len(), 1, "{claimed:?}");
+        claimed[0]
+    }
+
+    /// Sends that mail with this token.
+    async fn send(&self, mail: Claimed, token: u8) -> Recipient {
+        let recipient = self.store.address(mail, &[token; 32], DAY).await.unwrap().unwrap();
+        self.store.sent(mail, "an id").await.unwrap();
+        recipient
+    }
+
+    /// Sends all mails, also those that keep their interval, in the order in which they were asked for, with the tokens 1, 2, 3, …
+    async fn send_all(&self) -> Vec<Recipient> {
+        let mut recipients = Vec::new();
+        while self.store.pending().await.unwrap() > 0 {
+            self.pass(MINUTE).await;
+            let mut claimed = self.claim().await;
+            claimed.sort_unstable_by_key(|mail| mail.id);
+            for mail in claimed {
+                let token = u8::try_from(recipients.len() + 1).unwrap();
+                recipients.push(self.send(mail, token).await);
+            }
+        }
+        recipients
+    }
+
+    async fn activate(&self, token: u8) -> Activated {
+        self.store.activate(&[token; 32]).await.unwrap()
+    }
+
+    /// Lets time pass: everything in the database is that much older.
+    pub(crate) async fn pass(&self, time: Duration) {
+        let time = time.as_millis();
+        for (table, columns) in [
+            ("users", &["created_at", "activated_at", "next_mail_at"][..]),
+            ("requests", &["created_at"]),
+            ("tokens", &["expires_at"]),
+            ("outbox", &["created_at", "due_at", "sent_at", "dead_at"]),
+            ("limits", &["full_at"]),
+        ] {
+            let columns: Vec<_> = columns.iter().map(|column| format!("{column} = {column} - {time}")).collect();
+            self.database.column(&format!("UPDATE {table} SET {} RETURNING ''", columns.join(", "))).await;
+        }
+    }
+
+    async fn rows(&self, table: &str) -> i64 {
+        self.database.count(&format!("SELECT count(*) FROM {table}")).await
+    }
+
+    /// The password of the only user, if they are active.
+    async fn password(&self) -> Option<String> {
+        let passwords = self.database.column("SELECT coalesce(password_hash, '') FROM users").await;
+        assert_eq!(passwords.len(), 1, "{passwords:?}");
+        passwords.into_iter().next().filter(|password| !password.is_empty())
+    }
+}
+
+fn rules() -> Rules {
+    Rules { mail_interval: MINUTE, address_limit: Limit::Off }
+}
+
+async fn open(database: &Database) -> Store {
+    let settings = DatabaseSettings { place: database.url().parse().unwrap(), connections: 20 };
+    Store::open(&settings).await.unwrap()
+}
+
+fn inactive(address: &str) -> Recipient {
+    Recipient::Inactive { address: address.to_owned() }
+}
+
+fn active(address: &str) -> Recipient {
+    Recipient::Active { address: address.to_owned() }
+}
+
+#[tokio::test]
+async fn a_registration_is_activated_by_the_token_of_its_mail_once() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "first").await;
+        assert_eq!(bench.password().await, None);
+        assert_eq!(bench.activate(1).await, Activated::Never);
+        let mail = bench.claim_one().await;
+        assert_eq!(bench.send(mail, 1).await, inactive("A@B.EXAMPLE"));
+        assert_eq!(bench.activate(2).await, Activated::Never);
+        assert_eq!(bench.activate(1).await, Activated::Now);
+        assert_eq!(bench.password().await.as_deref(), Some("first"));
+        assert_eq!(bench.activate(1).await, Activated::Over);
+        assert_eq!(bench.store.pending().await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_token_activates_only_the_password_it_was_requested_with_and_ends_the_others() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "planted before").await;
+        bench.register("a@b.example", "mine").await;
+        bench.register("a@b.example", "planted after").await;
+        assert_eq!(bench.send_all().await.len(), 3);
+        assert_eq!(bench.activate(2).await, Activated::Now);
+        assert_eq!(bench.password().await.as_deref(), Some("mine"));
+        assert_eq!(bench.activate(1).await, Activated::Over);
+        assert_eq!(bench.activate(3).await, Activated::Over);
+        assert_eq!(bench.password().await.as_deref(), Some("mine"));
+        assert_eq!(bench.database.count("SELECT count(*) FROM requests WHERE password_hash IS NOT NULL").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn nobody_alters_the_password_of_an_active_account() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "mine").await;
+        bench.send_all().await;
+        bench.activate(1).await;
+        bench.register("a@b.example", "planted").await;
+        bench.resend("a@b.example").await;
+        assert_eq!(bench.send_all().await, [active("A@B.EXAMPLE")], "one waiting is enough");
+        assert_eq!(bench.password().await.as_deref(), Some("mine"));
+        assert_eq!((bench.rows("requests").await, bench.rows("tokens").await), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_waits_while_the_account_is_activated_says_that_it_is_there() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "mine").await;
+        bench.register("a@b.example", "mine again").await;
+        let first = bench.claim_one().await;
+        bench.send(first, 1).await;
+        bench.activate(1).await;
+        assert_eq!(bench.send_all().await, [active("A@B.EXAMPLE")]);
+    }
+}
+
+#[tokio::test]
+async fn mails_to_one_address_keep_their_interval_and_others_are_not_held_up() {
+    for bench in Bench::both().await {
+        for password in ["first", "second", "third"] {
+            bench.register("a@b.example", password).await;
+        }
+        bench.register("c@d.example", "other").await;
+        assert_eq!(bench.claim().await.len(), 2);
+        for _ in 0..2 {
+            assert!(bench.claim().await.is_empty());
+            let wait = bench.store.next_due().await.unwrap().unwrap();
+            assert!(wait > Duration::ZERO && wait <= MINUTE, "{wait:?}");
+            bench.pass(wait).await;
+            for mail in bench.claim().await {
+                bench.store.sent(mail, "").await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_mail_is_for_the_latest_request_and_one_waiting_is_enough() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "first").await;
+        bench.register("a@b.example", "second").await;
+        // The second one's waits for its interval.
+        bench.resend("a@b.example").await;
+        bench.resend("a@b.example").await;
+        assert_eq!(bench.rows("outbox").await, 2);
+        bench.send_all().await;
+        bench.resend("a@b.example").await;
+        bench.resend("a@b.example").await;
+        assert_eq!(bench.rows("outbox").await, 3);
+        bench.pass(MINUTE).await;
+        let mail = bench.claim_one().await;
+        assert_eq!(bench.send(mail, 9).await, inactive("A@B.EXAMPLE"));
+        assert_eq!(bench.activate(9).await, Activated::Now);
+        assert_eq!(bench.password().await.as_deref(), Some("second"));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_address_gets_no_other_mail_and_leaves_no_trace_but_a_digest() {
+    for mut bench in Bench::both().await {
+        bench.rules.address_limit = Limit::Per(5, HOUR);
+        bench.resend("nobody@b.example").await;
+        assert_eq!((bench.rows("users").await, bench.rows("outbox").await, bench.rows("limits").await), (0, 0, 1));
+        assert!(!bench.database.dump().await.contains("nobody@b.example"));
+    }
+}
+
+#[tokio::test]
+async fn the_limit_of_an_address_counts_alike_for_known_and_unknown_ones() {
+    for mut bench in Bench::both().await {
+        bench.rules.address_limit = Limit::Per(3, HOUR);
+        bench.register("active@b.example", "").await;
+        bench.send_all().await;
+        bench.activate(1).await;
+        bench.pass(HOUR).await;
+        for key in ["active@b.example", "new@b.example"] {
+            for _ in 0..3 {
+                bench.try_register(key, "").await.unwrap();
+            }
+            for wait in [bench.try_register(key, "").await.unwrap_err(), bench.try_register(key, "").await.unwrap_err()]
+            {
+                assert!(wait > HOUR / 3 - MINUTE && wait <= HOUR / 3, "{key}: {wait:?}");
+            }
+        }
+        for _ in 0..3 {
+            bench.resend("unknown@b.example").await;
+        }
+        bench.store.resend("unknown@b.example", &bench.rules).await.unwrap().unwrap_err();
+        let mails = bench.rows("outbox").await;
+        bench.pass(HOUR / 3).await;
+        bench.register("new@b.example", "").await;
+        bench.try_register("new@b.example", "").await.unwrap_err();
+        assert_eq!(bench.rows("outbox").await, mails + 1);
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_for_one_address_make_one_user_and_a_mail_each() {
+    for bench in Bench::both().await {
+        let second = open(&bench.database).await;
+        let mut racing = tokio::task::JoinSet::new();
+        for number in 0..40 {
+            let store = if number % 2 == 0 { bench.store.clone() } else { second.clone() };
+            racing.spawn(async move {
+                let hash = number.to_string();
+                let new = Registration { typed: "a@b.example", key: "a@b.example", password_hash: &hash };
+                store.register(&new, &rules()).await.unwrap().unwrap();
+            });
+        }
+        racing.join_all().await;
+        assert_eq!((bench.rows("users").await, bench.rows("requests").await, bench.rows("outbox").await), (1, 40, 40));
+        // And each has a minute of its own.
+        let spread = bench.database.count("SELECT (max(due_at) - min(due_at)) / 1000 FROM outbox").await;
+        assert!((39 * 60 - 1..40 * 60).contains(&spread), "{spread}");
+        second.close().await;
+    }
+}
+
+#[tokio::test]
+async fn of_tokens_that_are_used_at_once_one_counts() {
+    for bench in Bench::both().await {
+        for number in 0..10 {
+            bench.register("a@b.example", &number.to_string()).await;
+        }
+        assert_eq!(bench.send_all().await.len(), 10);
+        let mut racing = tokio::task::JoinSet::new();
+        for token in (1..=10).chain(1..=10) {
+            let store = bench.store.clone();
+            racing.spawn(async move { (token, store.activate(&[token; 32]).await.unwrap()) });
+        }
+        let ended = racing.join_all().await;
+        let won: Vec<_> = ended.iter().filter(|(_, activated)| *activated == Activated::Now).collect();
+        assert_eq!(won.len(), 1, "{ended:?}");
+        assert!(ended.iter().all(|(_, activated)| *activated != Activated::Never), "{ended:?}");
+        // In the order in which they were registered.
+        assert_eq!(bench.password().await, Some((won[0].0 - 1).to_string()));
+    }
+}
+
+#[tokio::test]
+async fn senders_do_not_get_in_each_others_way() {
+    for bench in Bench::both().await {
+        for number in 0..60 {
+            bench.register(&format!("{number}@b.example"), "").await;
+        }
+        let second = open(&bench.database).await;
+        let mut racing = tokio::task::JoinSet::new();
+        for number in 0..30 {
+            let store = if number % 2 == 0 { bench.store.clone() } else { second.clone() };
+            racing.spawn(async move { store.claim(3, MINUTE).await.unwrap() });
+        }
+        let claimed = racing.join_all().await.concat();
+        let mut ids: Vec<_> = claimed.iter().map(|mail| mail.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((claimed.len(), ids.len()), (60, 60));
+        second.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_over_is_another_senders_and_both_tokens_work_until_one_is_used() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "mine").await;
+        let killed = bench.claim_one().await;
+        // It has been sent, and its sender is killed before it can say so.
+        bench.store.address(killed, &[1; 32], DAY).await.unwrap().unwrap();
+        assert!(bench.claim().await.is_empty());
+        bench.pass(MINUTE).await;
+        let again = bench.claim_one().await;
+        assert_eq!((again.id, again.attempt), (killed.id, 2));
+        assert_ne!(again.claim, killed.claim);
+        // The first one's sender was only slow: it can store no token any more, nor put the mail off.
+        assert_eq!(bench.store.address(killed, &[3; 32], DAY).await.unwrap(), None);
+        bench.store.later(killed, HOUR, "failed").await.unwrap();
+        bench.store.dead(killed, "refused").await.unwrap();
+        bench.store.hand_back(killed).await.unwrap();
+        assert_eq!(bench.send(again, 2).await, inactive("A@B.EXAMPLE"));
+        assert_eq!(bench.activate(1).await, Activated::Now);
+        assert_eq!(bench.activate(2).await, Activated::Over);
+        assert_eq!(bench.activate(3).await, Activated::Never);
+    }
+}
+
+#[tokio::test]
+async fn what_a_slow_sender_has_sent_is_not_sent_again() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "mine").await;
+        let slow = bench.claim_one().await;
+        bench.pass(MINUTE).await;
+        let other = bench.claim_one().await;
+        bench.store.sent(slow, "an id").await.unwrap();
+        assert_eq!(bench.store.address(other, &[2; 32], DAY).await.unwrap(), None);
+        bench.store.hand_back(other).await.unwrap();
+        bench.pass(MINUTE).await;
+        assert!(bench.claim().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_put_off_handed_back_or_given_up() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "mine").await;
+        let mail = bench.claim_one().await;
+        bench.store.later(mail, HOUR, "failed").await.unwrap();
+        bench.pass(HOUR - MINUTE).await;
+        assert!(bench.claim().await.is_empty());
+        bench.pass(MINUTE).await;
+        let mail = bench.claim_one().await;
+        assert_eq!(mail.attempt, 2);
+        bench.store.hand_back(mail).await.unwrap();
+        let mail = bench.claim_one().await;
+        assert_eq!(mail.attempt, 2);
+        bench.store.dead(mail, "refused").await.unwrap();
+        bench.pass(DAY).await;
+        assert!(bench.claim().await.is_empty());
+        assert_eq!(bench.store.pending().await.unwrap(), 0);
+        assert_eq!(bench.store.next_due().await.unwrap(), None);
+        assert_eq!(bench.database.column("SELECT last_error FROM outbox").await, ["refused"]);
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_over_and_another_mail_brings_a_new_one() {
+    for bench in Bench::both().await {
+        bench.register("a@b.example", "mine").await;
+        bench.send_all().await;
+        bench.pass(DAY).await;
+        assert_eq!(bench.activate(1).await, Activated::Over);
+        assert_eq!(bench.password().await, None);
+        bench.resend("a@b.example").await;
+        let mail = bench.claim_one().await;
+        bench.send(mail, 2).await;
+        assert_eq!(bench.activate(2).await, Activated::Now);
+    }
+}
+
+#[tokio::test]
+async fn what_is_over_is_swept_away_and_what_is_not_stays() {
+    for mut bench in Bench::both().await {
+        bench.rules.address_limit = Limit::Per(5, HOUR);
+        for key in ["active@b.example", "never@b.example"] {
+            bench.register(key, "").await;
+        }
+        let recipients = bench.send_all().await;
+        let active = recipients.iter().position(|recipient| *recipient == inactive("ACTIVE@B.EXAMPLE")).unwrap();
+        bench.activate(u8::try_from(active + 1).unwrap()).await;
+        bench.pass(30 * DAY).await;
+        bench.register("waiting@b.example", "").await;
+        assert_eq!(bench.store.sweep(31 * DAY).await.unwrap(), 2, "the allowances, which are whole again");
+        bench.pass(2 * DAY).await;
+        bench.register("new@b.example", "").await;
+        bench.store.sweep(31 * DAY).await.unwrap();
+        bench.store.sweep(31 * DAY).await.unwrap();
+        let mut left = bench.database.column("SELECT address_key FROM users").await;
+        left.sort_unstable();
+        assert_eq!(left, ["active@b.example", "new@b.example", "waiting@b.example"]);
+        assert_eq!((bench.rows("requests").await, bench.rows("tokens").await), (2, 0));
+        assert_eq!((bench.rows("outbox").await, bench.rows("limits").await), (2, 1));
+        bench.register("never@b.example", "").await;
+    }
+}
+
+#[tokio::test]
+async fn it_opens_what_is_there_and_says_what_it_cannot_open() {
+    for bench in Bench::both().await {
+        bench.store.ready().await.unwrap();
+        bench.register("a@b.example", "").await;
+        let (second, third) = tokio::join!(open(&bench.database), open(&bench.database));
+        assert_eq!(second.pending().await.unwrap(), 1);
+        let figures = third.figures();
+        assert!(figures.size >= 1 && figures.idle <= figures.size && figures.limit == 20, "{figures:?}");
+        for store in [bench.store, second, third] {
+            store.close().await;
+            store.ready().await.unwrap_err();
+            assert_eq!(store.figures().size, 0);
+        }
+    }
+    for (url, hint) in [
+        ("sqlite:/nowhere/at/all.db", "/nowhere/at/all.db"),
+        ("postgres://me:geheim@127.0.0.1:1/users", "on 127.0.0.1:1, as \"me\""),
+    ] {
+        let settings = DatabaseSettings { place: url.parse().unwrap(), connections: 2 };
+        let error = format!("{:#}", Store::open(&settings).await.unwrap_err());
+        assert!(error.contains(hint) && !error.contains("geheim"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let database = Database::sqlite();
+    let store = open(&database).await;
+    let path = database.url().strip_prefix("sqlite:").unwrap().to_owned();
+    for file in [path.clone(), format!("{path}-wal"), format!("{path}-shm")] {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_mail_of_one_copy_wakes_the_senders_of_all() {
+    for bench in Bench::both().await {
+        let second = open(&bench.database).await;
+        let (mut here, mut there) = (bench.store.wake_ups().await, second.wake_ups().await);
+        bench.register("a@b.example", "").await;
+        tokio::time::timeout(MINUTE, here.next()).await.unwrap();
+        if bench.database.url().starts_with("postgres") {
+            tokio::time::timeout(MINUTE, there.next()).await.unwrap();
+        }
+        drop((here, there));
+        second.close().await;
+    }
+}
