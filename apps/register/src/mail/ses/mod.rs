@@ -1,13 +1,11 @@
 //! Amazon SES v2, over the application's one pool. One attempt a call: to try again is the outbox's.
 
-mod discreet;
 mod message;
 mod settings;
 mod unsent;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use aws_sdk_sesv2::Client;
@@ -15,12 +13,9 @@ use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::config::timeout::TimeoutConfig;
 use trunkline::Pool;
 
-pub use self::settings::{Credentials, SesSettings};
+pub use self::settings::{Credentials, SEND_WITHIN, SesSettings};
 pub use self::unsent::Unsent;
 use super::Mail;
-
-/// By when a call of [`Ses::send`] has ended, from waiting for a connection to the answer's last byte. A lease on a mail has to be longer.
-pub const SEND_WITHIN: Duration = Duration::from_secs(20);
 
 /// Sends mail by Amazon SES. A clone is the same client.
 #[derive(Clone)]
@@ -36,19 +31,11 @@ impl Ses {
     ///
     /// When the sender is no address, or there is no region or no credentials. It says where they were looked for.
     pub async fn open(settings: SesSettings, pool: &Pool) -> Result<Self> {
-        Self::open_with(settings, pool, SEND_WITHIN).await
-    }
-
-    async fn open_with(settings: SesSettings, pool: &Pool, within: Duration) -> Result<Self> {
         let from = settings.checked_from()?;
+        let within = settings.send_within;
         let timeouts = TimeoutConfig::builder().operation_timeout(within).operation_attempt_timeout(within).build();
-        let config = settings
-            .resolve(pool)
-            .await?
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .interceptor(discreet::HideBody)
-            .build();
+        let config =
+            settings.resolve(pool).await?.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
         Ok(Self { client: Client::from_conf(config), from })
     }
 
@@ -66,7 +53,7 @@ impl Ses {
         let request = message::request(&self.client, &self.from, mail)?;
         match request.send().await {
             Ok(answer) => unsent::accepted(answer.message_id),
-            Err(error) => Err(unsent::classed(error, &self.from)),
+            Err(error) => Err(unsent::classed(&error, &self.from)),
         }
     }
 }

@@ -16,6 +16,9 @@ use trunkline::Pool;
 use trunkline_aws::HttpClient;
 use url::Url;
 
+/// A limit for a send that leaves SES time on a bad day.
+pub const SEND_WITHIN: Duration = Duration::from_secs(20);
+
 /// For credentials and a region to be found. Where there is no EC2 to ask for them, asking takes some seconds.
 const FIND_WITHIN: Duration = Duration::from_secs(15);
 
@@ -30,6 +33,9 @@ pub struct SesSettings {
     pub endpoint: Option<Url>,
     /// Who asks.
     pub credentials: Credentials,
+    /// By when a call of [`Ses::send`](super::Ses::send) has ended, from waiting for a connection to the answer's last byte. A lease on a
+    /// mail has to be longer. [`SEND_WITHIN`] is enough for SES on any day.
+    pub send_within: Duration,
 }
 
 /// Who asks SES.
@@ -54,6 +60,7 @@ impl SesSettings {
             region: Some("us-east-1".to_owned()),
             endpoint: Some(endpoint),
             credentials: Credentials::Fixed { key_id: "development".to_owned(), secret: "development".into() },
+            send_within: SEND_WITHIN,
         }
     }
 

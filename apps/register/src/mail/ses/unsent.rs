@@ -1,5 +1,6 @@
 //! Why a mail was not sent, told by whom it concerns: this mail, all of them, or nobody but the network.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -54,27 +55,32 @@ pub(super) fn accepted(id: Option<String>) -> Result<String, Unsent> {
 }
 
 /// The class of an error of the SDK. `from` is the sender, which is everybody's.
-pub(super) fn classed(error: Failure, from: &str) -> Unsent {
+pub(super) fn classed(error: &Failure, from: &str) -> Unsent {
     match error {
-        SdkError::ServiceError(ref answer) => {
+        SdkError::ServiceError(answer) => {
             let (status, refusal) = (answer.raw().status().as_u16(), answer.err());
             let (code, message) = (refusal.code().unwrap_or_default(), refusal.message().unwrap_or_default());
             let mut told = format!("SES answered {status} {code}").trim_end().to_owned();
-            if !message.is_empty() {
-                told += &format!(": {message}");
+            // What is not in SES's format is most likely not from SES but from a proxy, whose page says more than its status.
+            let page = answer.raw().body().bytes().filter(|_| code.is_empty()).map(String::from_utf8_lossy);
+            if let Some(said) =
+                [Some(message.into()), page].into_iter().flatten().find(|said: &Cow<'_, str>| !said.is_empty())
+            {
+                told += ": ";
+                told += &said;
             }
             if let Some(id) = refusal.request_id() {
                 told += &format!(" (request {id})");
             }
             class_of_answer(status, code, message, from)(anyhow!(without_secrets(&told)))
         }
-        SdkError::DispatchFailure(ref failure) => {
-            let on_the_wire = failure.is_io() || failure.is_timeout() || failure.is_user() || is_the_pools(&error);
+        SdkError::DispatchFailure(failure) => {
+            let on_the_wire = failure.is_io() || failure.is_timeout() || failure.is_user() || is_the_pools(error);
             // What fails before there is a request, or a pool to send it: credentials, region, endpoint.
             let class = if on_the_wire { Unsent::Failed } else { Unsent::Paused };
-            class(anyhow!(without_secrets(&chain(&error))))
+            class(anyhow!(without_secrets(&chain(error))))
         }
-        _ => Unsent::Failed(anyhow!(without_secrets(&chain(&error)))),
+        _ => Unsent::Failed(anyhow!(without_secrets(&chain(error)))),
     }
 }
 
