@@ -9,9 +9,14 @@ use uuid::Uuid;
 use super::double::{Double, installed};
 use super::{Mail, link, mail_to, ses};
 
+/// Its command wants a newer Node than it does itself, so this is in place of the command.
+const START: &str = "require(process.argv[1]).default({ host: '127.0.0.1', port: 0 })
+    .then((server) => console.log(`http://127.0.0.1:${server.address().port}`))";
+
 async fn start() -> Double {
-    let mut command = Command::new(installed("TRUNKLINE_TEST_NODE", "node", "node_modules/.bin/aws-ses-v2-local"));
-    command.args(["--host", "127.0.0.1", "--port", "0"]);
+    let package = installed("TRUNKLINE_TEST_NODE", "node", "node_modules/aws-ses-v2-local/package.json");
+    let mut command = Command::new("node");
+    command.arg("-e").arg(START).arg(package.parent().unwrap());
     Double::start(command).await
 }
 
