@@ -28,7 +28,8 @@ pub(crate) fn patience(headers: &HeaderMap) -> Duration {
 }
 
 fn is_expected(headers: &HeaderMap) -> bool {
-    headers.get_all(EXPECT).into_iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    !headers.is_empty()
+        && headers.get_all(EXPECT).into_iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// A body that is held back, as the connection knows it.

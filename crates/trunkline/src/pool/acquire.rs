@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Content, Dial, Dialed, Member};
 use super::lease::Lease;
@@ -22,10 +22,10 @@ pub(crate) enum Arrival<K: PoolKey + Send + 'static, C: Member, D> {
 pub(crate) fn arrive<K: PoolKey + Send + 'static, C: Member, D>(
     shell: &Arc<Shell<K, C>>,
     key: &K,
-    (owner, under_way): (Owner, bool),
+    (owner, under_way, begun): (Owner, bool, Instant),
     dial: impl FnOnce() -> D,
 ) -> Result<Arrival<K, C, D>> {
-    match shell.enter(key, owner, under_way) {
+    match shell.enter(key, owner, under_way, begun) {
         Entered::Reuse((cell, idle)) => Ok(Arrival::Served(Lease::new(shell.clone(), cell, Some(idle)))),
         Entered::Queued(ticket) => {
             let (shell, key, ticket) = (shell.clone(), key.clone(), Some(ticket));

@@ -68,7 +68,7 @@ impl BarePool {
     /// A closed pool; this one never is.
     pub fn ask(&self, host: usize) -> Result<Asked> {
         let dial: fn(SlotId) -> Dial<Nothing> = dial;
-        Ok(match arrive(&self.shell, &self.keys[host], (1, false), || dial)? {
+        Ok(match arrive(&self.shell, &self.keys[host], (1, false, timeouts::now()), || dial)? {
             Arrival::Served(lease) => Asked::Leased(Leased(lease)),
             Arrival::Queued(queued) => Asked::Waiting(Waiting(queued)),
         })

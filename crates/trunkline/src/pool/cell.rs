@@ -75,13 +75,14 @@ pub(crate) struct Limits {
     pub(crate) deadline: Option<Instant>,
     /// How long the connection may be silent.
     pub(crate) silence: Option<Duration>,
-    traffic: u64,
+    /// None: the exchange has only just begun.
+    traffic: Option<u64>,
     last_traffic: Option<Instant>,
 }
 
 impl Limits {
     pub(crate) fn new(deadline: Option<Instant>, silence: Option<Duration>, now: Instant) -> Self {
-        Self { deadline, silence, traffic: 0, last_traffic: Some(now) }
+        Self { deadline, silence, traffic: None, last_traffic: Some(now) }
     }
 
     /// When the exchange is to be ended if nothing happens, and why.
@@ -104,8 +105,8 @@ impl Limits {
 
     /// Somebody begins, or goes on, to wait.
     fn waits(&mut self, traffic: u64, begins: bool) {
-        if begins || self.traffic != traffic {
-            self.traffic = traffic;
+        let known = self.traffic.replace(traffic);
+        if known.is_some_and(|known| begins || known != traffic) {
             // It may lie ahead, where the server is given time.
             self.last_traffic = self.last_traffic.max(Some(timeouts::now()));
         }

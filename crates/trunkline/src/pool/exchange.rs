@@ -51,12 +51,20 @@ impl Call {
     /// The request goes on with another exchange.
     pub(crate) fn go_on(&mut self) {
         self.under_way = true;
+        self.begin_now();
+    }
+
+    /// Its time without a connection begins only now.
+    pub(crate) fn begin_now(&mut self) {
         self.begun = timeouts::now();
     }
 }
 
 /// What is to be sent, perhaps more than once.
 pub(crate) trait Outgoing {
+    /// Where it goes.
+    fn target(&self) -> &Target;
+
     fn method(&self) -> &Method;
 
     /// What the caller gave of them.
@@ -74,10 +82,9 @@ impl Inner {
     pub(crate) async fn exchange<O: Outgoing>(
         self: &Arc<Self>,
         outgoing: &mut O,
-        target: &Target,
         call: &Call,
     ) -> Result<Response<ResponseBody>> {
-        let key = Key { target: target.clone(), runtime: Runtime::current()? };
+        let key = Key { target: outgoing.target().clone(), runtime: Runtime::current()? };
         check(outgoing)?;
         // From here on each wait has its own end. A connection found at once would still carry a request that nobody waits for.
         if call.deadline.is_some_and(|deadline| deadline <= call.begun) {
@@ -96,15 +103,20 @@ impl Inner {
         loop {
             let again = outgoing.body().try_clone();
             let replayable = self.replay && again.is_some() && outgoing.method().is_idempotent();
-            let retired = || lease.with(|connection| connection.is_retired()).unwrap_or(true);
-            if lease.idle().is_some_and(|idle| idle >= JUST_NOW || !replayable || retired()) {
-                lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
-                if lease.idle().is_none() {
-                    waited = call.begun.elapsed();
+            let mut in_doubt = lease.idle().is_some_and(|idle| idle >= JUST_NOW || !replayable);
+            let served = loop {
+                if in_doubt {
+                    lease = self.fit_for_use(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
+                    if lease.idle().is_none() {
+                        waited = call.begun.elapsed();
+                    }
                 }
-            }
-            let served = self.begin(&lease, outgoing, call, waited);
-            let sent = match converse(&lease, outgoing).await {
+                match self.begin(&lease, outgoing, call, waited) {
+                    Some(served) => break served,
+                    None => in_doubt = true,
+                }
+            };
+            let sent = match converse(&lease).await {
                 Ok(Answer { response, peer, handle, unsent }) => {
                     if let Some(unsent) = unsent {
                         *outgoing.body() = *unsent;
@@ -131,25 +143,38 @@ impl Inner {
         key: &'a Key,
         call: &'a Call,
     ) -> Result<Result<PoolLease, Pin<Box<impl Future<Output = Result<PoolLease>>>>>> {
-        Ok(match arrive(&self.shell, key, (call.owner, call.under_way), || self.dialer(key, call))? {
+        Ok(match arrive(&self.shell, key, (call.owner, call.under_way, call.begun), || self.dialer(key, call))? {
             Arrival::Served(lease) => Ok(lease),
             Arrival::Queued(queued) => Err(Box::pin(self.wait(queued, key, call))),
         })
     }
 
-    /// The exchange's limits hold from now on, whoever polls it. True if it is not the connection's first.
-    fn begin(&self, lease: &PoolLease, outgoing: &impl Outgoing, call: &Call, waited: Duration) -> bool {
+    /// Sends the request, whose limits hold from now on, whoever goes on with it. True if it is not the connection's first. None if
+    /// somebody has asked that the connection serves nobody else: then nothing is sent.
+    fn begin(&self, lease: &PoolLease, outgoing: &mut impl Outgoing, call: &Call, waited: Duration) -> Option<bool> {
         let patience = patience(outgoing.headers());
         // The clock is asked again only if there was something to wait for, or if every moment since counts.
         let at_once = waited.is_zero() && patience.is_zero();
         let now = if at_once { call.begun } else { timeouts::now() };
         let limits = Limits::new(call.deadline, call.timeouts.read, now + patience);
-        let served = lease.begin(outgoing.method().clone(), limits);
+        let mut retired = false;
+        let served = lease.begin(outgoing.method().clone(), limits, |connection| {
+            retired = connection.is_retired();
+            if retired {
+                return;
+            }
+            let head = outgoing.head();
+            let body = std::mem::take(outgoing.body());
+            connection.send(head.map(|()| body));
+        });
+        if retired {
+            return None;
+        }
         let held = self.keepers.threshold().and_then(|threshold| now.checked_add(threshold));
         if let Some(due) = limits.due(true).map(|(due, _)| due).into_iter().chain(held).min() {
             self.keepers.look_by(lease.shell(), &lease.cell().key.runtime, due, None);
         }
-        served
+        Some(served)
     }
 
     /// Waits for what a place in the queue leads to, within the limits of the call.
@@ -288,15 +313,8 @@ struct Answer {
     unsent: Option<Box<Body>>,
 }
 
-/// Sends the request and waits for the head of its response, driving the connection from here.
-fn converse(lease: &PoolLease, outgoing: &mut impl Outgoing) -> impl Future<Output = Result<Answer, Failure>> {
-    // Not in an async function, which would carry the request along after it has been handed over.
-    // If the connection was taken away, the poll tells.
-    let _ = lease.with(|connection| {
-        let head = outgoing.head();
-        let body = std::mem::take(outgoing.body());
-        connection.send(head.map(|()| body));
-    });
+/// Waits for the head of the response, driving the connection from here.
+fn converse(lease: &PoolLease) -> impl Future<Output = Result<Answer, Failure>> {
     let mut sent = RequestSent::No;
     std::future::poll_fn(move |cx| {
         let polled = lease.poll(cx, |connection, cx| {

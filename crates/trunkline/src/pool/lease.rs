@@ -35,9 +35,16 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         &self.cell
     }
 
-    /// An exchange begins: what for, and how long it may take. True if the connection has been through another.
-    pub(crate) fn begin(&self, method: http::Method, limits: Limits) -> bool {
-        self.cell.with(|inside| inside.begin(method, limits))
+    /// An exchange begins: what for, how long it may take, and with what. True if the connection has been through another. If it was
+    /// taken away nothing is begun, and the next poll tells.
+    pub(crate) fn begin(&self, method: http::Method, limits: Limits, f: impl FnOnce(&mut C)) -> bool {
+        self.cell.with(|inside| {
+            let served = inside.begin(method, limits);
+            if let Content::Open(connection) = &mut inside.content {
+                f(connection);
+            }
+            served
+        })
     }
 
     /// Polls the connection. It may have been taken away: by a close or a deadline.

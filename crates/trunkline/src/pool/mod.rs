@@ -143,13 +143,14 @@ impl Pool {
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let sent = async {
             let pass = self.0.gate.enter().ok_or_else(Error::closed)?;
-            let call = Call::new(POOL, timeouts.or(Timeouts::DEFAULT));
+            let mut call = Call::new(POOL, timeouts.or(Timeouts::DEFAULT));
             let (target, head) = to_the_wire(head)?;
-            let mut outgoing = AsItIs { head, body: Body::wrap(body) };
+            let mut outgoing = AsItIs { target, head, body: Body::wrap(body) };
             if outgoing.body.is_to_be_measured() {
                 Box::pin(outgoing.body.measure_by(call.deadline)).await?;
+                call.begin_now();
             }
-            let mut response = self.0.exchange(&mut outgoing, &target, &call).await?;
+            let mut response = self.0.exchange(&mut outgoing, &call).await?;
             response.body_mut().hold(pass);
             Ok(response)
         };
@@ -246,11 +247,16 @@ impl Drop for Inner {
 
 /// A request whose head was made elsewhere.
 struct AsItIs {
+    target: Target,
     head: Parts,
     body: Body,
 }
 
 impl Outgoing for AsItIs {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
     fn method(&self) -> &Method {
         &self.head.method
     }

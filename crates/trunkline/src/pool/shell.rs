@@ -35,6 +35,8 @@ struct Desk<K: PoolKey, C> {
     cells: Vec<Option<Arc<Cell<K, C>>>>,
     /// By ticket.
     wakers: Vec<Option<Waker>>,
+    /// When the state was last told of something.
+    last: Instant,
 }
 
 /// A connection of the pool's, and for how long it had rested.
@@ -67,7 +69,7 @@ enum Errand<K, C> {
 
 impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     pub(crate) fn new(state: State<K>, keeping: Box<dyn Keeping<K, C>>) -> Self {
-        let desk = Desk { state, cells: Vec::new(), wakers: Vec::new() };
+        let desk = Desk { state, cells: Vec::new(), wakers: Vec::new(), last: timeouts::now() };
         Self { desk: Mutex::new(desk), keeping }
     }
 
@@ -82,9 +84,18 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
     }
 
     fn at_desk<R>(self: &Arc<Self>, f: impl FnOnce(&mut Desk<K, C>, Instant) -> R) -> R {
-        let mut desk = lock(&self.desk);
         // Under the lock, so that the state's time never goes back.
-        let now = timeouts::now();
+        self.at_desk_when(|_| timeouts::now(), f)
+    }
+
+    fn at_desk_when<R>(
+        self: &Arc<Self>,
+        when: impl FnOnce(&Desk<K, C>) -> Instant,
+        f: impl FnOnce(&mut Desk<K, C>, Instant) -> R,
+    ) -> R {
+        let mut desk = lock(&self.desk);
+        let now = when(&desk);
+        desk.last = now;
         let result = f(&mut desk, now);
         let errands = desk.errands(&*self.keeping, now);
         drop(desk);
@@ -153,18 +164,22 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
         });
     }
 
-    /// P2: an idle connection, or a place in the queue.
-    pub(super) fn enter(self: &Arc<Self>, key: &K, owner: Owner, under_way: bool) -> Entered<K, C> {
+    /// P2: an idle connection, or a place in the queue, for a request that has just come: at `begun`, so that the clock need not be asked
+    /// again.
+    pub(super) fn enter(self: &Arc<Self>, key: &K, owner: Owner, under_way: bool, begun: Instant) -> Entered<K, C> {
         let mut stale = None;
-        let entered = self.at_desk(|desk, now| match desk.state.checkout(key, owner, under_way, now) {
-            Checkout::Reuse(slot) => Entered::Reuse(desk.rested(slot, now)),
-            Checkout::Queued(ticket) => {
-                // A number may have been another's: that one's waker is not to be woken for this.
-                stale = desk.listen(ticket, None);
-                Entered::Queued(ticket)
-            }
-            Checkout::Closed => Entered::Closed,
-        });
+        let entered = self.at_desk_when(
+            |desk| begun.max(desk.last),
+            |desk, now| match desk.state.checkout(key, owner, under_way, now) {
+                Checkout::Reuse(slot) => Entered::Reuse(desk.rested(slot, now)),
+                Checkout::Queued(ticket) => {
+                    // A number may have been another's: that one's waker is not to be woken for this.
+                    stale = desk.listen(ticket, None);
+                    Entered::Queued(ticket)
+                }
+                Checkout::Closed => Entered::Closed,
+            },
+        );
         drop(stale);
         entered
     }

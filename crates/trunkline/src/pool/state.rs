@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
 use slab::Slab;
 
 use super::ledger::{Column, Ledger, Tally};
@@ -112,9 +113,9 @@ pub(crate) struct State<K: PoolKey> {
     phase: Life,
     generation: u32,
     arrivals: u64,
-    keys: HashMap<K, usize>,
+    keys: HashMap<K, usize, RandomState>,
     key_entries: Slab<KeyEntry<K>>,
-    hosts: HashMap<K::Host, usize>,
+    hosts: HashMap<K::Host, usize, RandomState>,
     host_entries: Slab<HostEntry<K::Host>>,
     slots: Slab<Slot>,
     tickets: Slab<Ticket>,
@@ -250,9 +251,9 @@ impl<K: PoolKey> State<K> {
             phase: Life::Open,
             generation: 0,
             arrivals: 0,
-            keys: HashMap::new(),
+            keys: HashMap::default(),
             key_entries: Slab::new(),
-            hosts: HashMap::new(),
+            hosts: HashMap::default(),
             host_entries: Slab::new(),
             slots: Slab::new(),
             tickets: Slab::new(),

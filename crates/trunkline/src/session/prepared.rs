@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, RANGE};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, RANGE,
+};
 use http::{Method, Request};
 use http_body::Body as _;
 
@@ -13,7 +15,7 @@ use super::headers::{basic, percent_decoded};
 use crate::body::Body;
 use crate::cookies::CookieJar;
 use crate::error::Result;
-use crate::pool::Outgoing;
+use crate::pool::{Outgoing, Target};
 
 pub(super) struct Prepared {
     pub(super) method: Method,
@@ -37,7 +39,7 @@ impl Prepared {
     /// Credentials in the address become a header, unless one is set, and are never sent as part of the address.
     pub(super) fn take_credentials(&mut self, defaults: &HeaderMap) -> Result<()> {
         let Self { address, headers, .. } = self;
-        if address.url.username().is_empty() && address.url.password().is_none() {
+        if !address.has_credentials {
             return Ok(());
         }
         let mut url = address.url.clone();
@@ -70,26 +72,52 @@ impl Dressed<'_> {
     /// Every header that was set, for this request or for its session, and what is to be asked for. The jar's cookies belong to one
     /// hop and are not among them.
     pub(super) fn all_headers(&self) -> HeaderMap {
+        self.completed().0
+    }
+
+    fn completed(&self) -> (HeaderMap, Said) {
         /// As many as a small answer has: hyper takes the map for the headers of the response.
         const ROOM: usize = 6;
         let own = &self.request.headers;
         let mut headers = if own.is_empty() { HeaderMap::with_capacity(ROOM) } else { own.clone() };
+        let mut said = Said::default();
+        own.keys().for_each(|name| said.note(name));
         if self.request.defaults {
-            for (name, value) in self.defaults.iter().filter(|(name, _)| !own.contains_key(*name)) {
+            for (name, value) in self.defaults.iter().filter(|(name, _)| own.is_empty() || !own.contains_key(*name)) {
+                said.note(name);
                 headers.append(name.clone(), value.clone());
             }
         }
-        if let Some(codings) = self.codings.filter(|_| !headers.contains_key(ACCEPT_ENCODING)) {
+        if let Some(codings) = self.codings.filter(|_| !said.codings) {
             // A range is counted in coded bytes: who wants one gets it uncoded, as the Fetch standard has it.
-            let range = headers.contains_key(RANGE);
-            let accepted = if range { HeaderValue::from_static("identity") } else { codings.clone() };
-            headers.insert(ACCEPT_ENCODING, accepted);
+            let accepted = if said.range { HeaderValue::from_static("identity") } else { codings.clone() };
+            headers.append(ACCEPT_ENCODING, accepted);
         }
-        headers
+        (headers, said)
+    }
+}
+
+/// What has been set of the headers that are completed here. Told while they are walked over, which is quicker than to search for each.
+#[derive(Default)]
+struct Said {
+    codings: bool,
+    range: bool,
+    host: bool,
+}
+
+impl Said {
+    fn note(&mut self, name: &HeaderName) {
+        self.codings |= name == ACCEPT_ENCODING;
+        self.range |= name == RANGE;
+        self.host |= name == HOST;
     }
 }
 
 impl Outgoing for Dressed<'_> {
+    fn target(&self) -> &Target {
+        &self.request.address.target
+    }
+
     fn method(&self) -> &Method {
         &self.request.method
     }
@@ -103,10 +131,13 @@ impl Outgoing for Dressed<'_> {
         let mut head = Request::new(());
         *head.method_mut() = method.clone();
         *head.uri_mut() = address.path.clone();
-        *head.headers_mut() = self.all_headers();
+        let (headers, said) = self.completed();
+        *head.headers_mut() = headers;
         let headers = head.headers_mut();
         cookies::add(self.jar, &address.url, headers);
-        headers.entry(HOST).or_insert_with(|| address.host.clone());
+        if !said.host {
+            headers.append(HOST, address.host.clone());
+        }
         // RFC 9110 section 8.6: where a body is expected, none is announced too; some servers insist.
         if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
             headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));

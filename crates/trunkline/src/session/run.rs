@@ -58,10 +58,10 @@ impl Run {
             dressed.request.take_credentials(dressed.defaults)?;
             if dressed.request.body.is_to_be_measured() {
                 Box::pin(dressed.request.measure_by(call.deadline)).await?;
+                call.begin_now();
             }
             let again = dressed.request.body.again();
-            let address = dressed.request.address.clone();
-            let answered = session.pool.0.exchange(&mut dressed, &address.target, &call).await;
+            let answered = session.pool.0.exchange(&mut dressed, &call).await;
             let inherited = session.redirect_policy.as_ref();
             let finishing = match step(&mut dressed, &call, answered, again, own, inherited, &mut history)? {
                 ControlFlow::Continue(finishing) => finishing,

@@ -15,6 +15,7 @@ use crate::pool::lease::Lease;
 use crate::pool::shell::{Keeping, Shell};
 use crate::pool::state::{Owner, Rules, SlotId, State};
 use crate::stats::CloseReason;
+use crate::timeouts;
 
 pub(super) type TokenShell = Shell<Site, Token>;
 pub(super) type TokenLease = Lease<Site, Token>;
@@ -38,7 +39,7 @@ impl Future for TokenAcquire {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some((shell, key, owner, dial)) = self.arriving.take() {
-            match arrive(&shell, &key, (owner, false), || dial)? {
+            match arrive(&shell, &key, (owner, false, timeouts::now()), || dial)? {
                 Arrival::Served(lease) => return Poll::Ready(Ok(lease)),
                 Arrival::Queued(queued) => self.queued = Some(queued),
             }
