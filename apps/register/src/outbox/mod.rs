@@ -1,11 +1,55 @@
 //! The sender: takes the mails that are due out of the database and hands them to Amazon SES.
+//!
+//! A mail is claimed under a lease, gets its token at that moment, is sent, and marked as sent. No transaction is open meanwhile. A sender that is
+//! killed in between leaves a lease that runs out, and the mail is sent by another, perhaps for a second time, with the same id
+//! ([`Mail::id`](crate::mail::Mail::id)). Any number of copies of the service do this beside each other. What each knows of SES's mood
+//! it knows for itself (`pace.rs`).
 
-use crate::store::Store;
+mod attempt;
+mod pace;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use trunkline_lifespan::Stop;
+use url::Url;
+use uuid::Uuid;
+
+use self::pace::{Pace, Room};
+use crate::mail::Ses;
+use crate::store::{Claimed, Store};
+
+/// How often to look although nobody has called: a call may be missed while the database is out of reach.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What is due and was not there to be claimed is being claimed by another copy.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
 /// What sends the mails. A clone is a handle to the same.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     store: Store,
+    ses: Ses,
+    settings: Arc<OutboxSettings>,
+    state: Arc<Mutex<State>>,
+}
+
+/// How mails are sent.
+#[derive(Clone, Debug)]
+pub struct OutboxSettings {
+    /// Sends at the same time.
+    pub senders: usize,
+    /// How long a mail belongs to the sender that claimed it. A send is given up after three quarters of that.
+    pub lease: Duration,
+    /// How long the link in a mail works.
+    pub token_lifetime: Duration,
+    /// What the link begins with.
+    pub public_url: Url,
+    /// How long sends under way may take to finish when the service stops.
+    pub finish_within: Duration,
 }
 
 /// What this copy of the service has sent since it started.
@@ -23,10 +67,32 @@ pub struct OutboxFigures {
     pub sending: usize,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    pace: Pace,
+    counts: Counts,
+    /// Those being sent: what has to be handed back if it cannot be finished.
+    held: HashMap<Uuid, Claimed>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: u64,
+    failed_attempts: u64,
+    dead: u64,
+}
+
 impl Outbox {
+    /// A sender of the mails in this store.
+    pub fn new(store: Store, ses: Ses, settings: OutboxSettings) -> Self {
+        Self { store, ses, settings: Arc::new(settings), state: Arc::default() }
+    }
+
     /// The figures, now.
     pub fn figures(&self) -> OutboxFigures {
-        OutboxFigures::default()
+        let state = self.state();
+        let &Counts { sent, failed_attempts, dead } = &state.counts;
+        OutboxFigures { sent, failed_attempts, dead, paused: state.pace.is_paused(), sending: state.held.len() }
     }
 
     /// How many mails wait to be sent, of all copies.
@@ -35,7 +101,96 @@ impl Outbox {
     ///
     /// If the database fails.
     pub async fn pending(&self) -> anyhow::Result<i64> {
-        let _ = &self.store;
-        Ok(0)
+        self.store.pending().await
+    }
+
+    /// Sends until it is time to stop. Then it begins no more, finishes what is under way, and hands back what it cannot finish in time.
+    pub async fn run(self, stop: Stop) {
+        let mut sends = JoinSet::new();
+        let mut wake_ups = self.store.wake_ups().await;
+        while !stop.is_requested() {
+            let look_again = self.begin(&mut sends).await;
+            if !wake_ups.is_whole(&self.store) {
+                wake_ups = self.store.wake_ups().await;
+            }
+            tokio::select! {
+                biased;
+                () = stop.requested() => break,
+                Some(_) = sends.join_next() => {}
+                // With no room for another, it is no use to be called.
+                () = wake_ups.next(), if sends.len() < self.settings.senders => {}
+                () = sleep_until(look_again) => {}
+            }
+        }
+        self.finish(sends).await;
+    }
+
+    /// Begins as many sends as there is room for and there are mails due. When to look again, if nobody calls before.
+    async fn begin(&self, sends: &mut JoinSet<()>) -> Instant {
+        let now = Instant::now();
+        // Out of the set, so that they make room.
+        while sends.try_join_next().is_some() {}
+        let room = self.state().pace.room(now, self.settings.senders, sends.len());
+        let count = match room {
+            Room::For(count) => count,
+            Room::From(then) => return then,
+            Room::None => return now + LOOK_EVERY,
+        };
+        match self.store.claim(count, self.settings.lease).await {
+            Ok(claimed) => {
+                let is_full = claimed.len() == count;
+                for mail in claimed {
+                    self.spawn(mail, sends);
+                }
+                if is_full { now + LOOK_EVERY } else { self.next_look(now).await }
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "cannot look for mails to send");
+                now + LOOK_EVERY
+            }
+        }
+    }
+
+    async fn next_look(&self, now: Instant) -> Instant {
+        match self.store.next_due().await {
+            Ok(Some(wait)) => now + wait.clamp(SHORTEST_LOOK, LOOK_EVERY),
+            // What could not be asked will be asked again.
+            Ok(None) | Err(_) => now + LOOK_EVERY,
+        }
+    }
+
+    fn spawn(&self, mail: Claimed, sends: &mut JoinSet<()>) {
+        self.state().held.insert(mail.id, mail);
+        let outbox = self.clone();
+        sends.spawn(async move {
+            outbox.attempt(mail).await;
+            outbox.state().held.remove(&mail.id);
+        });
+    }
+
+    async fn finish(&self, mut sends: JoinSet<()>) {
+        let all = async { while sends.join_next().await.is_some() {} };
+        if timeout(self.settings.finish_within, all).await.is_err() {
+            sends.shutdown().await;
+        }
+        let held: Vec<_> = self.state().held.drain().map(|(_, mail)| mail).collect();
+        if held.is_empty() {
+            return;
+        }
+        tracing::warn!(count = held.len(), "handing back mails that could not be sent in time");
+        for mail in held {
+            if let Err(error) = self.store.hand_back(mail).await {
+                tracing::warn!(id = %mail.id, error = format!("{error:#}"), "it will be sent when its lease is over");
+            }
+        }
+    }
+
+    fn tally<T>(&self, change: impl FnOnce(&mut Pace, &mut Counts) -> T) -> T {
+        let State { pace, counts, .. } = &mut *self.state();
+        change(pace, counts)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -46,9 +46,9 @@ pub struct Settings {
     #[arg(help_heading = "Web")]
     pub public_url: Option<Url>,
 
-    /// Take a client's IP address from the proxy's headers. Only behind a proxy that sets them
-    #[arg(long, env = "REGISTER_TRUST_PROXY", value_parser = BoolishValueParser::new(), help_heading = "Web")]
-    pub trust_proxy: bool,
+    /// The proxies whose word is taken for where requests come from, such as `private` or `10.1.2.3,203.0.113.0/24` [default: none]
+    #[arg(long, env = "REGISTER_TRUST_PROXY", value_name = "NETWORKS", help_heading = "Web")]
+    pub trust_proxy: Option<String>,
 
     /// Requests of one IP address, in each copy of this service, or `off`
     #[arg(long, env = "REGISTER_IP_LIMIT", value_name = "COUNT/TIME", default_value = "60/1m", help_heading = "Web")]

@@ -1,0 +1,163 @@
+//! When to send, and when to try again. Knows no clock and no chance: it is handed both.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The pauses before a mail is tried again: twice as long each time, within these.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+
+/// The pauses of the whole sender when SES says that it is too fast.
+const FIRST_REST: Duration = Duration::from_millis(250);
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// The pauses between two looks whether SES takes mail of this account again.
+const FIRST_PROBE: Duration = Duration::from_secs(2);
+const LONGEST_PROBE: Duration = Duration::from_secs(300);
+
+/// How long to wait before the next attempt, when so many have failed. `chance` is between 0 and 1, so that what failed together is not tried
+/// again together.
+pub(super) fn retry_after(attempts: u32, chance: f64) -> Duration {
+    growing(FIRST_RETRY, LONGEST_RETRY, attempts.saturating_sub(1), chance)
+}
+
+/// First, twice that, four times, up to the longest; of that between a half and the whole.
+fn growing(first: Duration, longest: Duration, doublings: u32, chance: f64) -> Duration {
+    let whole = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
+    whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+}
+
+/// How the sender goes, as SES lets it.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Too fast lately: rests until then, and so many times as long.
+    rest: Option<(Instant, u32)>,
+    /// SES takes no mail: the next probe is then, after so many.
+    pause: Option<(Instant, u32)>,
+}
+
+/// What may be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// So many sends, at least one.
+    For(usize),
+    /// None before then.
+    From(Instant),
+    /// None before one of those under way has ended.
+    None,
+}
+
+impl Pace {
+    /// What may be begun now, with so many sends at most, of which so many are under way.
+    pub(super) fn room(&self, now: Instant, senders: usize, under_way: usize) -> Room {
+        let free = senders.saturating_sub(under_way);
+        match (self.pause, self.rest) {
+            // A single one finds out.
+            (Some(_), _) if under_way > 0 => Room::None,
+            (Some((probe_at, _)), _) if now < probe_at => Room::From(probe_at),
+            (Some(_), _) => Room::For(1),
+            (None, Some((until, _))) if now < until => Room::From(until),
+            _ if free == 0 => Room::None,
+            _ => Room::For(free),
+        }
+    }
+
+    /// SES has taken a mail.
+    pub(super) fn sent(&mut self) {
+        self.pause = None;
+        self.rest = self.rest.and_then(|(until, times)| Some((until, times.checked_sub(1)?)));
+    }
+
+    /// SES says that it is too fast. Those that were sent together say so together, which counts as once.
+    pub(super) fn throttled(&mut self, now: Instant, chance: f64) {
+        match self.rest {
+            Some((until, _)) if now < until => {}
+            rest => {
+                let times = rest.map_or(0, |(_, times)| times.saturating_add(1));
+                self.rest = Some((now + growing(FIRST_REST, LONGEST_REST, times, chance), times));
+            }
+        }
+    }
+
+    /// SES takes no mail of this account. True if that is new.
+    pub(super) fn paused(&mut self, now: Instant, chance: f64) -> bool {
+        match self.pause {
+            // One that was under way when it was found out.
+            Some((probe_at, _)) if now < probe_at => false,
+            pause => {
+                let times = pause.map_or(0, |(_, times)| times.saturating_add(1));
+                self.pause = Some((now + growing(FIRST_PROBE, LONGEST_PROBE, times, chance), times));
+                pause.is_none()
+            }
+        }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn pauses_double_up_to_an_hour_and_are_spread() {
+        let seconds: Vec<_> = (1..15).map(|attempts| retry_after(attempts, 1.0).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
+        assert_eq!(retry_after(4, 0.0), 4 * SECOND);
+        assert_eq!(retry_after(4, 0.5), 6 * SECOND);
+        assert_eq!(retry_after(0, 1.0), SECOND);
+        assert_eq!(retry_after(u32::MAX, 1.0), LONGEST_RETRY);
+    }
+
+    #[test]
+    fn there_is_room_for_those_that_are_not_under_way() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        assert_eq!(pace.room(now, 8, 0), Room::For(8));
+        assert_eq!(pace.room(now, 8, 5), Room::For(3));
+        assert_eq!(pace.room(now, 8, 8), Room::None);
+    }
+
+    #[test]
+    fn who_is_too_fast_rests_longer_each_time_and_recovers_with_each_mail() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        for rest in [1, 2, 4, 8] {
+            pace.throttled(now, 1.0);
+            pace.throttled(now, 1.0);
+            let until = now + FIRST_REST * rest;
+            assert_eq!(pace.room(now, 8, 0), Room::From(until));
+            assert_eq!(pace.room(until, 8, 0), Room::For(8));
+            now = until;
+        }
+        for _ in 0..3 {
+            pace.sent();
+        }
+        pace.throttled(now, 1.0);
+        assert_eq!(pace.room(now, 8, 0), Room::From(now + 2 * FIRST_REST));
+        for _ in 0..10 {
+            pace.sent();
+        }
+        assert_eq!(pace.room(now, 8, 0), Room::For(8));
+    }
+
+    #[test]
+    fn when_the_account_is_paused_everything_waits_and_one_finds_out() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        assert!(pace.paused(now, 1.0));
+        assert!(!pace.paused(now, 1.0));
+        let probe = now + FIRST_PROBE;
+        assert_eq!(pace.room(now, 8, 3), Room::None);
+        assert_eq!(pace.room(now, 8, 0), Room::From(probe));
+        assert_eq!(pace.room(probe, 8, 0), Room::For(1));
+        assert_eq!(pace.room(probe, 8, 1), Room::None);
+        assert!(!pace.paused(probe, 1.0));
+        assert_eq!(pace.room(probe, 8, 0), Room::From(probe + 2 * FIRST_PROBE));
+        pace.sent();
+        assert!(!pace.is_paused());
+        assert_eq!(pace.room(probe, 8, 0), Room::For(8));
+    }
+}
