@@ -104,6 +104,11 @@ impl Plan {
         })
     }
 
+    /// The first address.
+    pub(crate) fn url(&self) -> &'static str {
+        self.urls[0]
+    }
+
     /// The certificate to trust.
     pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>> {
         self.ca.as_ref().map(|path| std::fs::read(path).context("the certificate")).transpose()

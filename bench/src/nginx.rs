@@ -24,6 +24,9 @@ pub(crate) const LIMITED: usize = SMALL;
 /// How many requests for `/limited` are answered in a second.
 pub(crate) const RATE: usize = 2_000;
 
+/// What the mail is called that was sent.
+pub(crate) const MESSAGE_ID: &str = "0100019301a2b3c4-5d6e7f80-1122-3344-5566-77889900aabb-000000";
+
 /// The length of `/long`.
 pub(crate) const LONG: u64 = 1 << 30;
 
@@ -134,6 +137,7 @@ http {{
         ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
         root "{directory}/pages";
         location / {{ return 200 "hello world\n"; }}
+        location = /v2/email/outbound-emails {{ default_type application/json; return 200 '{{"MessageId":"{MESSAGE_ID}"}}'; }}
         location = /limited {{ limit_req zone=all burst=10000; }}
         location = /long {{ }}
         location = /slow {{ limit_rate {slow}; return 200 "hello world\n"; }}

@@ -3,6 +3,7 @@
 mod awc;
 mod hyper_util;
 mod isahc;
+mod mail;
 mod reqwest;
 mod socket;
 mod trunkline;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 
+use self::mail::Anew;
 use crate::job::Job;
 
 /// What a contestant can do. Each call is given the address as text, as an application has it.
@@ -31,6 +33,9 @@ pub(crate) fn run(name: &str, job: &Arc<Job>) -> Result<()> {
         "reqwest" => on_tokio(job, reqwest::Client::new(plan)?, Job::work),
         "isahc" => on_tokio(job, isahc::Client::new(plan)?, Job::work),
         "socket" => on_tokio(job, socket::Client::default(), Job::work),
+        "mail" => on_tokio(job, mail::Client::new(plan, Anew::Nothing)?, Job::work),
+        "mail-client-each" => on_tokio(job, mail::Client::new(plan, Anew::Client)?, Job::work),
+        "mail-session-each" => on_tokio(job, mail::Client::new(plan, Anew::Session)?, Job::work),
         "awc" => on_actix(job),
         _ => bail!("there is no contestant {name:?}"),
     }

@@ -6,6 +6,7 @@ mod build;
 mod crowd;
 mod fetch;
 mod idle;
+mod mail;
 mod pool;
 mod small;
 
@@ -31,6 +32,7 @@ pub(crate) const SECTIONS: &[(&str, Measure)] = &[
     ("idle", idle::measure),
     ("pool", pool::measure),
     ("fetch", fetch::measure),
+    ("mail", mail::measure),
     ("build", build::measure),
 ];
 
