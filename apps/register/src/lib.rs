@@ -12,6 +12,7 @@
 pub mod accounts;
 pub mod dev_mail;
 pub mod mail;
+pub mod ops;
 pub mod outbox;
 pub mod settings;
 pub mod store;

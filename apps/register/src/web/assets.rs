@@ -23,13 +23,12 @@ pub(crate) struct Asset {
 
 pub(crate) const STYLE: Asset = Asset::css("style", include_bytes!("../../assets/style.css"));
 pub(crate) const REGISTER: Asset = Asset::js("register", include_bytes!("../../assets/register.js"));
-pub(crate) const ACTIVATE: Asset = Asset::js("activate", include_bytes!("../../assets/activate.js"));
 pub(crate) const DEV_MAIL: Asset = Asset::js("dev-mail", include_bytes!("../../assets/dev-mail.js"));
 pub(crate) const CONSOLE_STYLE: Asset = Asset::css("console", include_bytes!("../../assets/console.css"));
 pub(crate) const CONSOLE: Asset = Asset::js("console", include_bytes!("../../assets/console.js"));
 pub(crate) const ICON: Asset = Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../assets/icon.svg"));
 
-const ALL: [Asset; 7] = [STYLE, REGISTER, ACTIVATE, DEV_MAIL, CONSOLE_STYLE, CONSOLE, ICON];
+const ALL: [Asset; 6] = [STYLE, REGISTER, DEV_MAIL, CONSOLE_STYLE, CONSOLE, ICON];
 
 /// Serves them all.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {

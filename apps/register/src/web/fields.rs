@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 use tokio::time::timeout;
@@ -72,7 +72,7 @@ pub(crate) struct Fields {
 
 impl Fields {
     fn from_json(body: &[u8]) -> Result<Self, Problem> {
-        let Given(given) = serde_json::from_slice(body).map_err(|error| not_an_object(&error))?;
+        let Given(given) = serde_json::from_slice(body).map_err(|error| not_an_object(&error, body))?;
         Ok(Self { given, errors: Vec::new() })
     }
 
@@ -159,15 +159,21 @@ impl<'de> Deserialize<'de> for Given {
 }
 
 /// serde_json's message is not passed on: it repeats what it stumbled over, which may be a password.
-fn not_an_object(error: &serde_json::Error) -> Problem {
-    let (line, column) = (error.line(), error.column());
+fn not_an_object(error: &serde_json::Error, body: &[u8]) -> Problem {
+    // Whether what is no object is JSON at all was not looked at by then.
+    let broken = match error.classify() {
+        Category::Data => serde_json::from_slice::<IgnoredAny>(body).err(),
+        _ => None,
+    };
+    let error = broken.as_ref().unwrap_or(error);
     match error.classify() {
         Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "The body must be a JSON object."),
         Category::Eof => Problem::new(StatusCode::BAD_REQUEST, "The body ends before its JSON does."),
-        Category::Syntax | Category::Io => Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("The body is not JSON that can be read: see line {line}, column {column}."),
-        ),
+        Category::Syntax | Category::Io => {
+            let (line, column) = (error.line(), error.column());
+            let detail = format!("The body is not JSON that can be read: see line {line}, column {column}.");
+            Problem::new(StatusCode::BAD_REQUEST, detail)
+        }
     }
 }
 

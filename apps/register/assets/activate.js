@@ -1,4 +1,0 @@
-// The token is in the form by now: it need not stay in the address bar and the history.
-"use strict";
-
-history.replaceState(null, "", location.pathname);

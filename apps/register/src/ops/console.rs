@@ -1,0 +1,210 @@
+//! `/console`: the session, live, in a page. One sees that its connections are reused.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use trunkline::{Histogram, Session};
+
+use super::figures::{Figures, Host};
+use crate::web::{App, Problem, assets};
+
+pub(super) fn router() -> Router<App> {
+    Router::new().route("/console", get(console)).route("/console/figures", get(figures))
+}
+
+#[derive(Template)]
+#[template(path = "console.html")]
+struct ConsolePage {
+    shown: Shown,
+}
+
+/// The page has the figures of when it was asked for, so that it says something without scripts too.
+async fn console(State(session): State<Session>, State(app): State<App>) -> Response {
+    let shown = Shown::new(Figures::now(&session, &app).await);
+    match (ConsolePage { shown }).render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => Problem::internal(&error.into()).into_response(),
+    }
+}
+
+/// What its script asks for each second.
+async fn figures(State(session): State<Session>, State(app): State<App>) -> Json<Shown> {
+    Json(Shown::new(Figures::now(&session, &app).await))
+}
+
+#[derive(Serialize)]
+struct Shown {
+    limit: usize,
+    open: usize,
+    in_use: usize,
+    idle: usize,
+    dialing: usize,
+    waiting: usize,
+    created: u64,
+    reused: u64,
+    dials_failed: u64,
+    closed: Vec<(String, u64)>,
+    wait: Spread,
+    connect: Spread,
+    hosts: Vec<Host>,
+    /// All hosts beyond those.
+    others: Host,
+    mail: Mail,
+    database: Database,
+    memory: Option<u64>,
+}
+
+/// How durations are spread, in seconds.
+#[derive(Serialize)]
+struct Spread {
+    count: u64,
+    p50: Option<f64>,
+    p90: Option<f64>,
+    p99: Option<f64>,
+    max: f64,
+    /// Each bucket's bound and how many are in it: from two of these come the percentiles of the time between. The last has no bound.
+    buckets: Vec<(Option<f64>, u64)>,
+}
+
+#[derive(Serialize)]
+struct Mail {
+    pending: Option<i64>,
+    sending: usize,
+    sent: u64,
+    failed_attempts: u64,
+    dead: u64,
+    paused: bool,
+}
+
+#[derive(Serialize)]
+struct Database {
+    used: u32,
+    idle: u32,
+    limit: u32,
+}
+
+impl Shown {
+    fn new(figures: Figures) -> Self {
+        let closed = figures.closed().collect();
+        let Figures { pool, hosts, others, limit, outbox, pending, database, memory } = figures;
+        Self {
+            limit,
+            open: pool.open,
+            in_use: pool.in_use,
+            idle: pool.idle,
+            dialing: pool.dialing,
+            waiting: pool.waiting,
+            created: pool.created,
+            reused: pool.reused,
+            dials_failed: pool.dials_failed,
+            closed,
+            wait: Spread::new(&pool.wait),
+            connect: Spread::new(&pool.connect),
+            hosts,
+            others,
+            mail: Mail {
+                pending,
+                sending: outbox.sending,
+                sent: outbox.sent,
+                failed_attempts: outbox.failed_attempts,
+                dead: outbox.dead,
+                paused: outbox.paused,
+            },
+            database: Database {
+                used: database.size.saturating_sub(database.idle),
+                idle: database.idle,
+                limit: database.limit,
+            },
+            memory,
+        }
+    }
+
+    /// Of a hundred requests, how many were spared a connection of their own.
+    fn share(&self) -> String {
+        match self.wait.count {
+            0 => "–".to_owned(),
+            // Not rounded up: with one connection made it is not all of them.
+            count => format!("{:.1} %", (self.reused as f64 / count as f64 * 1000.0).floor() / 10.0),
+        }
+    }
+}
+
+impl Spread {
+    fn new(histogram: &Histogram) -> Self {
+        let quantile = |share| histogram.quantile(share).map(|duration| duration.as_secs_f64());
+        let buckets =
+            histogram.buckets().map(|(end, count)| ((end != Duration::MAX).then(|| end.as_secs_f64()), count));
+        Self {
+            count: histogram.count(),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            max: histogram.max().as_secs_f64(),
+            buckets: buckets.collect(),
+        }
+    }
+
+    fn half(&self) -> String {
+        in_words(self.p50)
+    }
+
+    fn most(&self) -> String {
+        in_words(self.p99)
+    }
+}
+
+/// As the script writes it.
+fn in_words(seconds: Option<f64>) -> String {
+    match seconds {
+        None => "–".to_owned(),
+        Some(0.0) => "0".to_owned(),
+        Some(seconds) if seconds < 0.001 => format!("{:.0} µs", seconds * 1e6),
+        Some(seconds) if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
+        Some(seconds) => format!("{seconds:.1} s"),
+    }
+}
+
+impl ConsolePage {
+    fn grouped(&self, number: &u64) -> String {
+        grouped(*number)
+    }
+}
+
+/// 1234567 → 1,234,567
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn durations_have_a_unit_that_suits_them() {
+        for (seconds, text) in
+            [(None, "–"), (Some(0.0), "0"), (Some(0.0001), "100 µs"), (Some(0.02), "20 ms"), (Some(1.5), "1.5 s")]
+        {
+            assert_eq!(in_words(seconds), text);
+        }
+    }
+}

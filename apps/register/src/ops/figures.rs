@@ -1,0 +1,137 @@
+//! The figures of this moment, for the metrics and the console alike.
+
+use std::cmp::Reverse;
+use std::fs;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::timeout;
+use trunkline::{CloseReason, HostStats, PoolStats, Session};
+
+use crate::outbox::{Outbox, OutboxFigures};
+use crate::store::DatabaseFigures;
+use crate::web::App;
+
+/// How long the database may take to count. Without its answer that figure is left out.
+const COUNT_WITHIN: Duration = Duration::from_secs(1);
+
+/// How many hosts are told apart. A session may come to know any number; those that have the most of it are of interest.
+const HOSTS: usize = 50;
+
+/// What the session, the outbox and the database say of themselves.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// All of one instant.
+    pub(super) pool: PoolStats,
+    /// Its hosts, the largest first.
+    pub(super) hosts: Vec<Host>,
+    /// All hosts beyond those, as one.
+    pub(super) others: Host,
+    pub(super) limit: usize,
+    pub(super) outbox: OutboxFigures,
+    /// Mails that wait; None, if the database did not say.
+    pub(super) pending: Option<i64>,
+    pub(super) database: DatabaseFigures,
+    /// What the process has in memory, in bytes; None, where that is not told.
+    pub(super) memory: Option<u64>,
+}
+
+/// A host's share of the session.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Host {
+    pub(super) address: String,
+    pub(super) port: String,
+    pub(super) in_use: usize,
+    pub(super) idle: usize,
+    pub(super) dialing: usize,
+    pub(super) waiting: usize,
+}
+
+impl Figures {
+    pub(super) async fn now(session: &Session, app: &App) -> Self {
+        // Asked first: the rest is then as fresh as it can be.
+        let pending = pending(&app.outbox).await;
+        let pool = session.stats();
+        let (hosts, others) = largest(&pool.hosts);
+        let (outbox, database) = (app.outbox.figures(), app.store.figures());
+        Self { pool, hosts, others, limit: app.session_limit, outbox, pending, database, memory: resident() }
+    }
+
+    /// Why connections ended, in words with underscores, and how many.
+    pub(super) fn closed(&self) -> impl Iterator<Item = (String, u64)> {
+        self.pool.closed.iter().map(|(reason, count)| (snake(reason), count))
+    }
+}
+
+impl Host {
+    fn new(stats: &HostStats) -> Self {
+        let (address, port) = stats.host.rsplit_once(':').unwrap_or((&stats.host, ""));
+        let address = address.trim_matches(['[', ']']).to_owned();
+        let HostStats { in_use, idle, dialing, waiting, .. } = *stats;
+        Self { address, port: port.to_owned(), in_use, idle, dialing, waiting }
+    }
+
+    fn add(self, other: &HostStats) -> Self {
+        Self {
+            in_use: self.in_use + other.in_use,
+            idle: self.idle + other.idle,
+            dialing: self.dialing + other.dialing,
+            waiting: self.waiting + other.waiting,
+            ..self
+        }
+    }
+}
+
+async fn pending(outbox: &Outbox) -> Option<i64> {
+    match timeout(COUNT_WITHIN, outbox.pending()).await {
+        Ok(Ok(pending)) => Some(pending),
+        Ok(Err(error)) => {
+            tracing::warn!(error = format!("{error:#}"), "the mails that wait cannot be counted");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn largest(all: &[HostStats]) -> (Vec<Host>, Host) {
+    let mut all: Vec<_> = all.iter().collect();
+    all.sort_by_key(|host| (Reverse(host.open + host.waiting), &host.host));
+    let (told, others) = all.split_at(all.len().min(HOSTS));
+    let rest = Host { address: "_OTHER".to_owned(), ..Host::default() };
+    (told.iter().map(|host| Host::new(host)).collect(), others.iter().fold(rest, |rest, host| rest.add(host)))
+}
+
+fn snake(reason: CloseReason) -> String {
+    let mut name = String::new();
+    for char in format!("{reason:?}").chars() {
+        if char.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(char.to_ascii_lowercase());
+    }
+    name
+}
+
+/// Linux tells: see proc_pid_status(5).
+fn resident() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_written_in_words() {
+        assert_eq!(snake(CloseReason::IdleTimeout), "idle_timeout");
+        assert_eq!(snake(CloseReason::Closed), "closed");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_takes_memory() {
+        assert!(resident().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}
