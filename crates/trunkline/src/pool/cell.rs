@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::state::SlotId;
 use super::sync::{Mutex, MutexGuard, lock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stats::CloseReason;
 use crate::timeouts;
 
@@ -285,7 +285,7 @@ impl<C> Inside<C> {
 #[derive(Debug)]
 pub(crate) enum Dialed {
     Open,
-    Failed(crate::Error),
+    Failed(Error),
     /// The cell holds no dial any more.
     Elsewhere,
     /// It was ended for this reason while it was polled: the slot is to be reported free.

@@ -5,6 +5,7 @@ mod builder;
 mod cookies;
 mod decoded;
 mod headers;
+mod hop;
 mod into_url;
 mod policy;
 mod prepared;
@@ -14,6 +15,7 @@ mod response;
 mod run;
 mod save;
 mod service;
+mod settings;
 mod trail;
 
 use std::fmt;
@@ -31,19 +33,20 @@ use url::Url;
 use self::address::{Address, Recent};
 pub use self::builder::SessionBuilder;
 pub use self::decoded::DecodedBody;
+pub use self::hop::Hop;
 pub use self::into_url::IntoUrl;
 use self::policy::Policy;
 pub use self::policy::{Redirect, Verdict};
 pub use self::request::RequestBuilder;
-pub use self::response::{Hop, Response};
+pub use self::response::Response;
 pub use self::service::ResponseFuture;
+use self::settings::Settings;
 pub use self::trail::Trail;
 use crate::body::Body;
 use crate::cookies::CookieJar;
 use crate::error::Result;
 use crate::pool::{GRACE, Gate, Pool};
 use crate::stats::{CloseReport, PoolStats};
-use crate::timeouts::Timeouts;
 
 /// One HTTP session for the whole application.
 ///
@@ -135,16 +138,6 @@ struct Inner {
     codings: Option<HeaderValue>,
     settings: Settings,
     redirect_policy: Option<Policy>,
-}
-
-/// What a request may set for itself and otherwise has from its session.
-#[derive(Clone, Copy, Debug)]
-struct Settings {
-    timeouts: Timeouts,
-    max_redirects: usize,
-    error_for_status: bool,
-    max_body_size: usize,
-    decompress: bool,
 }
 
 impl Session {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::response::Hop;
+use super::hop::Hop;
 use crate::error::redacted;
 
 /// A redirect about to be followed, as a redirect policy sees it: [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy).

@@ -10,9 +10,9 @@ use http::{Method, Response, StatusCode};
 use url::Url;
 
 use super::address::Address;
+use super::hop::Hop;
 use super::policy::{Policy, Redirect, Verdict};
 use super::prepared::{Dressed, Prepared};
-use super::response::Hop;
 use crate::body::{Body, Once};
 use crate::error::{Error, Kind, RequestSent, Result, redacted};
 use crate::pool::ResponseBody;

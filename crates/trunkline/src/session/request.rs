@@ -14,10 +14,11 @@ use url::Url;
 use super::address::Address;
 use super::headers::{basic, header, multipart_type};
 use super::into_url::unusable;
-use super::policy::{Policy, Redirect, Verdict};
+use super::policy::{Redirect, Verdict};
 use super::prepared::Prepared;
 use super::run::Run;
-use super::{Response, Session, Settings};
+use super::settings::Own;
+use super::{Response, Session};
 use crate::body::{Body, Multipart};
 use crate::error::{BoxError, Error, Result};
 use crate::timeouts::Timeouts;
@@ -40,14 +41,6 @@ pub struct RequestBuilder {
     method: Method,
     /// The first thing that was wrong, if anything was.
     parts: Result<Parts>,
-}
-
-/// What holds for this request. It goes along as an extension of the [`Request`] that [`RequestBuilder::build`] makes.
-#[derive(Clone)]
-pub(super) struct Own {
-    pub(super) settings: Settings,
-    /// Instead of the session's.
-    pub(super) redirect_policy: Option<Policy>,
 }
 
 struct Parts {

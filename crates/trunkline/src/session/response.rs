@@ -11,9 +11,10 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::Settings;
 use super::address::Address;
 use super::decoded::DecodedBody;
+use super::hop::Hop;
+use super::settings::Settings;
 use crate::body::{Charset, without_bom};
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 use crate::pool::{ConnectionInfo, Pass, ResponseBody};
@@ -37,16 +38,6 @@ pub struct Response {
     pub(super) address: Arc<Address>,
     pub(super) history: Vec<Hop>,
     max_body_size: usize,
-}
-
-/// A redirect that was followed.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Hop {
-    /// The status that redirected.
-    pub status: StatusCode,
-    /// The address that was asked.
-    pub url: Url,
 }
 
 impl Response {
@@ -283,13 +274,6 @@ fn without_values(error: &serde_json::Error) -> String {
         KNOWN.into_iter().find(|known| text.starts_with(known)).unwrap_or("unusable value")
     };
     format!("{told} at line {} column {}", error.line(), error.column())
-}
-
-impl fmt::Debug for Hop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = crate::error::redacted(&self.url);
-        f.debug_struct("Hop").field("status", &self.status).field("url", &url.as_str()).finish()
-    }
 }
 
 impl fmt::Debug for Response {

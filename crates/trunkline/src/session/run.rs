@@ -11,10 +11,11 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
 
+use super::hop::Hop;
 use super::policy::Policy;
 use super::prepared::{Dressed, Prepared};
-use super::request::Own;
-use super::response::{Hop, Response};
+use super::response::Response;
+use super::settings::Own;
 use super::{Session, cookies, redirect};
 use crate::body::{Body, Once};
 use crate::error::{Error, RequestSent, Result, redacted};

@@ -7,7 +7,8 @@ use url::Url;
 
 use super::DecodedBody;
 use super::address::Address;
-use super::response::{Hop, Response};
+use super::hop::Hop;
+use super::response::Response;
 use crate::error::redacted;
 
 /// The way to a response: the address that answered, and the redirects before it.

@@ -1,0 +1,25 @@
+//! A redirect that was followed.
+
+use std::fmt;
+
+use http::StatusCode;
+use url::Url;
+
+use crate::error::redacted;
+
+/// A redirect that was followed.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hop {
+    /// The status that redirected.
+    pub status: StatusCode,
+    /// The address that was asked.
+    pub url: Url,
+}
+
+impl fmt::Debug for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = redacted(&self.url);
+        f.debug_struct("Hop").field("status", &self.status).field("url", &url.as_str()).finish()
+    }
+}
