@@ -149,7 +149,8 @@ impl<K, C: Member> Cell<K, C> {
                 let result = f(connection, cx);
                 let traffic = connection.traffic();
                 // The clock is asked only by who has to wait.
-                let rested = !self.awaited.swap(result.is_pending(), Ordering::Relaxed);
+                let rested = !self.is_awaited();
+                self.awaited.store(result.is_pending(), Ordering::Relaxed);
                 if result.is_pending() {
                     inside.limits.waits(traffic, rested);
                 }

@@ -15,11 +15,13 @@ pub(crate) struct Lease<K: PoolKey + Send + 'static, C: Member> {
     cell: Arc<Cell<K, C>>,
     /// For how long it had been nobody's, if it was the pool's before.
     idle: Option<Duration>,
+    /// It has been given back.
+    over: bool,
 }
 
 impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
     pub(super) fn new(shell: Arc<Shell<K, C>>, cell: Arc<Cell<K, C>>, idle: Option<Duration>) -> Self {
-        Self { shell, cell, idle }
+        Self { shell, cell, idle, over: false }
     }
 
     /// For how long the connection had been the pool's before it was this request's. None if it is new; else it may have gone stale.
@@ -63,6 +65,34 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
             Content::Taken(reason) => Err(taken(*reason)),
             Content::Dialing(_) => Err(taken(None)),
         })
+    }
+
+    /// Ends with a last word to the connection, if it has not been taken away.
+    pub(crate) fn end(mut self, f: impl FnOnce(&mut C)) {
+        self.over = true;
+        self.give_back(f);
+    }
+
+    fn give_back(&self, f: impl FnOnce(&mut C)) {
+        let retired = self.cell.with(|inside| {
+            inside.finish();
+            match &mut inside.content {
+                Content::Open(connection) => {
+                    f(connection);
+                    Some(connection.retire())
+                }
+                Content::Dialing(_) => Some(Retired::Close(CloseReason::Cancelled)),
+                Content::Taken(_) => None,
+            }
+        });
+        match retired {
+            Some(Retired::Keep { keep_alive }) if self.shell.returned(&self.cell, keep_alive) => {}
+            // Aborted before it came back.
+            Some(Retired::Keep { .. }) => self.shell.close_cell(&self.cell, CloseReason::Aborted),
+            Some(Retired::Close(reason)) => self.shell.close_cell(&self.cell, reason),
+            // Whoever took the connection has reported it.
+            None => {}
+        }
     }
 
     /// P10: the connection was found to be of no use. Another idle one takes its place, or one that `dial` makes.
@@ -128,21 +158,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
 
 impl<K: PoolKey + Send + 'static, C: Member> Drop for Lease<K, C> {
     fn drop(&mut self) {
-        let retired = self.cell.with(|inside| {
-            inside.finish();
-            match &mut inside.content {
-                Content::Open(connection) => Some(connection.retire()),
-                Content::Dialing(_) => Some(Retired::Close(CloseReason::Cancelled)),
-                Content::Taken(_) => None,
-            }
-        });
-        match retired {
-            Some(Retired::Keep { keep_alive }) if self.shell.returned(&self.cell, keep_alive) => {}
-            // Aborted before it came back.
-            Some(Retired::Keep { .. }) => self.shell.close_cell(&self.cell, CloseReason::Aborted),
-            Some(Retired::Close(reason)) => self.shell.close_cell(&self.cell, reason),
-            // Whoever took the connection has reported it.
-            None => {}
+        if !self.over {
+            self.give_back(|_| {});
         }
     }
 }

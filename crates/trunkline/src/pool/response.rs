@@ -117,9 +117,9 @@ impl ResponseBody {
 
     /// The end of the body has come: its connection is free.
     fn finish(&mut self) {
-        if let Some(reading) = self.reading.take() {
-            // An error means that the connection is gone already.
-            let _ = reading.lease.with(Connection::completed);
+        if let Some(Reading { lease, pass }) = self.reading.take() {
+            lease.end(Connection::completed);
+            drop(pass);
         }
     }
 
