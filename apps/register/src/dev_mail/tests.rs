@@ -164,3 +164,14 @@ async fn closing_leaves_nothing() {
     assert_eq!(server.mailbox().newest_first().len(), 1, "the mailbox can still be read");
     timeout(LONG, server.close()).await.expect("a second time");
 }
+
+#[tokio::test]
+async fn it_ends_with_the_last_who_could_close_it() {
+    let server = DevMail::open(3).await.unwrap();
+    let (address, mailbox) = (format!("127.0.0.1:{}", server.endpoint().port().unwrap()), server.mailbox());
+    let mut idle = TcpStream::connect(&address).await.unwrap();
+    drop(server);
+    assert_eq!(timeout(LONG, idle.read(&mut [0])).await.expect("it is closed").unwrap_or(0), 0);
+    assert!(TcpStream::connect(&address).await.is_err(), "it still listens");
+    assert_eq!(mailbox.count(), 0);
+}
