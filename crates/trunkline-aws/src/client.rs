@@ -15,7 +15,24 @@ use trunkline::{Pool, Session, Timeouts};
 use crate::capture::Capture;
 use crate::{body, error};
 
-/// The connections of a [`Pool`] for an AWS SDK: give it to `http_client` of a configuration, and clones of it to as many as you like.
+/// The connections of a [`Pool`], for an AWS SDK: what `http_client` of a configuration wants.
+///
+/// Give one to `aws_config`, and its clients and credentials providers all use it. It is a handle, as the pool is: clone it or make
+/// another, they name the same connections.
+///
+/// ```no_run
+/// # async fn run() -> trunkline::Result<()> {
+/// use trunkline::Pool;
+/// use trunkline_aws::HttpClient;
+///
+/// let pool = Pool::builder().limit(50).build()?;
+/// let config = aws_config::from_env().http_client(HttpClient::new(&pool)).load().await;
+/// # let _ = config;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It needs what the pool needs: calls are made in a tokio runtime with I/O and time.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     pool: Pool,
@@ -23,12 +40,24 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client over this pool. [`Session::pool`] gives a session's.
+    /// A client over this pool; [`Session::pool`] is a session's.
     pub fn new(pool: &Pool) -> Self {
         Self { pool: pool.clone(), timeouts: Timeouts::none() }
     }
 
-    /// Limits beside the SDK's own, for each attempt of each call. Default: [`Timeouts::none`].
+    /// Limits for each attempt of a call, beside those that the SDK knows. `connect` and `read` hold where the SDK's configuration
+    /// sets none. What is left unset has no limit. Default: [`Timeouts::none`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use trunkline::{Pool, Timeouts};
+    /// use trunkline_aws::HttpClient;
+    ///
+    /// // A call that waits this long for a connection fails, and its error says who holds them.
+    /// let impatient = Timeouts::new().acquire(Duration::from_secs(5));
+    /// let client = HttpClient::new(&Pool::new()).timeouts(impatient);
+    /// # let _ = client;
+    /// ```
     #[must_use = "it is the client returned that has the limits"]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         let or_none = |limit: Option<Duration>| limit.unwrap_or(Duration::MAX);
