@@ -58,13 +58,13 @@ impl Httpbin {
 }
 
 /// From gunicorn's `Listening at: http://127.0.0.1:46357 (3774)`.
-fn bound_port(output: &str) -> Option<u16> {
+pub(super) fn bound_port(output: &str) -> Option<u16> {
     let (_, address) = output.split_once("Listening at: http://127.0.0.1:")?;
     address.split_once(' ')?.0.parse().ok()
 }
 
 /// In the environment that `./test` makes.
-fn gunicorn() -> PathBuf {
+pub(super) fn gunicorn() -> PathBuf {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-env/venv");
     let venv = std::env::var_os("TRUNKLINE_TEST_ENV").map_or(made, PathBuf::from);
     let gunicorn = venv.join("bin/gunicorn");

@@ -1,4 +1,4 @@
-//! What the tests run against: real servers (nginx, httpbin), one that misbehaves as told, certificates, and a look at
+//! What the tests run against: real servers (nginx, httpbin, moto), one that misbehaves as told, certificates, and a look at
 //! the kernel's own list of this process's sockets.
 //!
 //! It knows nothing of this crate, so other crates' tests take it with `#[path = "…/support/mod.rs"] mod support;`.
@@ -11,6 +11,7 @@
 
 pub mod deaf;
 pub mod httpbin;
+pub mod moto;
 pub mod nginx;
 pub mod rogue;
 pub mod sockets;
@@ -21,6 +22,7 @@ mod temp_dir;
 
 pub use deaf::Deaf;
 pub use httpbin::Httpbin;
+pub use moto::{AccessKey, Moto};
 pub use nginx::{Access, Nginx, StubStatus};
 pub use rogue::{CHAOS_BODY, Gate, Log, Mood, Random, Recorded, Rogue, Script, Step};
 pub use sockets::{Peak, Socket, TcpState, Watcher, sockets_of, sockets_to, watch, watch_all};

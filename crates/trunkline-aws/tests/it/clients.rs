@@ -1,0 +1,62 @@
+//! Clients of the SDK over a pool.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_credential_types::Credentials;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::{Client, Config};
+use trunkline::Pool;
+use trunkline_aws::HttpClient;
+
+use crate::servers::{AccessKey, Moto, Rogue};
+
+/// S3 at that address, with the SDK's own defaults for all else.
+pub(crate) fn config(http: HttpClient, url: &str, key: &AccessKey) -> Builder {
+    Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(url)
+        .force_path_style(true)
+        .credentials_provider(Credentials::from_keys(&key.id, &key.secret, None))
+        .http_client(http)
+}
+
+/// S3 at moto, asked once for each call: what fails is to be seen.
+pub(crate) async fn s3(pool: &Pool) -> Client {
+    let moto = Moto::shared().await;
+    let config = config(HttpClient::new(pool), &moto.url(), moto.key()).retry_config(RetryConfig::disabled());
+    Client::from_conf(config.build())
+}
+
+/// S3 at a server that looks at no signature.
+pub(crate) fn at(rogue: &Rogue, http: HttpClient) -> Builder {
+    let key = AccessKey { id: "AKIDEXAMPLE".into(), secret: "secret-of-the-key".into() };
+    config(http, &rogue.url(""), &key)
+}
+
+/// A new bucket.
+pub(crate) async fn bucket(s3: &Client) -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("bucket-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    s3.create_bucket().bucket(&name).send().await.unwrap();
+    name
+}
+
+/// The pool's own error, among the sources.
+pub(crate) fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a trunkline::Error {
+    let mut error = Some(error);
+    while let Some(this) = error {
+        if let Some(found) = this.downcast_ref() {
+            return found;
+        }
+        error = this.source();
+    }
+    panic!("no error of the pool's is among the sources")
+}
+
+/// What the SDK calls a timeout of the connector's.
+pub(crate) fn is_timeout<E, R>(error: &SdkError<E, R>) -> bool {
+    matches!(error, SdkError::DispatchFailure(failure) if failure.is_timeout())
+}

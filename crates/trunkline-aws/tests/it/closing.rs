@@ -1,0 +1,64 @@
+//! The end of the pool is the end of the SDK's calls: those under way may finish.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use trunkline::{Pool, Session};
+use trunkline_aws::HttpClient;
+
+use crate::clients::{at, cause};
+use crate::servers::{Gate, Rogue, Step, sockets_to};
+use crate::{SOON, eventually, within};
+
+#[tokio::test]
+async fn calls_under_way_finish_and_further_ones_fail_at_once_and_are_not_tried_again() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let object =
+        vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nte"), Step::WaitFor(held.clone())];
+    let rogue = Rogue::start(move |_| [object.clone(), vec![Step::send("xt"), Step::Drain]].concat()).await;
+    let session = Session::new();
+    let s3 = Client::from_conf(at(&rogue, HttpClient::from(&session)).build());
+    let got = within(SOON, s3.get_object().bucket("bucket").key("key").send()).await.unwrap();
+    let reading = tokio::spawn(got.body.collect());
+    gate.reached(1).await;
+
+    let closing = tokio::spawn(async move { session.close().await });
+    let pool_is_closed = || async {
+        let error = within(SOON, s3.list_buckets().send()).await.err()?;
+        Some(error).filter(|error| matches!(error, SdkError::DispatchFailure(failure) if failure.is_other()))
+    };
+    let begun = Instant::now();
+    let error = loop {
+        if let Some(error) = pool_is_closed().await {
+            break error;
+        }
+        assert!(begun.elapsed() < SOON);
+    };
+    assert!(cause(&error).is_closed(), "{error:?}");
+    let again = Instant::now();
+    pool_is_closed().await.unwrap();
+    assert!(again.elapsed() < Duration::from_secs(1), "it waited to try again");
+
+    gate.open();
+    assert_eq!(within(SOON, reading).await.unwrap().unwrap().into_bytes(), "text".as_bytes());
+    let report = within(SOON, closing).await.unwrap();
+    assert_eq!((report.drained, report.aborted), (1, 0), "{report:?}");
+    assert!(sockets_to(rogue.port()).is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_connection_ends_with_the_pool() {
+    let rogue = Rogue::start(vec![Step::ReadHead, Step::Hold]).await;
+    let pool = Pool::builder().limit(1).build().unwrap();
+    let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
+    let calls = [s3.list_buckets().send(), s3.list_buckets().send()].map(tokio::spawn);
+    eventually("one call waits for the other", || pool.stats().waiting == 1 && pool.stats().in_use == 1).await;
+    within(SOON, pool.close_within(Duration::from_millis(50))).await;
+    for call in calls {
+        let error = within(SOON, call).await.unwrap().unwrap_err();
+        assert!(cause(&error).is_closed(), "{error:?}");
+    }
+    assert_eq!(rogue.requests().len(), 1);
+}

@@ -1,0 +1,104 @@
+//! Credentials come over the same pool as what they are for, from wherever the SDK looks for them.
+//!
+//! It looks into the environment, so each of these is a process of its own.
+
+#![allow(clippy::print_stdout, reason = "the other process is read by its own")]
+
+use std::process::Command;
+
+use aws_config::BehaviorVersion;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Builder;
+use trunkline::Pool;
+use trunkline_aws::HttpClient;
+
+use crate::servers::{Moto, Rogue, Step, TempDir};
+use crate::{SOON, within};
+
+/// Asks S3 with what the environment has, and tells how often each host's connections were used and how many there were.
+async fn ask(moto: &str) {
+    let pool = Pool::new();
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(HttpClient::new(&pool)).load().await;
+    let s3 = Client::from_conf(Builder::from(&config).endpoint_url(moto).force_path_style(true).build());
+    within(SOON, s3.list_buckets().send()).await.unwrap();
+    let stats = pool.stats();
+    println!("hosts {} connections {} reused {}.", stats.hosts.len(), stats.created, stats.reused);
+}
+
+/// Runs this test once more, in a process with these variables and no other credentials, and returns what it told.
+async fn told(test: &str, variables: &[(&str, &str)]) -> String {
+    let moto = Moto::shared().await;
+    let home = TempDir::new("credentials");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("credentials::{test}"), "--nocapture"]);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command.env("HOME", home.path()).env("TRUNKLINE_TEST_URL", moto.url()).env("AWS_REGION", "us-east-1");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(variables.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{shown}");
+    shown.lines().find(|line| line.contains("hosts ")).unwrap_or_else(|| panic!("{shown}")).to_owned()
+}
+
+fn in_the_other_process() -> Option<String> {
+    std::env::var("TRUNKLINE_TEST_URL").ok()
+}
+
+#[tokio::test]
+async fn from_the_environment() {
+    if let Some(moto) = in_the_other_process() {
+        return ask(&moto).await;
+    }
+    let key = Moto::shared().await.key();
+    let variables = [("AWS_ACCESS_KEY_ID", key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &key.secret)];
+    assert_eq!(told("from_the_environment", &variables).await, "hosts 1 connections 1 reused 0.");
+}
+
+#[tokio::test]
+async fn from_a_container() {
+    if let Some(moto) = in_the_other_process() {
+        return ask(&moto).await;
+    }
+    let key = Moto::shared().await.key();
+    let answer = format!(
+        r#"{{"AccessKeyId":"{}","SecretAccessKey":"{}","Token":"","Expiration":"2099-01-01T00:00:00Z"}}"#,
+        key.id, key.secret
+    );
+    let container = Rogue::start(Step::serve(answer)).await;
+    let variables = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url("/v2/credentials")),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "to-the-container".to_owned()),
+    ];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(told("from_a_container", &variables).await, "hosts 2 connections 2 reused 0.");
+    let asked = container.requests();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(
+        (asked[0].line().as_str(), asked[0].header("authorization")),
+        ("GET /v2/credentials", Some("to-the-container"))
+    );
+}
+
+/// A profile says which role to assume, and STS makes temporary credentials of it.
+#[tokio::test]
+async fn from_a_profile_by_way_of_sts() {
+    if let Some(moto) = in_the_other_process() {
+        return ask(&moto).await;
+    }
+    let moto = Moto::shared().await;
+    let dir = TempDir::new("profile");
+    let key = moto.key();
+    let profiles = format!(
+        "[default]\nrole_arn = {}\nsource_profile = ann\n\n[profile ann]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        moto.role(),
+        key.id,
+        key.secret
+    );
+    let file = dir.write("config", profiles);
+    let url = moto.url();
+    let variables = [("AWS_CONFIG_FILE", file.to_str().unwrap()), ("AWS_ENDPOINT_URL_STS", &url)];
+    // STS and S3 are one host here: the connection that brought the credentials is used with them.
+    assert_eq!(told("from_a_profile_by_way_of_sts", &variables).await, "hosts 1 connections 1 reused 1.");
+}

@@ -1,0 +1,77 @@
+//! What is held of a large object, measured by the kernel in a process of its own.
+
+#![allow(clippy::print_stdout, reason = "figures for whoever looks; the other process is read by its own")]
+
+use std::process::Command;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use trunkline::Pool;
+use trunkline_aws::HttpClient;
+
+use crate::clients::{bucket, config, s3};
+use crate::servers::{AccessKey, Moto, TempDir};
+use crate::{SOON, within};
+
+const MIB: usize = 1 << 20;
+const OBJECT: usize = 20 * MIB;
+
+/// A figure of this process, in bytes.
+fn memory(figure: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
+    let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+    kib.parse::<usize>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn an_object_of_20_mib_goes_up_and_comes_down_in_constant_memory() {
+    let Ok(bucket) = std::env::var("TRUNKLINE_TEST_BUCKET") else { return in_a_process_of_its_own().await };
+    let given = |name: &str| std::env::var(name).unwrap();
+    let pool = Pool::new();
+    let key = AccessKey { id: given("TRUNKLINE_TEST_KEY"), secret: given("TRUNKLINE_TEST_SECRET") };
+    let s3 = Client::from_conf(config(HttpClient::new(&pool), &given("TRUNKLINE_TEST_URL"), &key).build());
+    // What calls cost that are small.
+    let small = s3.put_object().bucket(&bucket).key("small").body(ByteStream::from_static(b"text"));
+    within(SOON, small.send()).await.unwrap();
+    within(SOON, s3.list_objects_v2().bucket(&bucket).send()).await.unwrap();
+    let baseline = memory("VmRSS");
+
+    let body = ByteStream::from_path(given("TRUNKLINE_TEST_PATH")).await.unwrap();
+    within(4 * SOON, s3.put_object().bucket(&bucket).key("large").body(body).send()).await.unwrap();
+    let mut got = within(SOON, s3.get_object().bucket(&bucket).key("large").send()).await.unwrap();
+    let mut read = 0;
+    while let Some(piece) = within(SOON, got.body.try_next()).await.unwrap() {
+        assert!(piece.iter().all(|&byte| byte == 7));
+        read += piece.len();
+    }
+    assert_eq!(read, OBJECT);
+    let held = memory("VmHWM").saturating_sub(baseline);
+    println!("held at most {} KiB more than before", held / 1024);
+    assert!(held < OBJECT / 2, "{held}");
+    let stats = pool.stats();
+    assert_eq!((stats.created, stats.reused), (1, 3), "{stats:?}");
+}
+
+async fn in_a_process_of_its_own() {
+    let moto = Moto::shared().await;
+    let s3 = s3(&Pool::new()).await;
+    let bucket = bucket(&s3).await;
+    let dir = TempDir::new("memory");
+    let path = dir.write("large", vec![7; OBJECT]);
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "memory::an_object_of_20_mib_goes_up_and_comes_down_in_constant_memory", "--nocapture"]);
+    command
+        .env("TRUNKLINE_TEST_URL", moto.url())
+        .env("TRUNKLINE_TEST_BUCKET", &bucket)
+        .env("TRUNKLINE_TEST_PATH", path);
+    command.env("TRUNKLINE_TEST_KEY", &moto.key().id).env("TRUNKLINE_TEST_SECRET", &moto.key().secret);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && shown.contains("held at most"), "{shown}");
+    println!("{}", shown.lines().find(|line| line.contains("held at most")).unwrap());
+    let listed = within(SOON, s3.list_objects_v2().bucket(&bucket).send()).await.unwrap();
+    let sizes: Vec<_> =
+        listed.contents().iter().map(|object| (object.key().unwrap(), object.size().unwrap())).collect();
+    assert_eq!(sizes, [("large", OBJECT as i64), ("small", 4)]);
+}

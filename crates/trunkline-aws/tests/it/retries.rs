@@ -1,0 +1,139 @@
+//! What fails is tried again as the SDK's rules say, over the same pool.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::{ReconnectMode, RetryConfig};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::primitives::ByteStream;
+use trunkline::{CloseReason, Pool, RequestSent};
+use trunkline_aws::HttpClient;
+
+use crate::clients::{at, cause, config};
+use crate::servers::{AccessKey, Rogue, Step};
+use crate::{SOON, within};
+
+const BUCKETS: &str = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
+const SLOW_DOWN: &str = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
+const INTERNAL: &str = "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
+
+/// Answers with that status and text first, and then well.
+fn once(status: u16, text: &'static str) -> impl Fn(usize) -> Vec<Step> + Send + Sync + 'static {
+    let well = || vec![Step::Loop(vec![Step::ReadHead, Step::ReadBody, Step::ok(BUCKETS)])];
+    move |connection| match connection {
+        0 => [vec![Step::ReadHead, Step::ReadBody, Step::respond(status, text)], well()].concat(),
+        _ => well(),
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_call_is_tried_again_on_the_same_connection() {
+    for status in [503, 429] {
+        let rogue = Rogue::start(once(status, SLOW_DOWN)).await;
+        let pool = Pool::new();
+        let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
+        within(SOON, s3.list_buckets().send()).await.unwrap();
+        let stats = pool.stats();
+        assert_eq!((rogue.requests().len(), stats.created, stats.reused), (2, 1, 1), "{status}: {stats:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_transient_error_the_sdk_parts_with_the_connection() {
+    for text in [INTERNAL, ""] {
+        let rogue = Rogue::start(once(500, text)).await;
+        let pool = Pool::new();
+        let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
+        within(SOON, s3.list_buckets().send()).await.unwrap();
+        let stats = pool.stats();
+        assert_eq!((rogue.requests().len(), stats.created, stats.open), (2, 2, 1), "{text}: {stats:?}");
+        assert_eq!(stats.closed.by(CloseReason::NotPersistent), 1, "{stats:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_the_connection_if_it_is_told_to() {
+    let rogue = Rogue::start(once(500, INTERNAL)).await;
+    let pool = Pool::new();
+    let retries = RetryConfig::standard().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
+    let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).retry_config(retries).build());
+    within(SOON, s3.list_buckets().send()).await.unwrap();
+    assert_eq!((rogue.requests().len(), pool.stats().created), (2, 1));
+}
+
+#[tokio::test]
+async fn a_refused_port_is_a_dispatch_failure_and_is_tried_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let pool = Pool::new();
+    let key = AccessKey { id: "AKIDEXAMPLE".into(), secret: "secret".into() };
+    let s3 = Client::from_conf(config(HttpClient::new(&pool), &url, &key).build());
+    let error = within(SOON, s3.list_buckets().send()).await.unwrap_err();
+    assert!(matches!(&error, SdkError::DispatchFailure(failure) if failure.is_io()), "{error:?}");
+    let cause = cause(&error);
+    assert!(cause.is_connect() && cause.request_sent() == RequestSent::No, "{cause}");
+    assert_eq!(pool.stats().dials_failed, 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_the_response_is_tried_again() {
+    for end in [Step::Close, Step::Reset] {
+        let end = end.clone();
+        let rogue = Rogue::start(move |connection| match connection {
+            0 | 1 => vec![Step::ReadHead, Step::ReadBody, end.clone()],
+            _ => vec![Step::ReadHead, Step::ReadBody, Step::ok("")],
+        })
+        .await;
+        let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
+        let put = s3.put_object().bucket("bucket").key("key").body(ByteStream::from_static(b"text"));
+        within(SOON, put.send()).await.unwrap();
+        let bodies: Vec<_> = rogue.requests().into_iter().map(|request| request.body).collect();
+        assert_eq!(bodies, [b"text", b"text", b"text"]);
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_off_is_tried_again_if_the_sdk_reads_it() {
+    let rogue = Rogue::start(|connection| match connection {
+        0 => vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<List"), Step::Close],
+        _ => vec![Step::ReadHead, Step::ok(BUCKETS)],
+    })
+    .await;
+    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
+    within(SOON, s3.list_buckets().send()).await.unwrap();
+    assert_eq!(rogue.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_tells_its_reader_why() {
+    let half = format!("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}", "x".repeat(50));
+    let rogue = Rogue::start(vec![Step::ReadHead, Step::send(half), Step::Close]).await;
+    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
+    let mut got = within(SOON, s3.get_object().bucket("bucket").key("key").send()).await.unwrap();
+    let mut read = 0;
+    let error = loop {
+        match within(SOON, got.body.try_next()).await {
+            Ok(piece) => read += piece.expect("it is not whole").len(),
+            Err(error) => break error,
+        }
+    };
+    let cause = cause(&error);
+    assert!(read == 50 && cause.is_body() && cause.request_sent() == RequestSent::Yes, "{read}: {cause}");
+    assert_eq!(rogue.requests().len(), 1);
+}
+
+/// The pool's own rule, beneath the SDK's: the server closed the kept connection while the request was on its way.
+#[tokio::test]
+async fn a_kept_connection_that_was_gone_is_replaced_without_the_sdk_noticing() {
+    let rogue = Rogue::start(|connection| match connection {
+        0 => vec![Step::ReadHead, Step::ok(BUCKETS), Step::ReadHead, Step::ReadBody, Step::Close],
+        _ => vec![Step::ReadHead, Step::ReadBody, Step::ok("")],
+    })
+    .await;
+    let config = at(&rogue, HttpClient::from(Pool::new())).retry_config(RetryConfig::disabled());
+    let s3 = Client::from_conf(config.build());
+    within(SOON, s3.list_buckets().send()).await.unwrap();
+    let put = s3.put_object().bucket("bucket").key("key").body(ByteStream::from_static(b"text"));
+    within(SOON, put.send()).await.unwrap();
+    let bodies: Vec<_> = rogue.requests().into_iter().map(|request| request.body).collect();
+    assert_eq!(bodies, [b"".as_slice(), b"text", b"text"]);
+}

@@ -1,0 +1,99 @@
+//! The SDK's timeouts end what they are about, and the SDK tries again as it does after a timeout.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::primitives::ByteStream;
+use trunkline::{Phase, Pool, RequestSent};
+use trunkline_aws::HttpClient;
+
+use crate::clients::{at, cause, config, is_timeout};
+use crate::servers::{AccessKey, Deaf, Rogue, Step, sockets_to};
+use crate::{SOON, eventually, within};
+
+const SHORT: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn a_connect_timeout_ends_the_dial_and_is_tried_again() {
+    let deaf = Deaf::start().await;
+    let pool = Pool::new();
+    let key = AccessKey { id: "AKIDEXAMPLE".into(), secret: "secret".into() };
+    let timeouts = TimeoutConfig::builder().connect_timeout(SHORT).build();
+    let config = config(HttpClient::new(&pool), &deaf.url(""), &key).timeout_config(timeouts);
+    let call = Client::from_conf(config.build());
+    let error = within(SOON, call.list_buckets().send()).await.unwrap_err();
+    assert!(is_timeout(&error), "{error:?}");
+    let cause = cause(&error);
+    assert!(cause.is_connect() && cause.is_timeout() && cause.phase() == Some(Phase::Connect), "{cause}");
+    assert_eq!(pool.stats().dials_failed, 3, "three attempts are the SDK's default");
+    eventually("no socket is left", || sockets_to(deaf.port()).len() == deaf.queued()).await;
+}
+
+#[tokio::test]
+async fn a_read_timeout_ends_a_call_to_a_silent_server_and_is_tried_again() {
+    let rogue = Rogue::start(vec![Step::ReadHead, Step::Hold]).await;
+    let pool = Pool::new();
+    let timeouts = TimeoutConfig::builder().read_timeout(SHORT).build();
+    let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).timeout_config(timeouts).build());
+    let error = within(SOON, s3.list_buckets().send()).await.unwrap_err();
+    assert!(is_timeout(&error), "{error:?}");
+    let cause = cause(&error);
+    assert!(cause.is_timeout() && cause.phase() == Some(Phase::Response), "{cause}");
+    assert_eq!(cause.request_sent(), RequestSent::Maybe);
+    assert_eq!((rogue.requests().len(), rogue.accepted(), pool.stats().open), (3, 3, 0));
+}
+
+#[tokio::test]
+async fn a_read_timeout_is_about_silence_and_not_about_a_slow_upload() {
+    let slow = Step::Repeat(10, vec![Step::Swallow(100_000), Step::Pause(SHORT)]);
+    let rogue = Rogue::start(vec![Step::ReadHead, slow, Step::ReadBody, Step::ok("")]).await;
+    let timeouts = TimeoutConfig::builder().read_timeout(5 * SHORT).build();
+    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).timeout_config(timeouts).build());
+    let begun = Instant::now();
+    let put = s3.put_object().bucket("bucket").key("key").body(ByteStream::from(vec![7; 8_000_000]));
+    within(SOON, put.send()).await.unwrap();
+    assert!(begun.elapsed() > 10 * SHORT);
+}
+
+#[tokio::test]
+async fn a_response_that_falls_silent_runs_into_the_read_timeout_too() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbeginning";
+    let rogue = Rogue::start(vec![Step::ReadHead, Step::send(head), Step::Hold]).await;
+    let timeouts = TimeoutConfig::builder().read_timeout(SHORT).build();
+    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).timeout_config(timeouts).build());
+    let got = within(SOON, s3.get_object().bucket("bucket").key("key").send()).await.unwrap();
+    let error = within(SOON, got.body.collect()).await.unwrap_err();
+    let cause = cause(&error);
+    assert!(cause.is_timeout() && cause.phase() == Some(Phase::Body), "{cause}");
+}
+
+/// trunkline's own defaults end with 300 s; `read` with 60 s.
+#[tokio::test]
+async fn without_a_timeout_of_the_sdks_a_call_may_take_any_time() {
+    let gate = crate::servers::Gate::new();
+    let held = gate.clone();
+    let rogue = Rogue::start(move |_| vec![Step::ReadHead, Step::WaitFor(held.clone()), Step::ok("<x/>")]).await;
+    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
+    let call = tokio::spawn(s3.list_buckets().send());
+    gate.reached(1).await;
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(1000)).await;
+    tokio::time::resume();
+    assert!(!call.is_finished());
+    gate.open();
+    within(SOON, call).await.unwrap().unwrap();
+    assert_eq!(rogue.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_operation_timeout_gives_the_connection_up() {
+    let rogue = Rogue::start(vec![Step::ReadHead, Step::Drain]).await;
+    let pool = Pool::new();
+    let timeouts = TimeoutConfig::builder().operation_timeout(SHORT).build();
+    let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).timeout_config(timeouts).build());
+    let error = within(SOON, s3.list_buckets().send()).await.unwrap_err();
+    assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
+    eventually("nothing is open", || pool.stats().open == 0 && sockets_to(rogue.port()).is_empty()).await;
+}
