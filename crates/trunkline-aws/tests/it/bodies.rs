@@ -4,11 +4,15 @@ use std::io;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
-use http_body_util::channel::{Channel, Sender};
+use futures_util::stream;
+use http_body_util::StreamBody;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use trunkline::Pool;
 use trunkline_aws::HttpClient;
 
@@ -16,10 +20,22 @@ use crate::clients::{at, bucket, cause, s3};
 use crate::servers::{Rogue, Step, TempDir};
 use crate::{SOON, within};
 
-/// A body that comes when the test sends it.
-fn fed() -> (Sender<Bytes, io::Error>, ByteStream) {
-    let (sender, body) = Channel::new(1);
-    (sender, ByteStream::new(SdkBody::from_body_1_x(body)))
+type Put = JoinHandle<Result<(), SdkError<PutObjectError>>>;
+
+/// Begins to put an object of ten bytes, which come when the test sends them.
+fn put_ten(rogue: &Rogue, pool: &Pool) -> (mpsc::UnboundedSender<io::Result<Bytes>>, Put) {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<io::Result<Bytes>>();
+    let frames = stream::poll_fn(move |cx| receiver.poll_recv(cx).map_ok(http_body::Frame::data));
+    let body = ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames)));
+    // Checksums come in chunks of the SDK's, which it fills before it sends one.
+    let plain = at(rogue, HttpClient::new(pool)).request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+    let put = Client::from_conf(plain.build()).put_object().bucket("bucket").key("key").content_length(10).body(body);
+    (sender, tokio::spawn(async move { put.send().await.map(drop) }))
+}
+
+/// The server has so much of the body.
+async fn has(rogue: &Rogue, length: u64) {
+    within(SOON, rogue.wait_until(|log| log.requests.first().is_some_and(|request| request.length >= length))).await;
 }
 
 #[tokio::test]
@@ -48,49 +64,48 @@ async fn a_file_goes_up_with_its_length_and_comes_down_whole() {
 
 #[tokio::test]
 async fn a_body_goes_piece_by_piece_as_it_comes() {
-    let rogue = Rogue::start(vec![Step::ReadHead, Step::Swallow(5), Step::ReadBody, Step::ok("")]).await;
-    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
-    let (mut sender, body) = fed();
-    let put = tokio::spawn(s3.put_object().bucket("bucket").key("key").content_length(10).body(body).send());
-    within(SOON, sender.send_data(Bytes::from_static(b"12345"))).await.unwrap();
-    // The server has the first half before there is a second.
-    within(SOON, rogue.wait_until(|log| !log.requests.is_empty())).await;
-    within(SOON, sender.send_data(Bytes::from_static(b"67890"))).await.unwrap();
+    let rogue = Rogue::start(Step::serve("")).await;
+    let (sender, put) = put_ten(&rogue, &Pool::new());
+    sender.send(Ok("12345".into())).unwrap();
+    // Before there is a second half.
+    has(&rogue, 5).await;
+    sender.send(Ok("67890".into())).unwrap();
     drop(sender);
     within(SOON, put).await.unwrap().unwrap();
+    let sent = rogue.requests().pop().unwrap();
+    assert_eq!((sent.header("content-length"), sent.body.as_slice()), (Some("10"), b"1234567890".as_slice()));
 }
 
-/// The failure that the SDK reports is the caller's, and is not tried again.
+/// The failure is the caller's, to the SDK, and it does not try again.
 fn is_users(error: &SdkError<PutObjectError>) -> bool {
     matches!(error, SdkError::DispatchFailure(failure) if failure.is_user())
 }
 
 #[tokio::test]
 async fn a_body_that_fails_is_an_error_of_the_callers_and_is_not_tried_again() {
-    let rogue = Rogue::start(vec![Step::ReadHead, Step::Drain]).await;
+    let rogue = Rogue::start(Step::serve("")).await;
     let pool = Pool::new();
-    let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
-    let (mut sender, body) = fed();
-    let put = tokio::spawn(s3.put_object().bucket("bucket").key("key").content_length(10).body(body).send());
-    within(SOON, sender.send_data(Bytes::from_static(b"12345"))).await.unwrap();
-    sender.abort(io::Error::other("the disk is on fire"));
+    let (sender, put) = put_ten(&rogue, &pool);
+    sender.send(Ok("12345".into())).unwrap();
+    has(&rogue, 5).await;
+    sender.send(Err(io::Error::other("the disk is on fire"))).unwrap();
     let error = within(SOON, put).await.unwrap().unwrap_err();
-    assert!(is_users(&error), "{error:?}");
-    assert!(cause(&error).is_body());
+    assert!(is_users(&error) && cause(&error).is_body(), "{error:?}");
     assert!(format!("{error:?}").contains("the disk is on fire"), "{error:?}");
     assert_eq!((rogue.accepted(), pool.stats().open), (1, 0));
 }
 
 #[tokio::test]
-async fn a_body_that_is_shorter_than_announced_is_an_error_of_the_callers() {
-    let rogue = Rogue::start(vec![Step::ReadHead, Step::Drain]).await;
-    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
-    let (mut sender, body) = fed();
-    let put = tokio::spawn(s3.put_object().bucket("bucket").key("key").content_length(10).body(body).send());
-    within(SOON, sender.send_data(Bytes::from_static(b"12345"))).await.unwrap();
-    drop(sender);
-    let error = within(SOON, put).await.unwrap().unwrap_err();
-    assert!(is_users(&error), "{error:?}");
+async fn a_body_that_is_not_as_long_as_announced_is_an_error_of_the_callers() {
+    for (piece, told) in [("12345", "5"), ("1234567890+", "10")] {
+        let rogue = Rogue::start(Step::serve("")).await;
+        let (sender, put) = put_ten(&rogue, &Pool::new());
+        sender.send(Ok(piece.into())).unwrap();
+        drop(sender);
+        let error = within(SOON, put).await.unwrap().unwrap_err();
+        assert!(is_users(&error), "{error:?}");
+        assert!(cause(&error).to_string().contains(told), "{error:?}");
+    }
 }
 
 #[tokio::test]

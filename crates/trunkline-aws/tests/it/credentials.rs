@@ -7,6 +7,9 @@
 use std::process::Command;
 
 use aws_config::BehaviorVersion;
+use aws_config::sts::AssumeRoleProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use trunkline::Pool;
@@ -35,11 +38,26 @@ async fn told(test: &str, variables: &[(&str, &str)]) -> String {
         command.env_remove(name);
     }
     command.env("HOME", home.path()).env("TRUNKLINE_TEST_URL", moto.url()).env("AWS_REGION", "us-east-1");
-    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(variables.iter().copied());
+    command.envs(variables.iter().copied());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let shown = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{shown}");
     shown.lines().find(|line| line.contains("hosts ")).unwrap_or_else(|| panic!("{shown}")).to_owned()
+}
+
+/// Credentials that STS has made for the role, as containers and instances are told them.
+async fn temporary() -> String {
+    let moto = Moto::shared().await;
+    let key = moto.key();
+    let config = aws_config::defaults(BehaviorVersion::latest()).region("us-east-1").endpoint_url(moto.url());
+    let config = config.http_client(HttpClient::from(Pool::new())).no_credentials().load().await;
+    let role = AssumeRoleProvider::builder(moto.role()).session_name("for-a-test").configure(&config);
+    let role = role.build_from_provider(Credentials::from_keys(&key.id, &key.secret, None)).await;
+    let made = within(SOON, role.provide_credentials()).await.unwrap();
+    let (id, secret, token) = (made.access_key_id(), made.secret_access_key(), made.session_token().unwrap());
+    format!(
+        r#"{{"Code":"Success","AccessKeyId":"{id}","SecretAccessKey":"{secret}","Token":"{token}","Expiration":"2099-01-01T00:00:00Z"}}"#
+    )
 }
 
 fn in_the_other_process() -> Option<String> {
@@ -61,12 +79,7 @@ async fn from_a_container() {
     if let Some(moto) = in_the_other_process() {
         return ask(&moto).await;
     }
-    let key = Moto::shared().await.key();
-    let answer = format!(
-        r#"{{"AccessKeyId":"{}","SecretAccessKey":"{}","Token":"","Expiration":"2099-01-01T00:00:00Z"}}"#,
-        key.id, key.secret
-    );
-    let container = Rogue::start(Step::serve(answer)).await;
+    let container = Rogue::start(Step::serve(temporary().await)).await;
     let variables = [
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.url("/v2/credentials")),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "to-the-container".to_owned()),
@@ -101,4 +114,28 @@ async fn from_a_profile_by_way_of_sts() {
     let variables = [("AWS_CONFIG_FILE", file.to_str().unwrap()), ("AWS_ENDPOINT_URL_STS", &url)];
     // STS and S3 are one host here: the connection that brought the credentials is used with them.
     assert_eq!(told("from_a_profile_by_way_of_sts", &variables).await, "hosts 1 connections 1 reused 1.");
+}
+
+#[tokio::test]
+async fn from_the_instances_metadata() {
+    if let Some(moto) = in_the_other_process() {
+        return ask(&moto).await;
+    }
+    let token = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\ncontent-length: 5\r\n\r\ntoken";
+    let metadata = Rogue::start(vec![
+        Step::ReadHead,
+        Step::send(token),
+        Step::ReadHead,
+        Step::ok("role"),
+        Step::ReadHead,
+        Step::ok(temporary().await),
+        Step::Drain,
+    ])
+    .await;
+    let url = metadata.url("");
+    let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str())];
+    assert_eq!(told("from_the_instances_metadata", &variables).await, "hosts 2 connections 2 reused 2.");
+    let asked: Vec<_> = metadata.requests().iter().map(|request| request.line()).collect();
+    let credentials = "GET /latest/meta-data/iam/security-credentials/";
+    assert_eq!(asked, ["PUT /latest/api/token", credentials, &format!("{credentials}role")]);
 }
