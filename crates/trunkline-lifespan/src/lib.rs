@@ -53,8 +53,9 @@
 //!
 //! 1. **Not ready.** [`Life::readiness`] is false at once, and [`Life::stopping`] tells those who want to know.
 //! 2. **Pause**, if there was one set and the application was up: [`Lifespan::pause`].
-//! 3. **Stop accepting**, on all listeners.
-//! 4. **Drain**: requests under way finish, up to [`Lifespan::drain_within`]; then they are aborted and counted.
+//! 3. **Stop accepting**, on all listeners but those that serve throughout.
+//! 4. **Drain**: requests under way finish, up to [`Lifespan::drain_within`]; then they are aborted and counted. Those that serve throughout
+//!    come last.
 //! 5. **Background work** is asked to stop and waited for, each up to [`Lifespan::stop_within`], the last begun first; then it is aborted.
 //! 6. **Release**, the last opened first, each in a task of its own and up to [`Lifespan::release_within`]; then it is aborted. One that fails,
 //!    panics or is late keeps no other from being released.
@@ -87,7 +88,7 @@
 //!
 //! Both are off by default; without them this is an exit stack with signals and background work.
 //!
-//! - `serve`: `Life::bind`, `Life::serve`, `Life::serve_beside`: an `axum::Router` over HTTP/1.1 and HTTP/2.
+//! - `serve`: `Life::bind`, `Life::serve`, `Life::serve_beside`, `Life::serve_throughout`: an `axum::Router` over HTTP/1.1 and HTTP/2.
 //! - `session`: `session`, a `trunkline::Session` as a resource.
 //!
 //! There is no runtime of its own, and no state of the process is touched but the two signals' handlers, which are tokio's.

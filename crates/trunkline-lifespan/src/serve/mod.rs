@@ -44,7 +44,8 @@ impl Life {
     }
 
     /// Serves until the application is asked to stop, and returns when the last request has ended: on all listeners, those of
-    /// [`serve_beside`](Self::serve_beside) too. HTTP/1.1 and HTTP/2 (without TLS, with prior knowledge) are spoken.
+    /// [`serve_beside`](Self::serve_beside) and [`serve_throughout`](Self::serve_throughout) too. HTTP/1.1 and HTTP/2 (without TLS, with
+    /// prior knowledge) are spoken.
     ///
     /// Asked to stop, it
     ///
@@ -79,9 +80,23 @@ impl Life {
     ///
     /// If the listener has no address to announce.
     pub fn serve_beside(&self, listener: TcpListener, router: Router) -> Result<SocketAddr> {
+        self.begin_serving(listener, router, Stage::First)
+    }
+
+    /// The same, but it goes on until the others are drained, and is drained after them, in what they have left of the time for it. For
+    /// metrics and a console, which are wanted most when something is slow to end.
+    ///
+    /// # Errors
+    ///
+    /// If the listener has no address to announce.
+    pub fn serve_throughout(&self, listener: TcpListener, router: Router) -> Result<SocketAddr> {
+        self.begin_serving(listener, router, Stage::Last)
+    }
+
+    fn begin_serving(&self, listener: TcpListener, router: Router, stage: Stage) -> Result<SocketAddr> {
         let address = listener.local_addr();
         let address = address.map_err(|error| Error::new(Phase::Bind, "a listener", Duration::ZERO, error))?;
-        let server = Server::start(listener, address, router, self.stopping());
+        let server = Server::start(listener, address, stage, router, self.stopping());
         lock(&self.servers.running).push(Arc::new(server));
         tracing::info!(target: "trunkline::lifespan", %address, "listening on http://{address}");
         Ok(address)
@@ -98,18 +113,26 @@ impl Life {
             sleep(pause).await;
         }
         let begun = *self.servers.draining.get_or_init(Instant::now);
-        for server in &servers {
-            server.draining.request();
-        }
-        for server in &servers {
-            let left = self.settings.drain_within.saturating_sub(begun.elapsed());
-            let cut = server.finish(left).await;
-            let step = Step::new(StepKind::Drained, &format!("http://{}", server.address), begun.elapsed(), cut > 0);
-            lock(&self.servers.steps).push(step);
-            lock(&self.servers.running).retain(|other| !Arc::ptr_eq(other, server));
-            *aborted += cut;
+        for stage in [Stage::First, Stage::Last] {
+            let servers: Vec<_> = servers.iter().filter(|server| server.stage == stage).collect();
+            for server in &servers {
+                server.draining.request();
+            }
+            for server in servers {
+                *aborted += self.drain_one(server, begun).await;
+            }
         }
         *aborted
+    }
+
+    /// How many requests had to be aborted. It has been asked to drain.
+    async fn drain_one(&self, server: &Arc<Server>, begun: Instant) -> usize {
+        let left = self.settings.drain_within.saturating_sub(begun.elapsed());
+        let cut = server.finish(left).await;
+        let step = Step::new(StepKind::Drained, &format!("http://{}", server.address), begun.elapsed(), cut > 0);
+        lock(&self.servers.steps).push(step);
+        lock(&self.servers.running).retain(|other| !Arc::ptr_eq(other, server));
+        cut
     }
 }
 
@@ -130,20 +153,28 @@ impl Servers {
     }
 }
 
+/// When a server is drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    First,
+    Last,
+}
+
 #[derive(Debug)]
 struct Server {
     address: SocketAddr,
+    stage: Stage,
     draining: Stopper,
     tasks: Tasks,
     total: Total,
 }
 
 impl Server {
-    fn start(listener: TcpListener, address: SocketAddr, router: Router, stopping: Stop) -> Self {
+    fn start(listener: TcpListener, address: SocketAddr, stage: Stage, router: Router, stopping: Stop) -> Self {
         let (draining, tasks, total) = (Stopper::new(), Tasks::default(), Total::default());
         let shared = Shared { router, tasks: tasks.clone(), total: total.clone(), stopping, draining: draining.stop() };
         tasks.spawn(accept(listener, shared));
-        Self { address, draining, tasks, total }
+        Self { address, stage, draining, tasks, total }
     }
 
     /// Waits for what is under way, and aborts what takes longer. How many requests that were.

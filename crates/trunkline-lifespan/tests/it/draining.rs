@@ -86,6 +86,45 @@ async fn requests_under_way_finish_and_say_that_their_connection_closes() {
 }
 
 #[tokio::test]
+async fn a_server_that_serves_throughout_answers_until_the_others_are_drained() {
+    let gate = Gate::new();
+    let router = gate.router();
+    let (sender, metrics) = tokio::sync::oneshot::channel();
+    let served = serve(settings(), move |life: &Life| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let metrics = Router::new().route("/metrics", get(async || "42"));
+        let metrics = life.serve_throughout(tokio::net::TcpListener::from_std(listener).unwrap(), metrics);
+        sender.send(metrics.unwrap()).unwrap();
+        router
+    })
+    .await;
+    let metrics = metrics.await.unwrap();
+    let mut idle = Client::connect(metrics).await;
+    idle.get("/metrics").await;
+    idle.answer().await;
+    let mut client = Client::connect(served.address).await;
+    client.get("/held").await;
+    gate.begun(1).await;
+    served.shutdown.begin();
+
+    // The one refuses new connections, the other does not.
+    while TcpStream::connect(served.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let mut late = Client::connect(metrics).await;
+    late.get("/metrics").await;
+    assert_eq!(late.answer().await.1, "42");
+    gate.open.add_permits(1);
+    assert_eq!(client.answer().await.1, "at last");
+    assert_eq!(idle.rest().await, b"");
+    let ending = served.ending.await.unwrap();
+    assert!(ending.is_success(), "{ending}");
+    let drained: Vec<_> = ending.steps().iter().map(|step| step.name.clone()).collect();
+    assert_eq!(drained, [format!("http://{}", served.address), format!("http://{metrics}")]);
+}
+
+#[tokio::test]
 async fn requests_that_outlast_the_drain_are_aborted_and_counted() {
     let gate = Gate::new();
     let router = gate.router();
