@@ -14,6 +14,8 @@ pub mod dev_mail;
 pub mod mail;
 pub mod ops;
 pub mod outbox;
+pub mod run;
 pub mod settings;
 pub mod store;
+pub mod telemetry;
 pub mod web;
