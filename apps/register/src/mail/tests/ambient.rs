@@ -1,8 +1,5 @@
-//! Credentials and region as the environment has them. A test's environment is all tests', so each of these runs itself again, in a process
-//! whose environment is what it says.
+//! Credentials and region as the environment has them.
 
-use std::env;
-use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -17,33 +14,10 @@ use tokio::net::TcpListener;
 use trunkline::Pool;
 use url::Url;
 
+use super::alone::{assert_passes_with, inside};
 use super::{Credentials, Ses, SesSettings, mail_to, settings};
 use crate::dev_mail::DevMail;
 use crate::mail::Unsent;
-
-/// In the process that is run: what it is to do there.
-const INSIDE: &str = "REGISTER_TEST_INSIDE";
-
-fn inside() -> bool {
-    env::var_os(INSIDE).is_some()
-}
-
-/// Runs this test with this environment and no other.
-async fn run_with(test: &str, environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", &format!("mail::tests::ambient::{test}"), "--nocapture"]);
-    // Where the tests run there may be an EC2 to ask, and that is none of their business.
-    command.env_clear().env(INSIDE, "1").env("AWS_EC2_METADATA_DISABLED", "true").envs(environment.iter().copied());
-    for variable in ["TMPDIR", "TRUNKLINE_TEST_RUN"] {
-        command.envs(env::var_os(variable).map(|value| (variable, value)));
-    }
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
-}
-
-fn assert_passed(output: &Output) {
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
-}
 
 fn ambient(endpoint: Option<Url>) -> SesSettings {
     SesSettings { region: None, endpoint, credentials: Credentials::Ambient, ..settings("http://127.0.0.1:9") }
@@ -58,7 +32,7 @@ async fn credentials_and_region_of_the_environment_are_found() {
         return server.close().await;
     }
     let environment = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_REGION", "eu-central-1")];
-    assert_passed(&run_with("credentials_and_region_of_the_environment_are_found", &environment).await);
+    assert_passes_with("ambient::credentials_and_region_of_the_environment_are_found", &environment).await;
 }
 
 #[tokio::test]
@@ -70,7 +44,7 @@ async fn no_credentials_is_an_error_at_the_start() {
         return assert!(told.contains("--mail dev"), "{told}");
     }
     let environment = [("AWS_REGION", "eu-central-1")];
-    assert_passed(&run_with("no_credentials_is_an_error_at_the_start", &environment).await);
+    assert_passes_with("ambient::no_credentials_is_an_error_at_the_start", &environment).await;
 }
 
 #[tokio::test]
@@ -80,7 +54,7 @@ async fn no_region_is_an_error_at_the_start() {
         return assert!(format!("{error:#}").contains("--aws-region"), "{error:#}");
     }
     let environment = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
-    assert_passed(&run_with("no_region_is_an_error_at_the_start", &environment).await);
+    assert_passes_with("ambient::no_region_is_an_error_at_the_start", &environment).await;
 }
 
 /// As ECS has them: a server that gives keys which soon expire, and after some is at its end.
@@ -109,8 +83,8 @@ async fn credentials_come_over_the_same_pool_and_their_loss_pauses_everything() 
     let router = Router::new().route("/credentials", get(vault)).with_state(Arc::default());
     let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
     let environment = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", address.as_str()), ("AWS_REGION", "eu-central-1")];
-    let test = "credentials_come_over_the_same_pool_and_their_loss_pauses_everything";
-    assert_passed(&run_with(test, &environment).await);
+    let test = "ambient::credentials_come_over_the_same_pool_and_their_loss_pauses_everything";
+    assert_passes_with(test, &environment).await;
     server.abort();
 }
 

@@ -1,5 +1,6 @@
 //! The mails, said and sent, against the real thing.
 
+mod alone;
 mod ambient;
 mod classes;
 mod content;

@@ -1,0 +1,26 @@
+//! Tests that need a process to themselves: its environment is all tests', and so is what its log is asked for. Each runs itself again there.
+
+use std::env;
+use std::process::Command;
+
+/// In the process that is run: what it is to do there.
+const INSIDE: &str = "REGISTER_TEST_INSIDE";
+
+pub(super) fn inside() -> bool {
+    env::var_os(INSIDE).is_some()
+}
+
+/// Runs this test again, with this environment and no other.
+pub(super) async fn assert_passes_with(test: &str, environment: &[(&str, &str)]) {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", &format!("mail::tests::{test}"), "--nocapture"]);
+    // Where the tests run there may be an EC2 to ask, and that is none of their business.
+    command.env_clear().env(INSIDE, "1").env("AWS_EC2_METADATA_DISABLED", "true").envs(environment.iter().copied());
+    for variable in ["TMPDIR", "TRUNKLINE_TEST_RUN"] {
+        command.envs(env::var_os(variable).map(|value| (variable, value)));
+    }
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let passed = output.status.success() && said.contains("1 passed");
+    assert!(passed, "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
