@@ -19,7 +19,7 @@ async fn a_person_registers_finds_the_mail_and_activates() {
 
     // The address of the last request but one, used.
     browser.goto(&link).await;
-    browser.click("form button").await;
+    browser.click("form button[type=submit]").await;
     browser.sees("used").await;
     browser.screenshot("6-used").await;
     expected(&browser.complaints().await, "410");
@@ -35,7 +35,7 @@ async fn a_person_without_javascript_does_the_same() {
     browser.click("pre a[href*='/activate?token=']").await;
     activates(&browser, &link).await;
     browser.goto(&link).await;
-    browser.click("form button").await;
+    browser.click("form button[type=submit]").await;
     browser.sees("used").await;
     browser.screenshot("6-used").await;
     browser.close().await;
@@ -46,7 +46,7 @@ async fn registers(service: &Service, browser: &Browser, email: &str) {
     browser.screenshot("1-register").await;
     browser.write("input[name=email]", email).await;
     browser.write("input[name=password]", PASSWORD).await;
-    browser.click("form button").await;
+    browser.click("form button[type=submit]").await;
     browser.sees("Check your mail").await;
     assert_eq!(browser.url().await.path(), "/check-mail");
     browser.screenshot("2-check-mail").await;
@@ -71,7 +71,7 @@ async fn finds_the_mail(service: &Service, browser: &Browser) -> String {
 async fn activates(browser: &Browser, link: &str) {
     until("the link is followed", async || (browser.url().await.as_str() == link).then_some(())).await;
     browser.screenshot("5-link").await;
-    browser.click("form button").await;
+    browser.click("form button[type=submit]").await;
     browser.sees("Your account is active").await;
     browser.screenshot("6-active").await;
 }
@@ -92,7 +92,7 @@ async fn what_is_wrong_is_said_beside_its_field() {
         browser.goto(&service.url("/")).await;
         browser.write("input[name=email]", "ada@example.com").await;
         browser.write("input[name=password]", "password123").await;
-        browser.click("form button").await;
+        browser.click("form button[type=submit]").await;
         let field = browser.find("input[name=password][aria-invalid=true]").await;
         let described = field.attr("aria-describedby").await.unwrap().unwrap();
         let error = browser.find(&format!("#{}", described.split(' ').next_back().unwrap())).await;

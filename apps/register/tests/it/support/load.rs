@@ -62,6 +62,11 @@ impl Load {
         self.shared.outcomes.lock().unwrap().len()
     }
 
+    /// How many were answered with 204.
+    pub(crate) fn accepted(&self) -> usize {
+        self.shared.outcomes.lock().unwrap().iter().filter(|outcome| outcome.status == Some(204)).count()
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.shared.next.load(Ordering::Relaxed) >= self.shared.limit
     }
