@@ -9,6 +9,7 @@ mod copies;
 mod crashes;
 mod input;
 mod mutations;
+mod outbox;
 mod reuse;
 mod secrets;
 mod starting;

@@ -3,115 +3,12 @@
 use std::time::Duration;
 
 use register::settings::{DatabaseSettings, Limit};
-use register::store::{Activated, Claimed, Recipient, Registration, Rules, Store};
+use register::store::{Activated, Recipient, Registration, Store};
 
 use crate::support::Database;
+use crate::support::bench::{Bench, DAY, MINUTE, open, rules};
 
-const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// A store, and its database from the side.
-pub(crate) struct Bench {
-    pub(crate) store: Store,
-    pub(crate) database: Database,
-    rules: Rules,
-}
-
-impl Bench {
-    /// One on each kind of database.
-    pub(crate) async fn both() -> Vec<Self> {
-        let mut benches = Vec::new();
-        for database in Database::both().await {
-            benches.push(Self { store: open(&database).await, database, rules: rules() });
-        }
-        benches
-    }
-
-    pub(crate) async fn register(&self, key: &str, password: &str) {
-        self.try_register(key, password).await.unwrap();
-    }
-
-    async fn try_register(&self, key: &str, password: &str) -> Result<(), Duration> {
-        let new = Registration { typed: &key.to_uppercase(), key, password_hash: password };
-        self.store.register(&new, &self.rules).await.unwrap().map_err(|too_often| too_often.retry_after)
-    }
-
-    async fn resend(&self, key: &str) {
-        self.store.resend(key, &self.rules).await.unwrap().unwrap();
-    }
-
-    pub(crate) async fn claim(&self) -> Vec<Claimed> {
-        self.store.claim(100, MINUTE).await.unwrap()
-    }
-
-    async fn claim_one(&self) -> Claimed {
-        let claimed = self.claim().await;
-        assert_eq!(claimed.len(), 1, "{claimed:?}");
-        claimed[0]
-    }
-
-    /// Sends that mail with this token.
-    async fn send(&self, mail: Claimed, token: u8) -> Recipient {
-        let recipient = self.store.address(mail, &[token; 32], DAY).await.unwrap().unwrap();
-        self.store.sent(mail, "an id").await.unwrap();
-        recipient
-    }
-
-    /// Sends all mails, also those that keep their interval, in the order in which they were asked for, with the tokens 1, 2, 3, …
-    async fn send_all(&self) -> Vec<Recipient> {
-        let mut recipients = Vec::new();
-        while self.store.pending().await.unwrap() > 0 {
-            self.pass(MINUTE).await;
-            let mut claimed = self.claim().await;
-            claimed.sort_unstable_by_key(|mail| mail.id);
-            for mail in claimed {
-                let token = u8::try_from(recipients.len() + 1).unwrap();
-                recipients.push(self.send(mail, token).await);
-            }
-        }
-        recipients
-    }
-
-    async fn activate(&self, token: u8) -> Activated {
-        self.store.activate(&[token; 32]).await.unwrap()
-    }
-
-    /// Lets time pass: everything in the database is that much older.
-    pub(crate) async fn pass(&self, time: Duration) {
-        let time = time.as_millis();
-        for (table, columns) in [
-            ("users", &["created_at", "activated_at", "next_mail_at"][..]),
-            ("requests", &["created_at"]),
-            ("tokens", &["expires_at"]),
-            ("outbox", &["created_at", "due_at", "sent_at", "dead_at"]),
-            ("limits", &["full_at"]),
-        ] {
-            let columns: Vec<_> = columns.iter().map(|column| format!("{column} = {column} - {time}")).collect();
-            self.database.column(&format!("UPDATE {table} SET {} RETURNING ''", columns.join(", "))).await;
-        }
-    }
-
-    async fn rows(&self, table: &str) -> i64 {
-        self.database.count(&format!("SELECT count(*) FROM {table}")).await
-    }
-
-    /// The password of the only user, if they are active.
-    async fn password(&self) -> Option<String> {
-        let passwords = self.database.column("SELECT coalesce(password_hash, '') FROM users").await;
-        assert_eq!(passwords.len(), 1, "{passwords:?}");
-        passwords.into_iter().next().filter(|password| !password.is_empty())
-    }
-}
-
-fn rules() -> Rules {
-    Rules { mail_interval: MINUTE, address_limit: Limit::Off }
-}
-
-async fn open(database: &Database) -> Store {
-    let settings = DatabaseSettings { place: database.url().parse().unwrap(), connections: 20 };
-    Store::open(&settings).await.unwrap()
-}
 
 fn inactive(address: &str) -> Recipient {
     Recipient::Inactive { address: address.to_owned() }

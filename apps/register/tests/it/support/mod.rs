@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "what a failed test shows")]
 
 mod answer;
+pub(crate) mod bench;
 mod browser;
 mod database;
 mod figures;

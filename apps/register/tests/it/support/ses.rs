@@ -28,6 +28,10 @@ pub(crate) enum Mode {
     Broken,
     /// 429 `TooManyRequestsException`.
     Throttling,
+    /// 400 `MessageRejected`: this mail, now and later.
+    Refusing,
+    /// 400 `AccountSuspendedException`: no mail at all.
+    Suspended,
     /// Does not answer at all, and does not take the mail.
     Hanging,
 }
@@ -161,6 +165,8 @@ async fn send_email(State(office): State<Arc<Office>>, Json(mail): Json<Value>) 
         Mode::Throttling => {
             return refusal(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "slow down");
         }
+        Mode::Refusing => return refusal(StatusCode::BAD_REQUEST, "MessageRejected", "it has a virus"),
+        Mode::Suspended => return refusal(StatusCode::BAD_REQUEST, "AccountSuspendedException", "ask support"),
         Mode::Hanging => std::future::pending().await,
     }
     let number = {

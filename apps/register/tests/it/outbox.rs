@@ -1,0 +1,270 @@
+//! The sender: each mail once if it can be had, never more at once than there are senders, and what becomes of those that SES does not take.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use register::accounts::Token;
+use register::mail::{Credentials, SesSettings};
+use register::outbox::{Outbox, OutboxSettings};
+use register::store::{Activated, Store};
+use tokio::task::JoinHandle;
+use trunkline::{Pool, Session};
+use trunkline_lifespan::{Ending, Life, Lifespan, Result, Shutdown};
+
+use crate::support::bench::{Bench, DAY, MINUTE, open};
+use crate::support::{Mode, Ses, until};
+
+const SENDERS: usize = 3;
+
+/// An outbox at work.
+struct Sender {
+    outbox: Outbox,
+    shutdown: Shutdown,
+    ending: JoinHandle<Ending>,
+}
+
+impl Sender {
+    async fn start(store: &Store, ses: &Ses) -> Self {
+        Self::start_with(store, ses, |settings| settings).await
+    }
+
+    async fn start_with(store: &Store, ses: &Ses, set: impl FnOnce(OutboxSettings) -> OutboxSettings) -> Self {
+        let settings = set(OutboxSettings {
+            senders: SENDERS,
+            lease: MINUTE,
+            token_lifetime: DAY,
+            public_url: "https://register.example/sign-up".parse().unwrap(),
+            finish_within: MINUTE,
+        });
+        let session = Session::builder().pool(Pool::new()).build().unwrap();
+        let client = SesSettings {
+            from: "register@example.com".to_owned(),
+            region: Some("eu-central-1".to_owned()),
+            endpoint: Some(ses.endpoint().parse().unwrap()),
+            credentials: Credentials::Fixed { key_id: "test".to_owned(), secret: "test".into() },
+            send_within: MINUTE,
+        };
+        let client = register::mail::Ses::open(client, session.pool()).await.unwrap();
+        let outbox = Outbox::new(store.clone(), client, settings);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let running = outbox.clone();
+        let lifespan = Lifespan::new().signals(false).stop_within(2 * MINUTE);
+        let ending = tokio::spawn(lifespan.run(async move |life: &Life| -> Result<()> {
+            life.background("outbox", |stop| running.run(stop));
+            let _ = sender.send(life.shutdown());
+            life.until_stopped().await;
+            session.close().await;
+            Ok(())
+        }));
+        Self { outbox, shutdown: receiver.await.unwrap(), ending }
+    }
+
+    async fn stop(self) {
+        self.shutdown.begin();
+        let ending = self.ending.await.unwrap();
+        assert!(ending.is_success(), "{ending}");
+    }
+
+    /// As by `kill -9`: it learns nothing of it.
+    async fn kill(self) {
+        self.ending.abort();
+        self.ending.await.unwrap_err();
+    }
+}
+
+async fn all_sent(bench: &Bench) {
+    until("all mails are sent", async || (bench.store.pending().await.unwrap() == 0).then_some(())).await;
+}
+
+async fn register(bench: &Bench, count: usize) {
+    for number in 0..count {
+        bench.register(&format!("{number}@b.example"), "a hash").await;
+    }
+}
+
+fn ids(ses: &Ses) -> HashSet<String> {
+    ses.sent().into_iter().map(|mail| mail.id).collect()
+}
+
+#[tokio::test]
+async fn each_mail_is_sent_once_and_no_more_at_a_time_than_there_are_senders() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        ses.set(Mode::Slow(Duration::from_millis(20)));
+        register(&bench, 20).await;
+        let sender = Sender::start(&bench.store, &ses).await;
+        // Half of them come while it works.
+        for number in 20..40 {
+            bench.register(&format!("{number}@b.example"), "a hash").await;
+        }
+        all_sent(&bench).await;
+        assert_eq!((ses.count(), ids(&ses).len()), (40, 40));
+        assert_eq!(ses.under_way().1, SENDERS);
+        assert!(ses.connections() <= SENDERS, "{}", ses.connections());
+        let figures = sender.outbox.figures();
+        assert_eq!((figures.sent, figures.failed_attempts, figures.dead, figures.paused), (40, 0, 0, false));
+        sender.stop().await;
+        assert_eq!(bench.database.count("SELECT count(*) FROM outbox WHERE message_id LIKE '0100-%'").await, 40);
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_in_the_mail_and_nowhere_else_and_activates() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        let sender = Sender::start(&bench.store, &ses).await;
+        bench.register("a@b.example", "a hash").await;
+        all_sent(&bench).await;
+        let mail = &ses.sent()[0];
+        assert_eq!(mail.to, "A@b.example", "as it was typed, but for the domain");
+        assert!(mail.link().starts_with("https://register.example/sign-up/activate?token="), "{}", mail.link());
+        assert!(!bench.database.dump().await.contains(mail.token()));
+        let digest = Token::parse(mail.token()).unwrap().digest();
+        assert_eq!(bench.store.activate(&digest).await.unwrap(), Activated::Now);
+        bench.register("a@b.example", "another hash").await;
+        bench.pass(MINUTE).await;
+        all_sent(&bench).await;
+        let mail = &ses.sent()[1];
+        assert!(mail.subject.contains("already") && !mail.text.contains("token="), "{mail:?}");
+        sender.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn copies_share_the_work_and_send_each_mail_once() {
+    for bench in Bench::both().await {
+        let (ses, second) = (Ses::start(), open(&bench.database).await);
+        ses.set(Mode::Slow(Duration::from_millis(5)));
+        let senders = [Sender::start(&bench.store, &ses).await, Sender::start(&second, &ses).await];
+        register(&bench, 60).await;
+        all_sent(&bench).await;
+        assert_eq!((ses.count(), ids(&ses).len()), (60, 60));
+        assert!(ses.under_way().1 <= 2 * SENDERS);
+        for sender in senders {
+            sender.stop().await;
+        }
+        second.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_sender_had_is_sent_when_its_lease_is_over_with_the_same_id() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        // It takes the mail, and nobody learns of it.
+        ses.set(Mode::Slow(10 * MINUTE));
+        bench.register("a@b.example", "a hash").await;
+        let killed = Sender::start(&bench.store, &ses).await;
+        until("the mail is taken", async || (ses.count() == 1).then_some(())).await;
+        killed.kill().await;
+        ses.set(Mode::Take);
+        let sender = Sender::start(&bench.store, &ses).await;
+        assert_eq!(bench.store.pending().await.unwrap(), 1);
+        assert_eq!(ses.count(), 1);
+        bench.pass(MINUTE).await;
+        all_sent(&bench).await;
+        let sent = ses.sent();
+        assert_eq!((sent.len(), &sent[0].id), (2, &sent[1].id));
+        assert_ne!(sent[0].token(), sent[1].token());
+        let activate = async |at: usize| {
+            let digest = Token::parse(sent[at].token()).unwrap().digest();
+            bench.store.activate(&digest).await.unwrap()
+        };
+        assert_eq!(activate(0).await, Activated::Now);
+        assert_eq!(activate(1).await, Activated::Over);
+        sender.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_finishes_what_is_under_way_and_begins_no_more() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        ses.set(Mode::Slow(Duration::from_millis(300)));
+        register(&bench, 10).await;
+        let sender = Sender::start(&bench.store, &ses).await;
+        until("some are under way", async || (ses.under_way().0 == SENDERS).then_some(())).await;
+        sender.stop().await;
+        let sent = ses.count();
+        assert!(sent < 10, "{sent}");
+        assert_eq!(bench.database.count("SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL").await, sent as i64);
+        assert_eq!(bench.database.count("SELECT count(*) FROM outbox WHERE claim IS NOT NULL").await, 0);
+        let sender = Sender::start(&bench.store, &ses).await;
+        all_sent(&bench).await;
+        assert_eq!((ses.count(), ids(&ses).len()), (10, 10));
+        sender.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_finished_in_time_is_handed_back() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        ses.set(Mode::Hanging);
+        register(&bench, 2 * SENDERS).await;
+        let hasty = |settings| OutboxSettings { finish_within: Duration::from_millis(50), lease: DAY, ..settings };
+        let sender = Sender::start_with(&bench.store, &ses, hasty).await;
+        until("some are under way", async || (ses.under_way().0 == SENDERS).then_some(())).await;
+        sender.stop().await;
+        ses.set(Mode::Take);
+        // Its lease would be a day's.
+        let sender = Sender::start(&bench.store, &ses).await;
+        all_sent(&bench).await;
+        assert_eq!((ses.count(), ids(&ses).len()), (2 * SENDERS, 2 * SENDERS));
+        sender.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_ses_refuses_is_given_up_and_holds_up_no_other() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        ses.set(Mode::Refusing);
+        let sender = Sender::start(&bench.store, &ses).await;
+        bench.register("refused@b.example", "a hash").await;
+        until("it is given up", async || (sender.outbox.figures().dead == 1).then_some(())).await;
+        ses.set(Mode::Take);
+        bench.register("taken@b.example", "a hash").await;
+        all_sent(&bench).await;
+        assert_eq!(ses.sent()[0].to, "TAKEN@b.example");
+        assert_eq!((ses.asked(), ses.count()), (2, 1));
+        sender.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn while_the_account_is_suspended_everything_waits_and_then_goes_out() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        ses.set(Mode::Suspended);
+        register(&bench, 30).await;
+        let sender = Sender::start(&bench.store, &ses).await;
+        until("it is found out", async || sender.outbox.figures().paused.then_some(())).await;
+        until("it is tried again", async || (ses.asked() > SENDERS).then_some(())).await;
+        assert!(ses.asked() <= SENDERS + 3, "{}", ses.asked());
+        ses.set(Mode::Take);
+        all_sent(&bench).await;
+        assert_eq!((ses.count(), ids(&ses).len()), (30, 30));
+        let figures = sender.outbox.figures();
+        assert!(!figures.paused && figures.dead == 0, "{figures:?}");
+        sender.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_fails_is_tried_again_until_it_is_sent() {
+    for bench in Bench::both().await {
+        for mode in [Mode::Broken, Mode::Throttling] {
+            let ses = Ses::start();
+            ses.set(mode);
+            let sender = Sender::start(&bench.store, &ses).await;
+            bench.register("a@b.example", "a hash").await;
+            bench.pass(MINUTE).await;
+            until("some have failed", async || (sender.outbox.figures().failed_attempts >= 2).then_some(())).await;
+            ses.set(Mode::Take);
+            all_sent(&bench).await;
+            assert_eq!(ses.count(), 1);
+            sender.stop().await;
+        }
+    }
+}
