@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use trunkline::{Phase, Pool, Timeouts};
 use trunkline_aws::HttpClient;
 
 use crate::clients::{at, bucket, cause, is_timeout, s3};
-use crate::servers::{Moto, Rogue, Step, watch};
+use crate::servers::{Gate, Moto, Rogue, Step, TempDir, watch};
 use crate::{SOON, within};
 
 #[tokio::test]
@@ -52,28 +54,50 @@ async fn a_call_may_be_told_how_long_to_wait_for_a_connection() {
     drop(held);
 }
 
-/// The SDK gives an upload five seconds in which nobody reads its body.
+/// One that takes an upload for stalled as soon as it has seen a second of it, and does not try again.
+fn impatient(rogue: &Rogue, pool: &Pool) -> Client {
+    let patience = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_millis(1)).build();
+    let config = at(rogue, HttpClient::new(pool)).stalled_stream_protection(patience);
+    Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
+}
+
 #[tokio::test]
-async fn an_upload_from_memory_may_wait_for_long_and_does_not_count_as_stalled() {
-    let gate = crate::servers::Gate::new();
+async fn an_upload_from_memory_may_wait_for_a_connection_and_does_not_count_as_stalled() {
+    let gate = Gate::new();
     let held = gate.clone();
-    let rogue = Rogue::start(move |connection| match connection {
-        0 => [vec![Step::ReadHead, Step::WaitFor(held.clone()), Step::ok("")], Step::serve("")].concat(),
-        _ => Step::serve(""),
-    })
-    .await;
+    let first = move || vec![Step::ReadHead, Step::WaitFor(held.clone()), Step::ok("")];
+    let rogue = Rogue::start(move |_| [first(), Step::serve("")].concat()).await;
     let pool = Pool::builder().limit(1).build().unwrap();
-    let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
+    let s3 = impatient(&rogue, &pool);
     let first = tokio::spawn(s3.get_object().bucket("bucket").key("first").send());
     gate.reached(1).await;
     let put = s3.put_object().bucket("bucket").key("waits").body(ByteStream::from_static(b"text"));
     let put = tokio::spawn(put.send());
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(pool.stats().waiting, 1);
     gate.open();
-    within(SOON, first).await.unwrap().unwrap();
+    let got = within(SOON, first).await.unwrap().unwrap();
+    within(SOON, got.body.collect()).await.unwrap();
     within(SOON, put).await.unwrap().unwrap();
-    let sent = rogue.requests();
-    assert_eq!(sent.iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["GET", "PUT"]);
-    assert_eq!(sent[1].body, b"text");
+    let sent: Vec<_> = rogue.requests().into_iter().map(|request| (request.method, request.body)).collect();
+    assert_eq!(sent, [("GET".to_owned(), b"".to_vec()), ("PUT".to_owned(), b"text".to_vec())]);
+}
+
+/// A stream is not read before its turn. The crate page says so, and what to do about it.
+#[tokio::test]
+async fn a_streamed_upload_that_waits_for_longer_than_the_sdk_s_patience_counts_as_stalled() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let rogue = Rogue::start(move |_| vec![Step::ReadHead, Step::WaitFor(held.clone())]).await;
+    let pool = Pool::builder().limit(1).build().unwrap();
+    let s3 = impatient(&rogue, &pool);
+    let first = tokio::spawn(s3.get_object().bucket("bucket").key("first").send());
+    gate.reached(1).await;
+    let dir = TempDir::new("limits");
+    let body = ByteStream::from_path(dir.write("object", "text")).await.unwrap();
+    let put = s3.put_object().bucket("bucket").key("waits").body(body);
+    let error = within(SOON, put.send()).await.unwrap_err();
+    assert!(is_timeout(&error) && format!("{error:?}").contains("ThroughputBelowMinimum"), "{error:?}");
+    assert_eq!(pool.stats().waiting, 0, "its place is given up");
+    first.abort();
 }

@@ -8,7 +8,7 @@ use trunkline::{CloseReason, Pool, RequestSent};
 use trunkline_aws::HttpClient;
 
 use crate::clients::{at, cause, config};
-use crate::servers::{AccessKey, Rogue, Step};
+use crate::servers::{AccessKey, Rogue, Step, TempDir};
 use crate::{SOON, within};
 
 const BUCKETS: &str = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
@@ -121,19 +121,24 @@ async fn a_stream_that_breaks_off_tells_its_reader_why() {
     assert_eq!(rogue.requests().len(), 1);
 }
 
-/// The pool's own rule, beneath the SDK's: the server closed the kept connection while the request was on its way.
+/// The pool's own rule (P10), beneath the SDK's: the server closes the kept connection while the request is on its way.
 #[tokio::test]
 async fn a_kept_connection_that_was_gone_is_replaced_without_the_sdk_noticing() {
-    let rogue = Rogue::start(|connection| match connection {
-        0 => vec![Step::ReadHead, Step::ok(BUCKETS), Step::ReadHead, Step::ReadBody, Step::Close],
-        _ => vec![Step::ReadHead, Step::ReadBody, Step::ok("")],
-    })
-    .await;
-    let config = at(&rogue, HttpClient::from(Pool::new())).retry_config(RetryConfig::disabled());
-    let s3 = Client::from_conf(config.build());
-    within(SOON, s3.list_buckets().send()).await.unwrap();
-    let put = s3.put_object().bucket("bucket").key("key").body(ByteStream::from_static(b"text"));
-    within(SOON, put.send()).await.unwrap();
-    let bodies: Vec<_> = rogue.requests().into_iter().map(|request| request.body).collect();
-    assert_eq!(bodies, [b"".as_slice(), b"text", b"text"]);
+    let dir = TempDir::new("retries");
+    let file = dir.write("object", "text of a file");
+    for body in [ByteStream::from_static(b"text"), ByteStream::from_path(file).await.unwrap()] {
+        let rogue = Rogue::start(|connection| match connection {
+            0 => vec![Step::ReadHead, Step::ok(BUCKETS), Step::ReadHead, Step::ReadBody, Step::Close],
+            _ => vec![Step::ReadHead, Step::ReadBody, Step::ok("")],
+        })
+        .await;
+        let config = at(&rogue, HttpClient::from(Pool::new())).retry_config(RetryConfig::disabled());
+        let s3 = Client::from_conf(config.build());
+        within(SOON, s3.list_buckets().send()).await.unwrap();
+        within(SOON, s3.put_object().bucket("bucket").key("key").body(body).send()).await.unwrap();
+        let sent = rogue.requests();
+        let connections: Vec<_> = sent.iter().map(|request| (request.connection, request.method.as_str())).collect();
+        assert_eq!(connections, [(0, "GET"), (0, "PUT"), (1, "PUT")]);
+        assert!(!sent[1].body.is_empty() && sent[1].body == sent[2].body && sent[2].whole);
+    }
 }
