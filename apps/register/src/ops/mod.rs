@@ -8,9 +8,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::web::{App, Problem, TrustedProxies, assets, health, panicked, surround};
+use crate::web::{App, Problem, TrustedProxies, assets, health, surround};
 
 /// The router of operators.
 pub fn router(app: App) -> Router {
@@ -26,8 +25,7 @@ pub fn router(app: App) -> Router {
         })
         .method_not_allowed_fallback(async || {
             refused(StatusCode::METHOD_NOT_ALLOWED, "There is only something to GET here.")
-        })
-        .layer(CatchPanicLayer::custom(|_| panicked()));
+        });
     surround(routes, false, durations, &TrustedProxies::default()).with_state(app)
 }
 

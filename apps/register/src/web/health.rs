@@ -1,21 +1,15 @@
 //! Whether the service is alive, and whether it is ready for requests. Both routers answer that.
 
-use std::time::Duration;
-
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use tokio::time::timeout;
 use trunkline_lifespan::Readiness;
 use utoipa::ToSchema;
 
 use super::App;
 use crate::store::Store;
-
-/// How long the database may take to answer. Who asks is not patient either.
-const DATABASE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
 where
@@ -84,14 +78,10 @@ fn serving(readiness: &Readiness) -> Verdict {
 }
 
 async fn database(store: &Store) -> Verdict {
-    match timeout(DATABASE_WITHIN, store.ready()).await {
-        Ok(Ok(())) => Verdict::Ok,
-        Ok(Err(error)) => {
+    match store.ready().await {
+        Ok(()) => Verdict::Ok,
+        Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "the database is not ready");
-            Verdict::Failed
-        }
-        Err(_) => {
-            tracing::warn!("the database has not answered within {DATABASE_WITHIN:?}");
             Verdict::Failed
         }
     }

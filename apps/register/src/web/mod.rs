@@ -1,7 +1,7 @@
 //! What people and programs reach: the API, the pages, whether the service is well, and the description of it all.
 //!
-//! [`router`] puts it together. A request passes, from the outside in: its id and the log, what every answer says to browsers
-//! ([`headers`](self)), the page that a problem is shown as, a net for panics, the limits of its client, its handler.
+//! [`router`] puts it together. A request passes, from the outside in: the page that a problem is shown as, its id and the log, what every
+//! answer says to browsers, a net for panics, the limits of its client, its handler.
 //! What handlers need they take from the state: `State<Accounts>`, `State<Session>`, and so on.
 
 mod api;
@@ -89,10 +89,10 @@ pub fn router(app: App, settings: WebSettings) -> Router {
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    let routes =
-        routes.layer(CatchPanicLayer::custom(|_| panicked())).layer(from_fn_with_state(web.clone(), pages::for_people));
     let (durations, proxies) = (web.app.durations.clone(), web.settings.trusted_proxies.clone());
-    surround(routes, web.site.secure, durations, &proxies).with_state(web)
+    surround(routes, web.site.secure, durations, &proxies)
+        .layer(from_fn_with_state(web.clone(), pages::for_people))
+        .with_state(web)
 }
 
 /// What both routers have around their routes.
@@ -102,12 +102,13 @@ pub(crate) fn surround<S: Clone + Send + Sync + 'static>(
     durations: Durations,
     proxies: &TrustedProxies,
 ) -> Router<S> {
-    let headed = routes.layer(map_response(move |response: Response| ready(headers::add(response, secure))));
-    observe::around(headed, durations, proxies.any())
+    let routes = routes.layer(CatchPanicLayer::custom(|_| panicked()));
+    let routes = routes.layer(map_response(move |response: Response| ready(headers::add(response, secure))));
+    observe::around(routes, durations, proxies.any())
 }
 
 /// The panic itself has gone to the log, by the hook of the process.
-pub(crate) fn panicked() -> Response {
+fn panicked() -> Response {
     tracing::error!("a handler panicked");
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, problem::OUR_FAULT).into_response()
 }

@@ -15,3 +15,4 @@ mod secrets;
 mod starting;
 mod stopping;
 mod store;
+mod web;

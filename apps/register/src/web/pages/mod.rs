@@ -13,8 +13,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, ALLOW, LOCATION};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use tower_http::csrf::CsrfLayer;
@@ -54,13 +54,13 @@ pub(super) async fn wrong_method() -> Problem {
 pub(super) async fn for_people(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let wanted = wants_page(&request);
     let response = next.run(request).await;
-    match response.extensions().get::<Problem>() {
-        Some(problem) if wanted => {
-            let mut page = show_as(problem, &ProblemPage { site: &site, problem });
-            if let Some(allow) = response.headers().get(ALLOW) {
-                page.headers_mut().insert(ALLOW, allow.clone());
-            }
-            page
+    let problem = response.extensions().get::<Problem>().filter(|_| wanted);
+    match problem.map(|problem| ProblemPage { site: &site, problem }.render()) {
+        Some(Ok(html)) => {
+            let (mut parts, _) = response.into_parts();
+            parts.headers.remove(CONTENT_LENGTH);
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            Response::from_parts(parts, html.into())
         }
         _ => response,
     }

@@ -1,0 +1,232 @@
+//! The application without its servers: what is asked of its routers is answered as over the network.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use register::accounts::{AccountSettings, Accounts};
+use register::dev_mail::{DevMail, Mailbox};
+use register::mail::{Ses, SesSettings};
+use register::ops;
+use register::outbox::{Outbox, OutboxSettings};
+use register::settings::{DatabaseSettings, Limit};
+use register::store::Store;
+use register::web::{self, App, Durations, Limits, Rate, TrustedProxies, WebSettings};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+use trunkline::Session;
+use trunkline_lifespan::{Ending, Life, Lifespan, Shutdown};
+
+use crate::support::{Database, until};
+
+/// How an application is set up.
+pub(crate) struct Inside {
+    public_url: String,
+    rate: Option<Rate>,
+    trusted: TrustedProxies,
+    address_limit: Limit,
+}
+
+/// The application, up.
+pub(crate) struct Up {
+    pub(crate) public: Router,
+    pub(crate) ops: Router,
+    pub(crate) app: App,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) shutdown: Shutdown,
+    ending: JoinHandle<Ending>,
+    _database: Database,
+}
+
+impl Inside {
+    pub(crate) fn new() -> Self {
+        let public_url = "http://127.0.0.1:3000".to_owned();
+        Self { public_url, rate: None, trusted: TrustedProxies::default(), address_limit: Limit::Off }
+    }
+
+    pub(crate) fn public_url(self, url: &str) -> Self {
+        Self { public_url: url.to_owned(), ..self }
+    }
+
+    pub(crate) fn rate(self, requests: u32, per: Duration) -> Self {
+        let requests = NonZeroU32::new(requests).unwrap();
+        Self { rate: Some(Rate { requests, per }), ..self }
+    }
+
+    pub(crate) fn trust(self, networks: &str) -> Self {
+        Self { trusted: networks.parse().unwrap(), ..self }
+    }
+
+    pub(crate) fn address_limit(self, limit: &str) -> Self {
+        Self { address_limit: limit.parse().unwrap(), ..self }
+    }
+
+    pub(crate) async fn up(self) -> Up {
+        let database = Database::sqlite();
+        let url = database.url();
+        let (tell, told) = oneshot::channel();
+        let ending = tokio::spawn(async move {
+            let life = Lifespan::new().signals(false);
+            life.run(async move |life: &Life| -> anyhow::Result<()> {
+                let parts = self.open(life, &url).await?;
+                let _ = tell.send(parts);
+                life.until_stopped().await;
+                Ok(())
+            })
+            .await
+        });
+        let (public, ops, app, mailbox, shutdown) = told.await.unwrap();
+        until("the application is up", async || app.readiness.is_ready().then_some(())).await;
+        Up { public, ops, app, mailbox, shutdown, ending, _database: database }
+    }
+
+    async fn open(&self, life: &Life, url: &str) -> anyhow::Result<(Router, Router, App, Mailbox, Shutdown)> {
+        let place = url.parse().map_err(anyhow::Error::msg)?;
+        let store = Store::open(&DatabaseSettings { place, connections: 10 }).await?;
+        let session = Session::new();
+        let dev_mail = DevMail::open(100).await?;
+        let (mailbox, from) = (dev_mail.mailbox(), "register@example.com".to_owned());
+        let ses = Ses::open(SesSettings::development(from, dev_mail.endpoint()), session.pool()).await?;
+        let outbox = Outbox::new(store.clone(), ses, self.outbox());
+        let accounts = Accounts::new(store.clone(), &self.accounts())?;
+        let background = outbox.clone();
+        life.background("outbox", async move |stop| {
+            background.run(stop).await;
+            dev_mail.close().await;
+        });
+        let limits = Limits::new(self.rate);
+        life.background("limits", |stop| limits.clone().sweep(stop));
+        let public_url = self.public_url.parse()?;
+        let settings = WebSettings { public_url, trusted_proxies: self.trusted.clone(), limits };
+        let (mailbox, readiness, durations) = (Some(mailbox), life.readiness(), Durations::default());
+        let session_limit = 100;
+        let app = App { accounts, session, session_limit, store, outbox, mailbox, readiness, durations };
+        let mailbox = app.mailbox.clone().expect("set above");
+        Ok((web::router(app.clone(), settings), ops::router(app.clone()), app, mailbox, life.shutdown()))
+    }
+
+    fn accounts(&self) -> AccountSettings {
+        let (mail_interval, address_limit) = (Duration::ZERO, self.address_limit);
+        AccountSettings { hashers: 2, hash_queue: 100, mail_interval, address_limit }
+    }
+
+    fn outbox(&self) -> OutboxSettings {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let public_url = self.public_url.parse().unwrap();
+        OutboxSettings { senders: 2, lease: MINUTE, token_lifetime: MINUTE, public_url, finish_within: MINUTE }
+    }
+}
+
+impl Up {
+    pub(crate) async fn down(self) {
+        self.shutdown.begin();
+        let ending = self.ending.await.unwrap();
+        assert!(ending.is_success(), "{:?}", ending.errors());
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Heard {
+        ask(&self.public, Request::get(path), "").await
+    }
+
+    pub(crate) async fn get_ops(&self, path: &str) -> Heard {
+        ask(&self.ops, Request::get(path), "").await
+    }
+
+    /// JSON as it stands.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Heard {
+        ask(&self.public, Request::post(path).header(header::CONTENT_TYPE, "application/json"), body).await
+    }
+
+    /// As a form that a browser sends.
+    pub(crate) async fn send_form(&self, path: &str, body: &str) -> Heard {
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+            .header("sec-fetch-site", "same-origin");
+        ask(&self.public, request, body.to_owned()).await
+    }
+
+    pub(crate) async fn register(&self, email: &str) -> Heard {
+        let body = serde_json::json!({ "email": email, "password": crate::support::PASSWORD });
+        self.post("/api/register", body.to_string()).await
+    }
+
+    pub(crate) async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Heard {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        ask(&self.public, request, body.to_owned()).await
+    }
+
+    /// The token of the newest mail, of so many.
+    pub(crate) async fn token(&self, mails: usize) -> String {
+        let mail = until("the mail", async || {
+            let all = self.mailbox.newest_first();
+            (all.len() >= mails).then(|| all[0].clone())
+        });
+        let text = mail.await.text.clone().unwrap();
+        let (_, token) = text.split_once("/activate?token=").unwrap();
+        token.split_whitespace().next().unwrap().to_owned()
+    }
+}
+
+/// From a client's address, as the server says it.
+async fn ask(router: &Router, request: http::request::Builder, body: impl Into<Body>) -> Heard {
+    let peer = SocketAddr::from(([192, 0, 2, 1], 50_000));
+    let mut request = request.header(header::HOST, "127.0.0.1:3000").body(body.into()).unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Heard { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Heard {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The problem it tells, which has to be one.
+    pub(crate) fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert_eq!(problem["title"], self.status.canonical_reason().unwrap());
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{problem}");
+        problem
+    }
+
+    /// The fields that it names, with what it says of them.
+    pub(crate) fn errors(&self) -> Vec<(String, String)> {
+        let problem = self.problem();
+        let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        errors.iter().map(|error| (text(&error["field"]), text(&error["detail"]))).collect()
+    }
+
+    pub(crate) fn has(&self, part: &str) -> &Self {
+        assert!(self.body.contains(part), "no {part:?} in {self:?}");
+        self
+    }
+}
