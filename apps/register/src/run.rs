@@ -17,6 +17,7 @@ use url::Url;
 use crate::accounts::{AccountSettings, Accounts};
 use crate::dev_mail::DevMail;
 use crate::mail::{Credentials, SEND_WITHIN, Ses, SesSettings};
+use crate::ops;
 use crate::outbox::{Outbox, OutboxSettings};
 use crate::settings::{DatabaseSettings, Limit, MailMode, Settings};
 use crate::store::Store;
@@ -79,7 +80,7 @@ async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow:
         durations: Durations::default(),
     };
     // The console goes on until the last request of the others has ended.
-    life.serve_throughout(ops_listener, axum::Router::new())?;
+    life.serve_throughout(ops_listener, ops::router(app.clone()))?;
     telemetry.announce(&announcement(address, ops_address, dev_mail.is_some()));
     let web = web::router(app, WebSettings { public_url, trusted_proxies, limits });
     Ok(life.serve(listener, web).await?)

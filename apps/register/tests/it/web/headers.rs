@@ -9,11 +9,11 @@ use super::inside::{Heard, Inside, Up};
 /// One of each kind: pages, problems, files, JSON, redirects, nothing at all.
 async fn all_kinds(up: &Up) -> Vec<Heard> {
     let mut all = Vec::new();
-    let style = up.get("/").await.body.split("href=\"").map(|rest| rest.split('"').next().unwrap().to_owned());
-    let style: Vec<_> = style.filter(|path| path.starts_with("/assets/style")).collect();
-    let dark =
+    let page = up.get("/").await.body;
+    let style = page.split('"').find(|part| part.starts_with("/assets/style")).unwrap();
+    let looked =
         ["/", "/check-mail", "/activate", "/dev/mail", "/dev/mail/x", "/nothing", "/livez", "/readyz", "/openapi.json"];
-    for path in dark.into_iter().chain([style[0].as_str()]) {
+    for path in looked.into_iter().chain([style]) {
         all.push(up.get(path).await);
     }
     for path in ["/metrics", "/console", "/console/figures", "/", "/nothing"] {
