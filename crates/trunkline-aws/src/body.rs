@@ -7,15 +7,11 @@ use aws_smithy_types::body::SdkBody;
 use http_body::Body as _;
 use trunkline::Body;
 
-/// A stream stays a stream. What the SDK can make again, the pool can send again after a kept connection turned out to be dead.
+/// A stream stays a stream, and is sent once: the SDK can make it again, but may have signed each piece after the one before, so that what
+/// is made again within one attempt has signatures that do not fit. What is in memory the pool may send again after a kept connection
+/// turned out to be dead.
 pub(crate) fn to_send(body: SdkBody) -> Body {
-    if let Some(body) = in_memory(&body) {
-        return body;
-    }
-    match body.try_clone() {
-        Some(_) => Body::replayable(move || Body::wrap(body.try_clone().unwrap_or_else(SdkBody::taken))),
-        None => Body::wrap(body),
-    }
+    in_memory(&body).unwrap_or_else(|| Body::wrap(body))
 }
 
 /// All of a body that is in memory, taken out at once.
@@ -24,6 +20,9 @@ pub(crate) fn to_send(body: SdkBody) -> Body {
 /// stopped reading: a request that waits for a connection would fail for that. One that has been read to its end is left alone.
 fn in_memory(body: &SdkBody) -> Option<Body> {
     let length = body.bytes()?.len();
+    if body.content_length() != Some(length as u64) {
+        return None;
+    }
     let mut body = pin!(body.try_clone()?);
     let cx = &mut Context::from_waker(Waker::noop());
     let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(cx) else { return None };

@@ -81,8 +81,8 @@
 //!
 //! The [`trunkline::Error`] is among the sources of the SDK's error, and of a stream's, with its phase and all it tells.
 //!
-//! Beneath that, the pool replaces a kept connection that turns out to be dead, and sends again what did not reach the server (P10 of its rules). The
-//! SDK does not see it. After a transient error, a 500 for one, the SDK wants the connection closed and not used again; that is done. For
+//! Beneath that, unseen by the SDK, the pool replaces a kept connection that turns out to be dead, and sends again what did not leave, or is idempotent and has no
+//! streamed body. A stream that was under way is left to the SDK, which signs it anew. After a transient error, a 500 for one, the SDK wants the connection closed and not used again; that is done. For
 //! `ReconnectMode::ReuseAllConnections` it does not ask.
 //!
 //! # Closing

@@ -8,7 +8,7 @@ use trunkline::{CloseReason, Pool, RequestSent};
 use trunkline_aws::HttpClient;
 
 use crate::clients::{at, cause, config};
-use crate::servers::{AccessKey, Rogue, Step, TempDir};
+use crate::servers::{AccessKey, Recorded, Rogue, Step, TempDir};
 use crate::{SOON, within};
 
 const BUCKETS: &str = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
@@ -121,24 +121,48 @@ async fn a_stream_that_breaks_off_tells_its_reader_why() {
     assert_eq!(rogue.requests().len(), 1);
 }
 
-/// The pool's own rule (P10), beneath the SDK's: the server closes the kept connection while the request is on its way.
+/// Closes the kept connection while the second request is on its way.
+async fn closes_on_second() -> Rogue {
+    Rogue::start(|connection| match connection {
+        0 => vec![Step::ReadHead, Step::ok(BUCKETS), Step::ReadHead, Step::ReadBody, Step::Close],
+        _ => vec![Step::ReadHead, Step::ReadBody, Step::ok("")],
+    })
+    .await
+}
+
+/// Of each request its connection and which of the SDK's attempts it is.
+fn attempts(rogue: &Rogue) -> Vec<(usize, String)> {
+    let attempt = |request: &Recorded| request.header("amz-sdk-request").unwrap().to_owned();
+    rogue.requests().iter().map(|request| (request.connection, attempt(request))).collect()
+}
+
+/// The pool's own rule (P10), beneath the SDK's.
 #[tokio::test]
 async fn a_kept_connection_that_was_gone_is_replaced_without_the_sdk_noticing() {
+    let rogue = closes_on_second().await;
+    let config = at(&rogue, HttpClient::from(Pool::new())).retry_config(RetryConfig::disabled());
+    let s3 = Client::from_conf(config.build());
+    within(SOON, s3.list_buckets().send()).await.unwrap();
+    let put = s3.put_object().bucket("bucket").key("key").body(ByteStream::from_static(b"text"));
+    within(SOON, put.send()).await.unwrap();
+    let first = || "attempt=1; max=1".to_owned();
+    assert_eq!(attempts(&rogue), [(0, first()), (0, first()), (1, first())]);
+    let bodies: Vec<_> = rogue.requests().into_iter().map(|request| request.body).collect();
+    assert_eq!(bodies, [b"".as_slice(), b"text", b"text"]);
+}
+
+/// Its pieces are signed one after the other: made again within one attempt, they would not fit the head's signature.
+#[tokio::test]
+async fn a_stream_that_was_under_way_is_left_to_the_sdk_to_sign_and_send_anew() {
     let dir = TempDir::new("retries");
     let file = dir.write("object", "text of a file");
-    for body in [ByteStream::from_static(b"text"), ByteStream::from_path(file).await.unwrap()] {
-        let rogue = Rogue::start(|connection| match connection {
-            0 => vec![Step::ReadHead, Step::ok(BUCKETS), Step::ReadHead, Step::ReadBody, Step::Close],
-            _ => vec![Step::ReadHead, Step::ReadBody, Step::ok("")],
-        })
-        .await;
-        let config = at(&rogue, HttpClient::from(Pool::new())).retry_config(RetryConfig::disabled());
-        let s3 = Client::from_conf(config.build());
-        within(SOON, s3.list_buckets().send()).await.unwrap();
-        within(SOON, s3.put_object().bucket("bucket").key("key").body(body).send()).await.unwrap();
-        let sent = rogue.requests();
-        let connections: Vec<_> = sent.iter().map(|request| (request.connection, request.method.as_str())).collect();
-        assert_eq!(connections, [(0, "GET"), (0, "PUT"), (1, "PUT")]);
-        assert!(!sent[1].body.is_empty() && sent[1].body == sent[2].body && sent[2].whole);
-    }
+    let rogue = closes_on_second().await;
+    let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
+    within(SOON, s3.list_buckets().send()).await.unwrap();
+    let body = ByteStream::from_path(file).await.unwrap();
+    within(SOON, s3.put_object().bucket("bucket").key("key").body(body).send()).await.unwrap();
+    let attempts = attempts(&rogue);
+    assert!(attempts[1].1.starts_with("attempt=1") && attempts[2].1.starts_with("attempt=2"), "{attempts:?}");
+    let body = String::from_utf8(rogue.requests().pop().unwrap().body).unwrap();
+    assert!(body.contains("chunk-signature=") && body.contains("\r\ntext of a file\r\n"), "{body}");
 }
