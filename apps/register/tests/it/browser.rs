@@ -11,9 +11,9 @@ async fn a_person_registers_finds_the_mail_and_activates() {
     registers(&service, &browser, "Ada.Lovelace@example.com").await;
     let link = finds_the_mail(&service, &browser).await;
     // The mail as a mail program shows it: in a frame of its own.
-    let frame = browser.find("iframe").await;
-    frame.enter_frame().await.unwrap();
+    browser.enter("iframe").await;
     browser.click("a[href*='/activate?token=']").await;
+    browser.leave().await;
     activates(&browser, &link).await;
     assert_eq!(browser.complaints().await, [""; 0]);
 

@@ -81,6 +81,16 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
     }
 
+    /// A frame: what follows is looked for in it.
+    pub(crate) async fn enter(&self, css: &str) {
+        self.find(css).await.enter_frame().await.unwrap();
+    }
+
+    /// The frame, for the page around it.
+    pub(crate) async fn leave(&self) {
+        self.client.clone().enter_parent_frame().await.unwrap();
+    }
+
     /// Only with JavaScript.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
