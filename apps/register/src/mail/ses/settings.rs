@@ -82,7 +82,8 @@ impl SesSettings {
     /// The SDK's configuration, with a region and credentials that were there a moment ago.
     pub(super) async fn resolve(&self, pool: &Pool) -> Result<Builder> {
         let found = match &self.credentials {
-            Credentials::Ambient => self.ambient(pool).await?,
+            // The SDK's future is large, and everybody's who opens this would be.
+            Credentials::Ambient => Box::pin(self.ambient(pool)).await?,
             Credentials::Fixed { key_id, secret } => {
                 let secret = secret.expose_secret();
                 let fixed = aws_credential_types::Credentials::new(key_id, secret, None, None, "fixed");
@@ -94,7 +95,7 @@ impl SesSettings {
                     .build()
             }
         };
-        let region = found.region().context("no AWS region is set: give one as --aws-region, or in AWS_REGION")?;
+        let region = found.region().context("no AWS region is set: give one as '--aws-region', or in AWS_REGION")?;
         check_region(region)?;
         let mut config = Builder::from(&found);
         if let Some(endpoint) = &self.endpoint {
@@ -119,8 +120,8 @@ impl SesSettings {
             Err(_) => Err(anyhow!("none was found within {FIND_WITHIN:?}")),
         }
         .context(
-            "no AWS credentials: looked in the environment (AWS_ACCESS_KEY_ID …), the profile (~/.aws), web identity, ECS and EC2. \
-             To try the service without any, use --mail dev",
+            "no AWS credentials (looked in the environment, as AWS_ACCESS_KEY_ID, the profile, as ~/.aws, web identity, ECS and EC2; \
+             '--mail dev' needs none)",
         )
     }
 }
