@@ -1,0 +1,75 @@
+//! What of a form is sent: the HTML standard's "constructing the entry list".
+
+use encoding_rs::Encoding;
+
+use super::control::{Control, Direction, Dirname, Kind};
+use super::direction;
+use super::submitter::Clicked;
+use super::upload::Upload;
+use super::wrap::wrapped;
+
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) value: Content,
+}
+
+pub(super) enum Content {
+    Text(String),
+    File(Upload),
+}
+
+impl Entry {
+    fn text(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: Content::Text(value.into()) }
+    }
+}
+
+/// `encoding` is what they will be encoded in, for those who want to be told.
+pub(super) fn entries(controls: &[Control], clicked: Option<Clicked<'_>>, encoding: &'static Encoding) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for control in controls {
+        let clicked = clicked.filter(|clicked| std::ptr::eq(clicked.button, control));
+        if control.disabled || control.is_button() && clicked.is_none() {
+            continue;
+        }
+        match (&control.kind, clicked) {
+            (Kind::Image(_), Some(clicked)) => image(control, clicked, &mut entries),
+            _ if control.name.is_empty() => {}
+            _ => named(control, encoding, &mut entries),
+        }
+    }
+    entries
+}
+
+/// It may be without a name.
+fn image(control: &Control, clicked: Clicked<'_>, entries: &mut Vec<Entry>) {
+    let prefix = if control.name.is_empty() { String::new() } else { format!("{}.", control.name) };
+    entries.push(Entry::text(format!("{prefix}x"), clicked.at.0.to_string()));
+    entries.push(Entry::text(format!("{prefix}y"), clicked.at.1.to_string()));
+}
+
+fn named(control: &Control, encoding: &'static Encoding, entries: &mut Vec<Entry>) {
+    let Control { name, kind, dirname, .. } = control;
+    let value = match kind {
+        Kind::Select { options, .. } => {
+            let chosen = options.iter().filter(|option| option.selected && !option.disabled);
+            return entries.extend(chosen.map(|option| Entry::text(name, &option.value)));
+        }
+        Kind::File { chosen, .. } => {
+            let files = if chosen.is_empty() { &[Upload::none()][..] } else { chosen };
+            return entries
+                .extend(files.iter().map(|file| Entry { name: name.clone(), value: Content::File(file.clone()) }));
+        }
+        Kind::Checkbox(tick) | Kind::Radio(tick) if tick.on => &tick.value,
+        Kind::Checkbox(_) | Kind::Radio(_) | Kind::Idle => return,
+        Kind::Input(..) if control.is_hidden() && name.eq_ignore_ascii_case("_charset_") => encoding.name(),
+        Kind::Input(_, value) | Kind::Textarea { value, columns: None } => value,
+        Kind::Textarea { value, columns: Some(columns) } => &wrapped(value, *columns),
+        Kind::Submit(button) | Kind::Image(button) => &button.value,
+    };
+    entries.push(Entry::text(name, value));
+    if let Some(Dirname { name, direction }) = dirname {
+        let direction = if *direction == Direction::Auto { direction::of_text(value) } else { Some(*direction) };
+        entries.push(Entry::text(name, if direction == Some(Direction::Rtl) { "rtl" } else { "ltr" }));
+    }
+}

@@ -1,0 +1,33 @@
+//! Whose form a control is (the HTML standard's "form owner").
+
+use std::collections::HashMap;
+
+use ego_tree::NodeId;
+use scraper::ElementRef;
+
+use crate::tree::Owners;
+
+pub(super) struct Owned<'a> {
+    /// Where each form stands among the page's.
+    places: HashMap<NodeId, usize>,
+    /// The first element of each id.
+    ids: &'a HashMap<&'a str, NodeId>,
+    /// What the parser has associated.
+    parser: &'a Owners,
+}
+
+impl<'a> Owned<'a> {
+    pub(super) fn new(forms: &[ElementRef<'_>], ids: &'a HashMap<&'a str, NodeId>, parser: &'a Owners) -> Self {
+        let places = forms.iter().enumerate().map(|(place, form)| (form.id(), place)).collect();
+        Self { places, ids, parser }
+    }
+
+    /// By its `form` attribute, and by nothing else if there is one; else as the parser had it; else by the form around it.
+    pub(super) fn owner(&self, control: NodeId, names: Option<&str>, around: Option<NodeId>) -> Option<usize> {
+        let form = match names {
+            Some(id) => self.ids.get(id).copied().filter(|_| !id.is_empty()),
+            None => self.parser.get(&control).copied().or(around),
+        };
+        self.places.get(&form?).copied()
+    }
+}

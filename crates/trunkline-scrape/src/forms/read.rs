@@ -1,0 +1,242 @@
+//! A page's elements → its forms.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ego_tree::NodeId;
+use ego_tree::iter::Edge;
+use html5ever::ns;
+use scraper::{ElementRef, Node};
+
+use super::Form;
+use super::control::{Button, Choice, Control, Direction, Dirname, Kind, Sending, Tick};
+use super::direction::Directions;
+use super::input::{InputType, integer};
+use super::owner::Owned;
+use crate::error::{Error, Result};
+use crate::tree::{Context, DEPTH, Parsed, Step, collapsed, walk};
+
+/// All forms of a page, in its order.
+pub(crate) fn read(page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
+    let mut reader = Reader::default();
+    let mut around = vec![Around::default()];
+    for step in walk(&parsed.html) {
+        match step {
+            Step::Leave => drop(around.pop()),
+            Step::Enter(element) => {
+                let inside = reader.enter(element, around.last_mut());
+                around.push(inside);
+            }
+        }
+        // What was moved about may have come to lie deeper than when it was counted.
+        if around.len() > 4 * DEPTH as usize {
+            return Err(Error::page("the page nests too many elements"));
+        }
+    }
+    reader.finish(page, parsed)
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    forms: Vec<ElementRef<'a>>,
+    /// The first element of each id.
+    ids: HashMap<&'a str, NodeId>,
+    found: Vec<Found<'a>>,
+}
+
+struct Found<'a> {
+    control: Control,
+    /// Its `form` attribute.
+    names: Option<&'a str>,
+    /// The form around it.
+    around: Option<NodeId>,
+    direction: Option<Directions>,
+}
+
+/// What an element's surroundings mean for what is in it.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    form: Option<NodeId>,
+    /// In a disabled fieldset.
+    disabled: bool,
+    /// For such a fieldset until its first legend: would it be disabled without that one?
+    legend: Option<bool>,
+    direction: Directions,
+    /// The select that options belong to, by its place among what was found.
+    select: Option<usize>,
+    optgroup: Option<bool>,
+}
+
+impl<'a> Reader<'a> {
+    fn enter(&mut self, element: ElementRef<'a>, parent: Option<&mut Around>) -> Around {
+        let mut none = Around::default();
+        let parent = parent.unwrap_or(&mut none);
+        let mut inside = Around { legend: None, ..*parent };
+        if let Some(id) = element.attr("id") {
+            self.ids.entry(id).or_insert(element.id());
+        }
+        if element.value().name.ns != ns!(html) {
+            return inside;
+        }
+        let name = element.value().name();
+        inside.direction = parent.direction.inside(element);
+        match name {
+            "form" => {
+                self.forms.push(element);
+                inside.form = Some(element.id());
+            }
+            "fieldset" if element.attr("disabled").is_some() => {
+                inside.legend = Some(parent.disabled);
+                inside.disabled = true;
+            }
+            // The first legend of a disabled fieldset is spared.
+            "legend" => inside.disabled = parent.legend.take().unwrap_or(parent.disabled),
+            "datalist" => inside.select = None,
+            "optgroup" => match parent.optgroup {
+                Some(_) => inside.select = None,
+                None => inside.optgroup = Some(element.attr("disabled").is_some()),
+            },
+            "option" => {
+                self.option(element, parent);
+                // "Nearest ancestor select": options in options are nobody's.
+                inside.select = None;
+            }
+            "hr" => inside.select = None,
+            "input" | "button" | "select" | "textarea" => {
+                let control = control(element, name, &inside);
+                if name == "select" {
+                    inside.select = Some(self.found.len());
+                    inside.optgroup = None;
+                }
+                let direction = control.dirname.is_some().then_some(inside.direction);
+                self.found.push(Found { control, names: element.attr("form"), around: parent.form, direction });
+            }
+            _ => {}
+        }
+        inside
+    }
+
+    fn option(&mut self, element: ElementRef<'a>, around: &Around) {
+        let Some(found) = around.select.and_then(|at| self.found.get_mut(at)) else { return };
+        let Kind::Select { options, .. } = &mut found.control.kind else { return };
+        let text = || option_text(element);
+        let value = element.attr("value").map_or_else(text, str::to_owned);
+        let label = element.attr("label").filter(|label| !label.is_empty()).map_or_else(text, str::to_owned);
+        let disabled = element.attr("disabled").is_some() || around.optgroup == Some(true);
+        options.push(Choice { value, label, disabled, selected: element.attr("selected").is_some() });
+    }
+
+    fn finish(self, page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
+        let Self { forms, ids, found } = self;
+        let owned = Owned::new(&forms, &ids, &parsed.owners);
+        let mut controls: Vec<Vec<Control>> = forms.iter().map(|_| Vec::new()).collect();
+        let mut directions = HashMap::new();
+        for Found { mut control, names, around, direction } in found {
+            let Some(form) = owned.owner(control.node, names, around) else { continue };
+            if let (Some(dirname), Some(direction)) = (&mut control.dirname, direction) {
+                dirname.direction = direction.resolved(&parsed.html, &mut directions);
+            }
+            controls[form].push(control);
+        }
+        let forms = forms.iter().zip(controls).map(|(element, mut controls)| {
+            super::defaults::settle(&mut controls);
+            Form::new(page.clone(), *element, controls)
+        });
+        Ok(forms.collect())
+    }
+}
+
+fn control(element: ElementRef<'_>, name: &str, around: &Around) -> Control {
+    let owned = |name| element.attr(name).map(str::to_owned);
+    let kind = match name {
+        "input" => input(element),
+        "button" => button(element),
+        "select" => select(element),
+        _ => textarea(element),
+    };
+    let has_direction = match &kind {
+        Kind::Input(input, _) => input.has_direction(),
+        Kind::Textarea { .. } | Kind::Submit(_) => true,
+        _ => false,
+    };
+    let dirname = owned("dirname").filter(|name| has_direction && !name.is_empty());
+    Control {
+        node: element.id(),
+        id: owned("id").filter(|id| !id.is_empty()),
+        name: owned("name").unwrap_or_default(),
+        disabled: around.disabled || element.attr("disabled").is_some(),
+        dirname: dirname.map(|name| Dirname { name, direction: Direction::Ltr }),
+        kind,
+    }
+}
+
+fn input(element: ElementRef<'_>) -> Kind {
+    let given = element.attr("value");
+    let value = given.unwrap_or_default();
+    let kind = element.attr("type").unwrap_or_default().to_ascii_lowercase();
+    let tick = || Tick { value: given.unwrap_or("on").to_owned(), on: element.attr("checked").is_some() };
+    match kind.as_str() {
+        "checkbox" => Kind::Checkbox(tick()),
+        "radio" => Kind::Radio(tick()),
+        "file" => Kind::File { multiple: element.attr("multiple").is_some(), chosen: Vec::new() },
+        // Its label goes where there is no value: browsers send what they show.
+        "submit" => Kind::Submit(submitting(element, given.unwrap_or("Submit"))),
+        "image" => Kind::Image(submitting(element, value)),
+        "button" | "reset" => Kind::Idle,
+        kind => {
+            let kind = InputType::of(element, kind);
+            Kind::Input(kind, kind.sanitized(value))
+        }
+    }
+}
+
+fn button(element: ElementRef<'_>) -> Kind {
+    let commands = || element.attr("command").is_some() || element.attr("commandfor").is_some();
+    match element.attr("type").unwrap_or_default().to_ascii_lowercase().as_str() {
+        "button" | "reset" => Kind::Idle,
+        "submit" => Kind::Submit(submitting(element, element.attr("value").unwrap_or_default())),
+        _ if commands() => Kind::Idle,
+        _ => Kind::Submit(submitting(element, element.attr("value").unwrap_or_default())),
+    }
+}
+
+/// Scripts in it are no text of it.
+fn option_text(option: ElementRef<'_>) -> String {
+    let mut text = String::new();
+    let mut scripts = 0_usize;
+    for edge in option.traverse() {
+        match edge {
+            Edge::Open(node) => match node.value() {
+                Node::Element(element) if element.name() == "script" => scripts += 1,
+                Node::Text(part) if scripts == 0 => text.push_str(part),
+                _ => {}
+            },
+            Edge::Close(node) => {
+                let script = node.value().as_element().is_some_and(|element| element.name() == "script");
+                scripts -= usize::from(script);
+            }
+        }
+    }
+    collapsed(&text)
+}
+
+fn submitting(element: ElementRef<'_>, value: &str) -> Button {
+    let owned = |name| element.attr(name).map(str::to_owned);
+    let instead = Sending { action: owned("formaction"), method: owned("formmethod"), enctype: owned("formenctype") };
+    Button { value: value.to_owned(), instead: Box::new(instead) }
+}
+
+fn select(element: ElementRef<'_>) -> Kind {
+    let multiple = element.attr("multiple").is_some();
+    let size = element.attr("size").and_then(integer);
+    Kind::Select { multiple, menu: !multiple && size.is_none_or(|size| size <= 1), options: Vec::new() }
+}
+
+/// The parser has dropped a line break that it begins with.
+fn textarea(element: ElementRef<'_>) -> Kind {
+    let value = element.text().collect();
+    let hard = element.attr("wrap").is_some_and(|wrap| wrap.eq_ignore_ascii_case("hard"));
+    let columns =
+        element.attr("cols").and_then(|columns| columns.trim_ascii().parse().ok()).filter(|columns| *columns > 0);
+    Kind::Textarea { value, columns: hard.then(|| columns.unwrap_or(20) as usize) }
+}

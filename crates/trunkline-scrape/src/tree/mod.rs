@@ -1,0 +1,54 @@
+//! A page's markup, read: its charset, its tree, and what its forms need to know of it.
+
+mod base;
+mod charset;
+mod limits;
+mod parse;
+mod referrer;
+pub(crate) mod select;
+mod sink;
+mod walk;
+
+use encoding_rs::Encoding;
+use http::HeaderMap;
+use url::Url;
+
+pub(crate) use self::base::{encoder, resolve};
+pub(crate) use self::limits::{DEPTH, Limits};
+pub(crate) use self::parse::{Parsed, parse};
+pub(crate) use self::referrer::Policy;
+pub(crate) use self::select::collapsed;
+pub(crate) use self::sink::Owners;
+pub(crate) use self::walk::{Step, walk};
+
+/// What a page's forms need to know of it.
+pub(crate) struct Context {
+    /// Where it came from.
+    pub(crate) url: Url,
+    /// What its addresses are relative to.
+    pub(crate) base: Url,
+    pub(crate) encoding: &'static Encoding,
+    pub(crate) referrer: Policy,
+}
+
+impl Context {
+    pub(crate) fn new(url: &Url, headers: &HeaderMap, parsed: &Parsed) -> Self {
+        Self {
+            url: url.clone(),
+            base: base::of(&parsed.html, url, parsed.encoding),
+            encoding: parsed.encoding,
+            referrer: Policy::of(headers, &parsed.html),
+        }
+    }
+}
+
+/// An address as logs and errors may show it: without credentials, query and fragment.
+pub(crate) fn redacted(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot carry credentials in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}

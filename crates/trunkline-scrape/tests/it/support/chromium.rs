@@ -1,0 +1,147 @@
+//! Headless Chromium, started once and driven over WebDriver: by a session of ours, for it is JSON over HTTP.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use trunkline::Session;
+
+use super::cases::{Case, Given};
+
+pub(crate) struct Chromium {
+    driver: Child,
+    session: Session,
+    /// Of the browser's window.
+    base: String,
+}
+
+/// The key by its name in WebDriver.
+const ENTER: &str = "\u{e007}";
+/// What an element is called in its answers.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+impl Chromium {
+    pub(crate) async fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is needed: `apt-get install chromium chromium-driver`, which ./test does");
+        let port = port(&mut driver);
+        let session = Session::new();
+        let options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+        ];
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": { "args": options } } } });
+        let mut chromium = Self { driver, session, base: format!("http://127.0.0.1:{port}") };
+        let started = chromium.tell("/session", &wanted).await;
+        chromium.base = format!("{}/session/{}", chromium.base, started["sessionId"].as_str().unwrap());
+        // As we do not: what is in <noscript> counts.
+        let off = json!({ "cmd": "Emulation.setScriptExecutionDisabled", "params": { "value": true } });
+        chromium.tell("/goog/cdp/execute", &off).await;
+        chromium
+    }
+
+    pub(crate) async fn version(&self) -> String {
+        let got = self.tell("/goog/cdp/execute", &json!({ "cmd": "Browser.getVersion", "params": {} })).await;
+        got["product"].as_str().unwrap().to_owned()
+    }
+
+    /// Opens the page, fills in its form and sends it. `folder` has the files.
+    pub(crate) async fn send(&self, url: &str, case: &Case, folder: &std::path::Path) {
+        self.tell("/url", &json!({ "url": url })).await;
+        for (name, files) in &case.files {
+            let paths: Vec<_> = files.iter().map(|file| folder.join(file).to_str().unwrap().to_owned()).collect();
+            let input = self.find(&format!("input[name='{name}']")).await;
+            self.tell(&format!("/element/{input}/value"), &json!({ "text": paths.join("\n") })).await;
+        }
+        for (name, given) in &case.fill {
+            let value = match given {
+                Given::Tick(on) => json!(on),
+                Given::Text(text) => json!([text]),
+                Given::Texts(texts) => json!(texts),
+            };
+            self.run(FILL, json!([case.form, name, value])).await;
+        }
+        match (case.press.as_str(), case.at) {
+            ("enter", _) => {
+                let input = self.find("input:not([type])").await;
+                self.tell(&format!("/element/{input}/value"), &json!({ "text": ENTER })).await;
+            }
+            (button, Some(_)) => {
+                let image = self.find(&format!("#{button}")).await;
+                self.tell(&format!("/element/{image}/click"), &json!({})).await;
+            }
+            (button, None) => drop(self.run(SUBMIT, json!([case.form, button])).await),
+        }
+    }
+
+    pub(crate) async fn quit(mut self) {
+        let _ = self.session.delete(&self.base).await;
+        self.session.close().await;
+        self.driver.kill().unwrap();
+        self.driver.wait().unwrap();
+    }
+
+    async fn find(&self, selector: &str) -> String {
+        let found = self.tell("/element", &json!({ "using": "css selector", "value": selector })).await;
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    async fn run(&self, script: &str, arguments: Value) -> Value {
+        self.tell("/execute/sync", &json!({ "script": script, "args": arguments })).await
+    }
+
+    async fn tell(&self, path: &str, what: &Value) -> Value {
+        let answer = self.session.post(format!("{}{path}", self.base)).json(what).await.unwrap();
+        let status = answer.status();
+        let mut answer: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{path}: {answer:#}");
+        answer["value"].take()
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // A test that failed has not said goodbye: the driver ends its browser as it is asked to end.
+        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        let _ = self.driver.wait();
+    }
+}
+
+fn port(driver: &mut Child) -> u16 {
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        if let Some((_, port)) = line.split_once("successfully on port ") {
+            return port.trim_end_matches('.').parse().unwrap();
+        }
+    }
+    panic!("chromedriver has not told its port");
+}
+
+/// As somebody at the keyboard would.
+const FILL: &str = r"
+    const [form, name, value] = arguments;
+    const fields = [...document.querySelector(form).elements].filter(field => field.name === name && field.type !== 'hidden');
+    if (typeof value === 'boolean') {
+        fields[0].checked = value;
+    } else if (['checkbox', 'radio'].includes(fields[0].type)) {
+        for (const field of fields) field.checked = value.includes(field.value);
+    } else if (fields[0].type === 'select-multiple') {
+        for (const option of fields[0].options) option.selected = value.includes(option.value);
+    } else {
+        value.forEach((text, at) => { fields[at].value = text; });
+    }
+";
+
+/// As a button does, or, without one, as a script does. What it holds is sent as it is.
+const SUBMIT: &str = r"
+    const form = document.querySelector(arguments[0]);
+    form.noValidate = true;
+    form.requestSubmit(arguments[1] === 'none' ? null : document.getElementById(arguments[1]));
+";
