@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::error::Result;
 use crate::forms::{self, Form, FormChoice};
+use crate::page::Page;
 use crate::tree::{Context, Limits, parse, redacted, select};
 
 /// A page, parsed as a browser parses it, though without running its scripts: what stands in `<noscript>` is part of it.
@@ -80,13 +81,19 @@ impl Parser {
     /// # Cancel safety
     ///
     /// As [`Document::read`].
-    pub async fn read(&self, mut response: Response) -> Result<Document> {
+    pub async fn read(&self, response: Response) -> Result<Document> {
+        self.page(response).await?.parsed(self)
+    }
+
+    /// The whole of a response, unless it is larger than `max_size`.
+    pub(crate) async fn page(&self, mut response: Response) -> Result<Page> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);
             self.limits.check_size(body.len())?;
         }
-        self.parse(response.url(), response.headers(), body)
+        let (url, status) = (response.url().clone(), response.status());
+        Ok(Page { url, status, headers: response.headers().clone(), body: body.into() })
     }
 }
 
@@ -165,6 +172,11 @@ impl Document {
         let tree = self.tree();
         let found = tree.select(&selector).next();
         Ok(found.map(select::text))
+    }
+
+    /// What its text says, white space collapsed; scripts and styles say nothing.
+    pub(crate) fn text(&self) -> String {
+        select::visible(self.tree().root_element())
     }
 
     fn forms_matching(&self, selector: &str) -> Result<Vec<bool>> {

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Page,
     /// A form that a browser would not send either.
     Form,
+    /// A login that failed.
+    Login,
     /// The exchange with the server.
     Http,
 }
@@ -49,6 +51,10 @@ impl Error {
         Self::new(Kind::Form, detail)
     }
 
+    pub(crate) fn login(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Login, detail)
+    }
+
     /// What was asked for is not on the page: a form, a field, a button, a choice. Or it cannot be: a selector that is none, a value that the
     /// field does not take. The text says what there is.
     pub fn is_input(&self) -> bool {
@@ -63,6 +69,11 @@ impl Error {
     /// The form is one that no browser would send: its button is disabled, its address is unusable, it belongs to a dialog.
     pub fn is_form(&self) -> bool {
         self.0.kind == Kind::Form
+    }
+
+    /// The login failed, or did not last: the text says which check failed and, if the page has a message of its own, what that is.
+    pub fn is_login(&self) -> bool {
+        self.0.kind == Kind::Login
     }
 
     /// What the session said, if the exchange with the server failed.

@@ -38,8 +38,14 @@
 mod document;
 mod error;
 mod forms;
+mod login;
+mod page;
+mod scraper;
 mod tree;
 
 pub use self::document::{Document, Parser};
 pub use self::error::{Error, Result};
 pub use self::forms::{Field, Form, FormChoice, Submission, Submitter, Upload, Value};
+pub use self::login::{Expect, Login};
+pub use self::page::Page;
+pub use self::scraper::Scraper;

@@ -30,7 +30,7 @@ impl Policy {
     /// The page's: of its header, and of its `<meta>`s the last one that says something.
     pub(super) fn of(headers: &HeaderMap, html: &Html) -> Self {
         let headers = headers.get_all(REFERRER_POLICY).into_iter().filter_map(|value| value.to_str().ok());
-        let header = headers.flat_map(|value| value.split(',')).filter_map(Self::named).last();
+        let header = headers.flat_map(|value| value.split(',')).filter_map(Self::named).next_back();
         let metas = elements(html).filter(|element| {
             let is_it = |name: &str| name.eq_ignore_ascii_case("referrer");
             element.value().name() == "meta" && element.attr("name").is_some_and(is_it)

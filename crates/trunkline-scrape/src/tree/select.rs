@@ -1,7 +1,8 @@
 //! CSS selectors.
 
 use ego_tree::NodeId;
-use scraper::{ElementRef, Html, Selector};
+use ego_tree::iter::Edge;
+use scraper::{ElementRef, Html, Node, Selector};
 
 use crate::error::{Error, Result};
 
@@ -18,6 +19,28 @@ pub(crate) fn matches(tree: &Html, node: NodeId, selector: &Selector) -> bool {
 pub(crate) fn text(element: ElementRef<'_>) -> String {
     collapsed(&element.text().collect::<String>())
 }
+
+/// The same without what is never shown.
+pub(crate) fn visible(element: ElementRef<'_>) -> String {
+    let mut text = String::new();
+    let mut hidden = 0_usize;
+    for edge in element.traverse() {
+        let (node, enter) = match edge {
+            Edge::Open(node) => (node, true),
+            Edge::Close(node) => (node, false),
+        };
+        match node.value() {
+            Node::Element(element) if HIDDEN.contains(&element.name()) => {
+                hidden = if enter { hidden + 1 } else { hidden - 1 };
+            }
+            Node::Text(part) if enter && hidden == 0 => text.push_str(part),
+            _ => {}
+        }
+    }
+    collapsed(&text)
+}
+
+const HIDDEN: [&str; 4] = ["script", "style", "template", "head"];
 
 /// The text with one space for each run of white space, and none around it.
 pub(crate) fn collapsed(text: &str) -> String {

@@ -1,15 +1,14 @@
 //! Headless Chromium, started once and driven over WebDriver: by a session of ours, for it is JSON over HTTP.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use serde_json::{Value, json};
 use trunkline::Session;
 
 use super::cases::{Case, Given};
+use super::process::Guarded;
+use super::temp_dir::TempDir;
 
 pub(crate) struct Chromium {
-    driver: Child,
+    driver: Guarded,
     session: Session,
     /// Of the browser's window.
     base: String,
@@ -22,13 +21,8 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Chromium {
     pub(crate) async fn start() -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is needed: `apt-get install chromium chromium-driver`, which ./test does");
-        let port = port(&mut driver);
+        let mut driver = Guarded::start(TempDir::new(), &["chromedriver", "--port=0"]);
+        let port = driver.port_behind("started successfully on port ").await;
         let session = Session::new();
         let options = [
             "--headless",
@@ -81,11 +75,10 @@ impl Chromium {
         }
     }
 
-    pub(crate) async fn quit(mut self) {
-        let _ = self.session.delete(&self.base).await;
+    pub(crate) async fn quit(self) {
+        self.session.delete(&self.base).await.unwrap();
         self.session.close().await;
-        self.driver.kill().unwrap();
-        self.driver.wait().unwrap();
+        drop(self.driver);
     }
 
     async fn find(&self, selector: &str) -> String {
@@ -104,24 +97,6 @@ impl Chromium {
         assert!(status.is_success(), "{path}: {answer:#}");
         answer["value"].take()
     }
-}
-
-impl Drop for Chromium {
-    fn drop(&mut self) {
-        // A test that failed has not said goodbye: the driver ends its browser as it is asked to end.
-        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
-        let _ = self.driver.wait();
-    }
-}
-
-fn port(driver: &mut Child) -> u16 {
-    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    for line in lines.map_while(Result::ok) {
-        if let Some((_, port)) = line.split_once("successfully on port ") {
-            return port.trim_end_matches('.').parse().unwrap();
-        }
-    }
-    panic!("chromedriver has not told its port");
 }
 
 /// As somebody at the keyboard would.

@@ -1,0 +1,59 @@
+//! A page as it was fetched.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use url::Url;
+
+use crate::document::{Document, Parser};
+use crate::error::Result;
+use crate::tree::redacted;
+
+/// A page as it was fetched: whole, and not looked at yet.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Page {
+    /// Where it came from, behind all redirects.
+    pub url: Url,
+    /// Its status, which may be that of an error.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, decompressed.
+    pub body: Bytes,
+}
+
+impl Page {
+    /// The page, parsed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Document::parse`].
+    pub fn document(&self) -> Result<Document> {
+        self.parsed(&Parser::default())
+    }
+
+    pub(crate) fn parsed(&self, parser: &Parser) -> Result<Document> {
+        parser.parse(&self.url, &self.headers, &self.body)
+    }
+
+    /// The same, or an empty one if it is no HTML at all.
+    pub(crate) fn parsed_if_html(&self, parser: &Parser) -> Result<Document> {
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let html = content_type.is_none_or(|content_type| content_type.to_ascii_lowercase().contains("html"));
+        if html { self.parsed(parser) } else { parser.parse(&self.url, &self.headers, []) }
+    }
+}
+
+/// Without what it says.
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("url", &redacted(&self.url).as_str())
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! Logging in: to Django's admin, and to a site whose sessions run out.
+
+use futures_util::stream::{self, StreamExt};
+use http::StatusCode;
+use trunkline::Session;
+use trunkline_scrape::{Error, Expect, FormChoice, Login, Scraper, Submitter};
+
+use crate::support::django::{Django, PASSWORD, USER};
+use crate::support::site::Site;
+
+#[tokio::test]
+async fn djangos_admin_lets_in_who_may() {
+    let django = Django::start().await;
+    let session = Session::new();
+    let scraper = Scraper::new(session.clone());
+    let login = |password: &str| {
+        Login::at(django.url("/admin/login/?next=/admin/auth/user/"))
+            .field("username", USER)
+            .field("password", password)
+    };
+
+    let error = scraper.login(login("wr0ng")).await.unwrap_err();
+    assert!(error.is_login(), "{error:?}");
+    let told = error.to_string();
+    let expected = "login failed: the password form is still there: Please enter the correct username and password for a staff account.";
+    assert!(told.starts_with(expected), "{told}");
+
+    let page = scraper.login(login(PASSWORD)).await.unwrap();
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/admin/auth/user/"));
+    let users = scraper.get(django.url("/admin/auth/user/")).await.unwrap().document().unwrap();
+    assert_eq!(users.text_of("#result_list .field-email").unwrap().as_deref(), Some("ann@example.com"));
+
+    // A session that ends on the server: it redirects to its login page.
+    session.cookies().clear();
+    let page = scraper.get(django.url("/admin/auth/user/")).await.unwrap();
+    assert_eq!(page.url.path(), "/admin/auth/user/");
+    session.close().await;
+}
+
+fn login(site: &Site, password: &str) -> Login {
+    Login::at(site.url("/login")).field("user", "ann").field("pass", password)
+}
+
+#[tokio::test]
+async fn a_failed_login_says_which_check_failed_and_what_the_page_says() {
+    let (site, session) = (Site::start(10).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    let home = site.url("/home");
+    let at_login = site.url("/login");
+    for (login, told) in [
+        // The page says the password itself: it is not told on.
+        (login(&site, "wrong"), "login failed: the password form is still there".to_owned()),
+        (login(&site, ""), "login failed: the password form is still there: Wrong name or password".to_owned()),
+        (
+            login(&site, "").expect(Expect::Status(StatusCode::FOUND)),
+            format!("login failed: {at_login} answers with the status 200 OK, not 302 Found: Wrong name or password"),
+        ),
+        (
+            login(&site, "s3cret").expect(Expect::Url("/account".into())),
+            format!("login failed: it led to {home}, not to /account"),
+        ),
+        (
+            login(&site, "s3cret").expect(Expect::Cookie("id".into())),
+            format!(r#"login failed: there is no cookie "id" for {home}"#),
+        ),
+        (
+            login(&site, "s3cret").expect(Expect::Present("h1".into())),
+            format!(r#"login failed: {home} has nothing that "h1" finds"#),
+        ),
+        (
+            login(&site, "s3cret").expect(Expect::Absent("a.logout".into())),
+            format!(r#"login failed: {home} has what "a.logout" finds"#),
+        ),
+        (
+            login(&site, "s3cret").expect(Expect::Text("Bob".into())),
+            format!(r#"login failed: {home} does not say "Bob""#),
+        ),
+        (
+            login(&site, "s3cret").submitter(Submitter::None),
+            "login failed: the password form is still there".to_owned(),
+        ),
+    ] {
+        let shown = format!("{login:?}");
+        let error = scraper.login(login).await.unwrap_err();
+        assert!(error.is_login(), "{error:?}");
+        assert_eq!(error.to_string(), told);
+        assert!(!shown.contains("s3cret") && !format!("{scraper:?}").contains("s3cret"), "{shown}");
+    }
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_login_is_what_all_expectations_are_met_of() {
+    let (site, session) = (Site::start(10).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    let expected = ["status=200", "url=/home", "cookie=sid", "present=a.logout", "absent=form", "text=Welcome,  Ann"];
+    let login = expected.iter().fold(login(&site, "s3cret"), |login, text| login.expect(text.parse().unwrap()));
+    let page = scraper.login(login.form(FormChoice::Position(0))).await.unwrap();
+    assert_eq!(page.url.path(), "/home");
+    assert_eq!(scraper.get(site.url("/page/7")).await.unwrap().body, "page 7");
+    for wrong in ["", "status", "status=", "status=1x", "colour=red"] {
+        assert!(wrong.parse::<Expect>().unwrap_err().is_input(), "{wrong}");
+    }
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_page_without_the_form_is_told_with_its_status() {
+    let (site, session) = (Site::start(10).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    let error = scraper.login(Login::at(site.url("/nowhere"))).await.unwrap_err();
+    assert!(error.is_login() && error.to_string().contains("the login page has the status 404 Not Found"), "{error}");
+    let error = scraper.login(Login::at(site.url("/home"))).await.unwrap_err();
+    assert!(error.is_input() && error.to_string().contains("no form with a password field"), "{error}");
+    let error = scraper.login(login(&site, "x").field("otp", "1")).await.unwrap_err();
+    assert!(error.is_input() && error.to_string().contains(r#"no field "otp""#), "{error}");
+    assert_eq!(site.tries(), 0);
+    session.close().await;
+}
+
+/// All at once, while the site ends the session again and again: each page comes, none twice, with one login for each time that it ended.
+#[tokio::test]
+async fn a_login_that_runs_out_is_renewed_once_for_all_who_wait() {
+    let (pages, good_for) = if std::env::var_os("TRUNKLINE_SOAK").is_some() { (2000, 200) } else { (300, 50) };
+    let (site, session) = (Site::start(good_for).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    scraper.login(login(&site, "s3cret")).await.unwrap();
+    let all = stream::iter(0..pages).map(|number| {
+        let (scraper, url) = (scraper.clone(), site.url(&format!("/page/{number}")));
+        tokio::spawn(async move { scraper.get(url).await })
+    });
+    let fetched: Vec<_> = all.buffer_unordered(16).collect().await;
+    for page in fetched {
+        assert_eq!(page.unwrap().unwrap().status, StatusCode::OK);
+    }
+    assert_eq!(site.delivered().len(), pages);
+    assert!(site.delivered().values().all(|times| *times == 1));
+    assert_eq!(site.logins(), pages / good_for);
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_login_that_fails_is_not_tried_again_for_each_page() {
+    let (site, session) = (Site::start(5).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    scraper.login(login(&site, "s3cret")).await.unwrap();
+    site.lock();
+    let all = stream::iter(0..20).map(|number| {
+        let (scraper, url) = (scraper.clone(), site.url(&format!("/page/{number}")));
+        async move { scraper.get(url).await }
+    });
+    let fetched: Vec<Result<_, Error>> = all.buffer_unordered(8).collect().await;
+    for page in fetched {
+        let error = page.unwrap_err();
+        assert!(error.is_login() && error.to_string().contains("the password form is still there"), "{error}");
+    }
+    assert_eq!(site.tries(), 2, "the first one, and the one that failed");
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_may_see_ends_in_an_error() {
+    let (site, session) = (Site::start(5).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    scraper.login(login(&site, "s3cret")).await.unwrap();
+    let error = scraper.get(site.url("/forbidden")).await.unwrap_err();
+    assert!(
+        error.is_login() && error.to_string().contains("still the page is not to be had (status 401 Unauthorized)"),
+        "{error}"
+    );
+    assert_eq!(site.tries(), 2);
+    // Asked otherwise, it is a page as any other.
+    scraper.login(login(&site, "s3cret").is_over_when(|page| page.url.path() == "/login")).await.unwrap();
+    assert_eq!(scraper.get(site.url("/forbidden")).await.unwrap().status, StatusCode::UNAUTHORIZED);
+    session.close().await;
+}
