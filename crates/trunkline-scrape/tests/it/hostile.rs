@@ -26,7 +26,7 @@ fn refused(html: String, why: &str) {
 
 /// A large page; in a long run, one as large as is allowed.
 fn size() -> usize {
-    if std::env::var_os("TRUNKLINE_SOAK").is_some() { 10 << 20 } else { 1 << 20 }
+    if std::env::var_os("TRUNKLINE_SOAK").is_some() { 10_000_000 } else { 1_000_000 }
 }
 
 fn repeated(what: &str) -> String {
