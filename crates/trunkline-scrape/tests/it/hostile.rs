@@ -33,8 +33,15 @@ fn repeated(what: &str) -> String {
     what.repeat(size() / what.len())
 }
 
+/// As many as there is room for.
 fn numbered(what: impl Fn(usize) -> String) -> String {
-    (0..size() / what(0).len() / 2).map(what).collect()
+    let mut text = String::new();
+    while let next = what(text.len())
+        && text.len() + next.len() < size()
+    {
+        text += &next;
+    }
+    text
 }
 
 #[test]
