@@ -76,7 +76,7 @@
 //! | no connection could be made; it broke before the response | io | tried again |
 //! | the body of the response broke off or was too slow | response error | tried again, unless it is you who reads it |
 //! | the body of the request failed, or had not the length it was announced with | user | an error |
-//! | the request cannot be sent: no `http` or `https` address | user | an error |
+//! | the request cannot be sent: an address or a header that is none | user | an error |
 //! | the pool is closed | other | an error |
 //!
 //! The [`trunkline::Error`] is among the sources of the SDK's error, and of a stream's, with its phase and all it tells.

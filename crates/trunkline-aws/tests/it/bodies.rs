@@ -17,7 +17,7 @@ use trunkline::Pool;
 use trunkline_aws::HttpClient;
 
 use crate::clients::{at, bucket, cause, s3};
-use crate::servers::{Rogue, Step, TempDir};
+use crate::servers::{Rogue, Step, TempDir, TestCa};
 use crate::{SOON, within};
 
 type Put = JoinHandle<Result<(), SdkError<PutObjectError>>>;
@@ -60,6 +60,25 @@ async fn a_file_goes_up_with_its_length_and_comes_down_whole() {
     assert_eq!(sent.header("content-length"), Some(sent.length.to_string().as_str()));
     assert_eq!(sent.header("transfer-encoding"), None);
     assert_eq!(sent.header("x-amz-decoded-content-length"), Some(content.len().to_string().as_str()));
+}
+
+/// Over TLS the SDK does not sign each piece.
+#[tokio::test]
+async fn a_file_goes_up_over_tls() {
+    let dir = TempDir::new("bodies");
+    let path = dir.write("object", vec![b'7'; 100_000]);
+    let ca = TestCa::new();
+    let rogue = Rogue::tls(&ca, Step::serve("")).await;
+    let pool = Pool::builder().add_root_certificate(ca.pem()).build().unwrap();
+    let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
+    for _ in 0..2 {
+        let body = ByteStream::from_path(&path).await.unwrap();
+        within(SOON, s3.put_object().bucket("bucket").key("file").body(body).send()).await.unwrap();
+    }
+    let sent = rogue.requests().pop().unwrap();
+    assert_eq!(sent.header("x-amz-content-sha256"), Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER"));
+    assert!(sent.body.iter().filter(|&&byte| byte == b'7').count() >= 100_000);
+    assert_eq!((pool.stats().created, pool.stats().reused), (1, 1));
 }
 
 #[tokio::test]
