@@ -9,14 +9,10 @@ use uuid::Uuid;
 use super::double::{Double, installed};
 use super::{Mail, link, mail_to, ses};
 
-/// Its command wants a newer Node than it does itself, so this is in place of the command.
-const START: &str = "require(process.argv[1]).default({ host: '127.0.0.1', port: 0 })
-    .then((server) => console.log(`http://127.0.0.1:${server.address().port}`))";
-
 async fn start() -> Double {
-    let package = installed("TRUNKLINE_TEST_NODE", "node", "node_modules/aws-ses-v2-local/package.json");
-    let mut command = Command::new("node");
-    command.arg("-e").arg(START).arg(package.parent().unwrap());
+    let program = |path: &str| installed("TRUNKLINE_TEST_NODE", "node", path);
+    let mut command = Command::new(program("bin/node"));
+    command.arg(program("node_modules/aws-ses-v2-local/dist/cli.js")).args(["--host", "127.0.0.1", "--port", "0"]);
     Double::start(command).await
 }
 
