@@ -91,15 +91,20 @@ async fn open_dev_mail(life: &Life, settings: &Settings) -> anyhow::Result<Optio
         return Ok(None);
     }
     let dev_mail = resource(async || DevMail::open(KEPT_MAILS).await)
-        .release(async |dev_mail: DevMail| Ok::<_, Infallible>(dev_mail.close().await));
+        .release(async |dev_mail: DevMail| cannot_fail(dev_mail.close()).await);
     Ok(Some(life.open("development mailbox", dev_mail).await?))
 }
 
 async fn open_store(life: &Life, settings: DatabaseSettings) -> anyhow::Result<Store> {
     let store = resource(async move || Store::open(&settings).await)
         .check(async |store: Store| store.ready().await)
-        .release(async |store: Store| Ok::<_, Infallible>(store.close().await));
+        .release(async |store: Store| cannot_fail(store.close()).await);
     Ok(life.open("database", store).await?)
+}
+
+async fn cannot_fail(close: impl Future<Output = ()>) -> Result<(), Infallible> {
+    close.await;
+    Ok(())
 }
 
 async fn bind(life: &Life, flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -19,6 +19,7 @@ const SENDERS: usize = 3;
 /// An outbox at work.
 struct Sender {
     outbox: Outbox,
+    session: Session,
     shutdown: Shutdown,
     ending: JoinHandle<Ending>,
 }
@@ -53,16 +54,17 @@ impl Sender {
             life.background("outbox", |stop| running.run(stop));
             let _ = sender.send(life.shutdown());
             life.until_stopped().await;
-            session.close().await;
             Ok(())
         }));
-        Self { outbox, shutdown: receiver.await.unwrap(), ending }
+        Self { outbox, session, shutdown: receiver.await.unwrap(), ending }
     }
 
     async fn stop(self) {
         self.shutdown.begin();
         let ending = self.ending.await.unwrap();
         assert!(ending.is_success(), "{ending}");
+        let report = self.session.close().await;
+        assert_eq!((report.drained, report.aborted), (0, 0), "{report}");
     }
 
     /// As by `kill -9`: it learns nothing of it.

@@ -76,7 +76,7 @@ impl Bench {
         self.store.activate(&[token; 32]).await.unwrap()
     }
 
-    /// Lets time pass: everything in the database is that much older.
+    /// Lets time pass: everything in the database is that much older, and whoever sleeps is woken.
     pub(crate) async fn pass(&self, time: Duration) {
         let time = time.as_millis();
         for (table, columns) in [
@@ -89,6 +89,7 @@ impl Bench {
             let columns: Vec<_> = columns.iter().map(|column| format!("{column} = {column} - {time}")).collect();
             self.database.column(&format!("UPDATE {table} SET {} RETURNING ''", columns.join(", "))).await;
         }
+        self.store.resend("nobody", &rules()).await.unwrap().unwrap();
     }
 
     pub(crate) async fn rows(&self, table: &str) -> i64 {
