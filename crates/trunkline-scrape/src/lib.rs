@@ -20,6 +20,28 @@
 //! # }
 //! ```
 //!
+//! # Logging in
+//!
+//! A [`Login`] is all of this with a verdict, and a [`Scraper`] keeps it: pages behind it are fetched with the cookies it was given, and when it has run
+//! out, it logs in again, once for all that wait. Whether a login worked is for the page to say that it leads to: by default its status is 200 and
+//! it has no field for a password; [`Expect`] asks for something else. If it has not, the error says which check failed, and what the page itself says.
+//!
+//! ```no_run
+//! use trunkline::Session;
+//! use trunkline_scrape::{Login, Scraper};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let session = Session::new();
+//! let scraper = Scraper::new(session.clone());
+//! let login = Login::at("https://example.com/login").field("username", "ann").field("password", std::env::var("PASSWORD")?);
+//! scraper.login(login).await?;
+//! println!("{} bytes", scraper.get("https://example.com/account").await?.body.len());
+//! # session.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What is meant by "as browsers send them"
 //!
 //! The HTML standard's algorithms, "form owner", "constructing the entry list" and "form submission": hidden inputs and defaults, controls outside of
@@ -30,16 +52,24 @@
 //! Scripts are not run. `<noscript>` counts, and so does what the page's own markup says; what a script would add, check or enable has to be filled in by hand.
 //! Nor is validated what a browser would have the user correct (`required`, `pattern`, `maxlength`).
 //!
+//! Where Chromium and the standard differ, `tests/corpus/README.md` says which is followed.
+//!
 //! # Hostile pages
 //!
 //! A page is read within the limits of a [`Parser`]: its size, the number of its elements and attributes, the depth of their nesting, and the work that parsing them
 //! takes. Beyond them it is an error that [`is_page`](Error::is_page), and nothing is handed out of a page that was read in part.
+//!
+//! # Features
+//!
+//! - `lifespan`: `resource`, a scraper as a resource of `trunkline-lifespan`, logged in when the application starts and closed when it ends. Off by default.
 
 mod document;
 mod error;
 mod forms;
 mod login;
 mod page;
+#[cfg(feature = "lifespan")]
+mod resource;
 mod scraper;
 mod tree;
 
@@ -48,4 +78,6 @@ pub use self::error::{Error, Result};
 pub use self::forms::{Field, Form, FormChoice, Submission, Submitter, Upload, Value};
 pub use self::login::{Expect, Login};
 pub use self::page::Page;
+#[cfg(feature = "lifespan")]
+pub use self::resource::{ScraperResource, resource};
 pub use self::scraper::Scraper;

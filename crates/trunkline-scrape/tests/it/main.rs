@@ -9,5 +9,6 @@ mod filling;
 mod hostile;
 mod login;
 mod mutations;
+mod resource;
 mod sending;
 mod support;

@@ -53,6 +53,10 @@ impl Site {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn logins(&self) -> usize {
         self.seen.logins.load(Ordering::SeqCst)
     }
