@@ -112,6 +112,9 @@ impl Document {
 
     /// The page that a response brings, whatever its status.
     ///
+    /// It is parsed in place, which holds up the task for some milliseconds for each megabyte, and for some seconds if it is a hostile one. Where that matters, read
+    /// the response first, and [`parse`](Self::parse) it on a thread for blocking work.
+    ///
     /// # Errors
     ///
     /// As [`parse`](Self::parse), and [what the session says](crate::Error::http) if the body breaks off.

@@ -1,5 +1,6 @@
 //! The forms of a page: chosen, filled in, and sent as a browser would send them.
 
+mod around;
 mod choice;
 mod control;
 mod defaults;

@@ -4,32 +4,33 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ego_tree::NodeId;
-use ego_tree::iter::Edge;
 use html5ever::ns;
-use scraper::{ElementRef, Node};
+use scraper::ElementRef;
 
 use super::Form;
+use super::around::Around;
 use super::control::{Button, Choice, Control, Direction, Dirname, Kind, Sending, Tick};
 use super::direction::Directions;
 use super::input::{InputType, integer};
 use super::owner::Owned;
 use crate::error::{Error, Result};
-use crate::tree::{Context, DEPTH, Parsed, Step, collapsed, walk};
+use crate::tree::{Context, DEPTH, Parsed, Step, text_without, walk};
 
 /// All forms of a page, in its order.
 pub(crate) fn read(page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
     let mut reader = Reader::default();
-    let mut around = vec![Around::default()];
+    let mut around = Around::default();
+    let mut outside = Vec::new();
     for step in walk(&parsed.html) {
         match step {
-            Step::Leave => drop(around.pop()),
+            Step::Leave => around = outside.pop().unwrap_or_default(),
             Step::Enter(element) => {
-                let inside = reader.enter(element, around.last_mut());
-                around.push(inside);
+                let inside = reader.enter(element, &mut around);
+                outside.push(std::mem::replace(&mut around, inside));
             }
         }
         // What was moved about may have come to lie deeper than when it was counted.
-        if around.len() > 4 * DEPTH as usize {
+        if outside.len() > 4 * DEPTH as usize {
             return Err(Error::page("the page nests too many elements"));
         }
     }
@@ -53,63 +54,26 @@ struct Found<'a> {
     direction: Option<Directions>,
 }
 
-/// What an element's surroundings mean for what is in it.
-#[derive(Clone, Copy, Default)]
-struct Around {
-    form: Option<NodeId>,
-    /// In a disabled fieldset.
-    disabled: bool,
-    /// For such a fieldset until its first legend: would it be disabled without that one?
-    legend: Option<bool>,
-    direction: Directions,
-    /// The select that options belong to, by its place among what was found.
-    select: Option<usize>,
-    optgroup: Option<bool>,
-}
-
 impl<'a> Reader<'a> {
-    fn enter(&mut self, element: ElementRef<'a>, parent: Option<&mut Around>) -> Around {
-        let mut none = Around::default();
-        let parent = parent.unwrap_or(&mut none);
-        let mut inside = Around { legend: None, ..*parent };
+    /// What its surroundings mean for what is in it comes out.
+    fn enter(&mut self, element: ElementRef<'a>, around: &mut Around) -> Around {
+        let mut inside = around.inside(element);
         if let Some(id) = element.attr("id") {
             self.ids.entry(id).or_insert(element.id());
         }
         if element.value().name.ns != ns!(html) {
             return inside;
         }
-        let name = element.value().name();
-        inside.direction = parent.direction.inside(element);
-        match name {
-            "form" => {
-                self.forms.push(element);
-                inside.form = Some(element.id());
-            }
-            "fieldset" if element.attr("disabled").is_some() => {
-                inside.legend = Some(parent.disabled);
-                inside.disabled = true;
-            }
-            // The first legend of a disabled fieldset is spared.
-            "legend" => inside.disabled = parent.legend.take().unwrap_or(parent.disabled),
-            "datalist" => inside.select = None,
-            "optgroup" => match parent.optgroup {
-                Some(_) => inside.select = None,
-                None => inside.optgroup = Some(element.attr("disabled").is_some()),
-            },
-            "option" => {
-                self.option(element, parent);
-                // "Nearest ancestor select": options in options are nobody's.
-                inside.select = None;
-            }
-            "hr" => inside.select = None,
-            "input" | "button" | "select" | "textarea" => {
-                let control = control(element, name, &inside);
+        match element.value().name() {
+            "form" => self.forms.push(element),
+            "option" => self.option(element, around),
+            name @ ("input" | "button" | "select" | "textarea") => {
                 if name == "select" {
                     inside.select = Some(self.found.len());
-                    inside.optgroup = None;
                 }
+                let control = control(element, name, &inside);
                 let direction = control.dirname.is_some().then_some(inside.direction);
-                self.found.push(Found { control, names: element.attr("form"), around: parent.form, direction });
+                self.found.push(Found { control, names: element.attr("form"), around: around.form, direction });
             }
             _ => {}
         }
@@ -119,7 +83,7 @@ impl<'a> Reader<'a> {
     fn option(&mut self, element: ElementRef<'a>, around: &Around) {
         let Some(found) = around.select.and_then(|at| self.found.get_mut(at)) else { return };
         let Kind::Select { options, .. } = &mut found.control.kind else { return };
-        let text = || option_text(element);
+        let text = || text_without(element, &["script"]);
         let value = element.attr("value").map_or_else(text, str::to_owned);
         let label = element.attr("label").filter(|label| !label.is_empty()).map_or_else(text, str::to_owned);
         let disabled = element.attr("disabled").is_some() || around.optgroup == Some(true);
@@ -198,26 +162,6 @@ fn button(element: ElementRef<'_>) -> Kind {
         _ if commands() => Kind::Idle,
         _ => Kind::Submit(submitting(element, element.attr("value").unwrap_or_default())),
     }
-}
-
-/// Scripts in it are no text of it.
-fn option_text(option: ElementRef<'_>) -> String {
-    let mut text = String::new();
-    let mut scripts = 0_usize;
-    for edge in option.traverse() {
-        match edge {
-            Edge::Open(node) => match node.value() {
-                Node::Element(element) if element.name() == "script" => scripts += 1,
-                Node::Text(part) if scripts == 0 => text.push_str(part),
-                _ => {}
-            },
-            Edge::Close(node) => {
-                let script = node.value().as_element().is_some_and(|element| element.name() == "script");
-                scripts -= usize::from(script);
-            }
-        }
-    }
-    collapsed(&text)
 }
 
 fn submitting(element: ElementRef<'_>, value: &str) -> Button {

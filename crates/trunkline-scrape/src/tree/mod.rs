@@ -17,7 +17,7 @@ pub(crate) use self::base::{encoder, resolve};
 pub(crate) use self::limits::{DEPTH, Limits};
 pub(crate) use self::parse::{Parsed, parse};
 pub(crate) use self::referrer::Policy;
-pub(crate) use self::select::collapsed;
+pub(crate) use self::select::{collapsed, text_without};
 pub(crate) use self::sink::Owners;
 pub(crate) use self::walk::{Step, walk};
 

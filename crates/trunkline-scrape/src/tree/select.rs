@@ -17,30 +17,33 @@ pub(crate) fn matches(tree: &Html, node: NodeId, selector: &Selector) -> bool {
 
 /// Its text, white space collapsed.
 pub(crate) fn text(element: ElementRef<'_>) -> String {
-    collapsed(&element.text().collect::<String>())
+    text_without(element, &[])
 }
 
 /// The same without what is never shown.
 pub(crate) fn visible(element: ElementRef<'_>) -> String {
+    text_without(element, &["head", "script", "style", "template"])
+}
+
+/// The same without what stands in these elements.
+pub(crate) fn text_without(element: ElementRef<'_>, left_out: &[&str]) -> String {
     let mut text = String::new();
-    let mut hidden = 0_usize;
+    let mut inside = 0_usize;
     for edge in element.traverse() {
         let (node, enter) = match edge {
             Edge::Open(node) => (node, true),
             Edge::Close(node) => (node, false),
         };
         match node.value() {
-            Node::Element(element) if HIDDEN.contains(&element.name()) => {
-                hidden = if enter { hidden + 1 } else { hidden - 1 };
+            Node::Element(element) if left_out.contains(&element.name()) => {
+                inside = if enter { inside + 1 } else { inside - 1 };
             }
-            Node::Text(part) if enter && hidden == 0 => text.push_str(part),
+            Node::Text(part) if enter && inside == 0 => text.push_str(part),
             _ => {}
         }
     }
     collapsed(&text)
 }
-
-const HIDDEN: [&str; 4] = ["script", "style", "template", "head"];
 
 /// The text with one space for each run of white space, and none around it.
 pub(crate) fn collapsed(text: &str) -> String {

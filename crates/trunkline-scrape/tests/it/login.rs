@@ -1,11 +1,12 @@
-//! Logging in: to Django's admin, and to a site whose sessions run out.
+//! Logging in: to Django's admin, to Jupyter Server, and to a site whose sessions run out.
 
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use trunkline::Session;
-use trunkline_scrape::{Error, Expect, FormChoice, Login, Scraper, Submitter};
+use trunkline_scrape::{Error, Expect, FormChoice, Login, Page, Scraper, Submitter};
 
 use crate::support::django::{Django, PASSWORD, USER};
+use crate::support::jupyter::{self, Jupyter};
 use crate::support::site::Site;
 
 #[tokio::test]
@@ -34,6 +35,36 @@ async fn djangos_admin_lets_in_who_may() {
     session.cookies().clear();
     let page = scraper.get(django.url("/admin/auth/user/")).await.unwrap();
     assert_eq!(page.url.path(), "/admin/auth/user/");
+    session.close().await;
+}
+
+/// It says 403 to those who are not logged in.
+#[tokio::test]
+async fn jupyter_server_lets_in_who_knows_the_password() {
+    let jupyter = Jupyter::start().await;
+    let session = Session::new();
+    let scraper = Scraper::new(session.clone());
+    let login = |password: &str| {
+        let login = Login::at(jupyter.url("/login?next=%2Fapi%2Fcontents")).field("password", password);
+        login.expect(Expect::Status(StatusCode::OK)).expect(Expect::Url("/api/contents".into()))
+    };
+    assert_eq!(scraper.get(jupyter.url("/api/contents")).await.unwrap().status, StatusCode::FORBIDDEN);
+
+    let error = scraper.login(login("wr0ng")).await.unwrap_err();
+    let told = format!(
+        "login failed: {} answers with the status 401 Unauthorized, not 200 OK: Invalid credentials",
+        jupyter.url("/login")
+    );
+    assert_eq!((error.is_login(), error.to_string()), (true, told));
+
+    let over = |page: &Page| page.status == StatusCode::FORBIDDEN;
+    scraper.login(login(jupyter::PASSWORD).is_over_when(over)).await.unwrap();
+    for _ in 0..2 {
+        let page = scraper.get(jupyter.url("/api/contents")).await.unwrap();
+        assert_eq!((page.status, page.headers["content-type"].as_bytes()), (StatusCode::OK, &b"application/json"[..]));
+        // The server forgets who this is.
+        session.cookies().clear();
+    }
     session.close().await;
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod cases;
 pub(crate) mod chromium;
 pub(crate) mod django;
+pub(crate) mod jupyter;
 pub(crate) mod pages;
 pub(crate) mod process;
 pub(crate) mod recorder;
