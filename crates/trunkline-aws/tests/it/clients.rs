@@ -1,5 +1,6 @@
 //! Clients of the SDK over a pool.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_credential_types::Credentials;
@@ -7,13 +8,17 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::{Client, Config};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient as SmithyHttpClient, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use trunkline::Pool;
 use trunkline_aws::HttpClient;
 
 use crate::servers::{AccessKey, Moto, Rogue};
 
 /// S3 at that address, with the SDK's own defaults for all else.
-pub(crate) fn config(http: HttpClient, url: &str, key: &AccessKey) -> Builder {
+pub(crate) fn config(http: impl SmithyHttpClient + 'static, url: &str, key: &AccessKey) -> Builder {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -25,15 +30,42 @@ pub(crate) fn config(http: HttpClient, url: &str, key: &AccessKey) -> Builder {
 
 /// S3 at moto, asked once for each call: what fails is to be seen.
 pub(crate) async fn s3(pool: &Pool) -> Client {
-    let moto = Moto::shared().await;
+    s3_of(Moto::shared().await, pool)
+}
+
+pub(crate) fn s3_of(moto: &Moto, pool: &Pool) -> Client {
     let config = config(HttpClient::new(pool), &moto.url(), moto.key()).retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
 }
 
 /// S3 at a server that looks at no signature.
-pub(crate) fn at(rogue: &Rogue, http: HttpClient) -> Builder {
+pub(crate) fn at(rogue: &Rogue, http: impl SmithyHttpClient + 'static) -> Builder {
     let key = AccessKey { id: "AKIDEXAMPLE".into(), secret: "secret-of-the-key".into() };
     config(http, &rogue.url(""), &key)
+}
+
+/// Counts the attempts that the SDK makes.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    http: HttpClient,
+    attempts: Arc<AtomicUsize>,
+}
+
+impl Counted {
+    pub(crate) fn new(http: HttpClient) -> Self {
+        Self { http, attempts: Arc::default() }
+    }
+
+    pub(crate) fn attempts(&self) -> usize {
+        self.attempts.load(Ordering::Relaxed)
+    }
+}
+
+impl SmithyHttpClient for Counted {
+    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.http.http_connector(settings, parts)
+    }
 }
 
 /// A new bucket.

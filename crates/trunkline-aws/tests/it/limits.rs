@@ -9,20 +9,22 @@ use aws_sdk_s3::primitives::ByteStream;
 use trunkline::{Phase, Pool, Timeouts};
 use trunkline_aws::HttpClient;
 
-use crate::clients::{at, bucket, cause, is_timeout, s3};
+use crate::clients::{at, bucket, cause, is_timeout, s3_of};
 use crate::servers::{Gate, Moto, Rogue, Step, TempDir, watch};
 use crate::{SOON, within};
 
 #[tokio::test]
 async fn two_hundred_calls_at_once_never_have_more_than_four_connections() {
     let pool = Pool::builder().limit(4).build().unwrap();
-    let s3 = s3(&pool).await;
+    // Its sockets are counted, and other tests' would be too.
+    let moto = Moto::alone().await;
+    let s3 = s3_of(&moto, &pool);
     let bucket = bucket(&s3).await;
     let text = "x".repeat(10_000);
     within(SOON, s3.put_object().bucket(&bucket).key("key").body(text.clone().into_bytes().into()).send())
         .await
         .unwrap();
-    let watcher = watch(Moto::shared().await.port(), Duration::from_millis(1));
+    let watcher = watch(moto.port(), Duration::from_millis(1));
     let calls = (0..200).map(|_| {
         let get = s3.get_object().bucket(&bucket).key("key");
         tokio::spawn(async move { get.send().await.unwrap().body.collect().await.unwrap().into_bytes() })

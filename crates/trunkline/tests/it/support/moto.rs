@@ -1,5 +1,5 @@
-//! moto, an AWS of one's own: it keeps objects, sends no mail, hands out credentials, and refuses what is not signed well. One for the
-//! whole test binary, started by the first test that asks for it.
+//! moto, an AWS of one's own: it keeps objects, sends no mail, hands out credentials, and refuses what is not signed well. Mostly
+//! there is one for the whole test binary, started by the first test that asks for it.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -43,6 +43,11 @@ impl Moto {
     pub async fn shared() -> &'static Self {
         static SHARED: OnceLock<Moto> = OnceLock::new();
         blocking(|| SHARED.get_or_init(Self::start)).await
+    }
+
+    /// One of the caller's own, which nobody else connects to.
+    pub async fn alone() -> Self {
+        blocking(Self::start).await
     }
 
     pub fn url(&self) -> String {
