@@ -67,9 +67,11 @@
   function tell(now) {
     for (const id of ["reused", "created", "limit", "in_use", "idle", "dialing", "waiting", "dials_failed"]) write(id, count(now[id]));
     const given = now.wait.count;
-    write("share-text", given === 0 ? "–" : `${(Math.floor((now.reused / given) * 1000) / 10).toFixed(1)} %`);
-    at("share-bar").setAttribute("width", String(given === 0 ? 0 : (now.reused / given) * 100));
-    document.querySelector(".share").classList.toggle("none", given === 0);
+    const share = given === 0 ? 0 : now.reused / given;
+    write("share", given === 0 ? "–" : `${(Math.floor(share * 1000) / 10).toFixed(1)} %`);
+    at("share-bar").removeAttribute("hidden");
+    at("share-bar").querySelector(".fill").setAttribute("width", String(share * 100));
+    document.querySelector(".reuse").classList.toggle("none", given === 0);
     write("reused-rate", rate(now.reusedRate));
     write("created-rate", rate(now.createdRate));
     write("waits-of", now.recent ? "in the last second" : "since the start");
@@ -85,7 +87,7 @@
     write("connect-p50", duration(now.connect.p50));
     write("database", `${now.database.used} of ${now.database.limit}`);
     write("memory", now.memory === null ? "–" : `${Math.floor(now.memory / 1048576)} MiB`);
-    write("closed", now.closed.map(([reason, times]) => `${reason} ${times}`).join("  ") || "none");
+    write("closed", now.closed.map(([reason, times]) => `${reason} ${times}`).join(", ") || "none");
     hosts(now.hosts, now.others);
   }
 
@@ -133,16 +135,18 @@
     const rules = [0.5, HEIGHT / 2, HEIGHT - 0.5].map((y) => element("line", "rule", { x1: 0, x2: WIDTH, y1: y, y2: y }));
     const bound = element("line", "rule limit", { x1: 0, x2: WIDTH });
     const shapes = [...areas.map(([name]) => element("path", `area ${name}`)), ...curves.map(([name]) => element("path", `curve ${name}`))];
-    const [top, middle, since, now] = ["top", "middle", "since", "now"].map((name) => {
+    const [top, middle] = ["top", "middle"].map((name) => {
       const text = document.createElement("span");
       text.className = name;
       return text;
     });
-    since.textContent = "2 minutes ago";
-    now.textContent = "now";
+    const box = document.createElement("div");
+    const time = document.createElement("figcaption");
+    time.append(...["2 minutes ago", "1 minute", "now"].map((text) => Object.assign(document.createElement("span"), { textContent: text })));
     moving.append(...shapes);
     svg.append(...rules, moving, bound);
-    figure.append(svg, top, middle, since, now);
+    box.append(svg, top, middle);
+    figure.append(box, time);
     figure.hidden = false;
 
     return () => {
@@ -187,11 +191,11 @@
     return path;
   }
 
-  /** The next of 1, 2, 5, 10, … that holds it. */
+  /** The next round number that holds it. */
   function round(highest, unit) {
     const least = unit === duration ? 0.001 : 4;
     let scale = 10 ** Math.floor(Math.log10(Math.max(highest, least)));
-    for (const step of [1, 2, 5, 10]) {
+    for (const step of [1, 2, 3, 4, 6, 8, 10]) {
       if (step * scale >= Math.max(highest, least) * 1.05) return step * scale;
     }
     return scale * 20;

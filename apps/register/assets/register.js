@@ -64,8 +64,14 @@
   }
 
   form.noValidate = true;
+  // An error that appears while the button is being pressed would move it away from below the pointer.
+  let pressing = false;
+  submit.addEventListener("pointerdown", () => (pressing = true));
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => (pressing = false));
   for (const [name, input] of Object.entries(fields)) {
-    input.addEventListener("blur", () => input.value && show(name, faults[name](input)));
+    input.addEventListener("blur", () => {
+      if (input.value && !pressing) show(name, faults[name](input));
+    });
     input.addEventListener("input", () => {
       if (input.getAttribute("aria-invalid") === "true") show(name, faults[name](input));
     });
@@ -95,12 +101,11 @@
   toggle.type = "button";
   toggle.textContent = "Show";
   toggle.setAttribute("aria-label", "Show the password");
-  toggle.setAttribute("aria-pressed", "false");
   toggle.addEventListener("click", () => {
     const shown = fields.password.type === "password";
     fields.password.type = shown ? "text" : "password";
     toggle.textContent = shown ? "Hide" : "Show";
-    toggle.setAttribute("aria-pressed", String(shown));
+    toggle.setAttribute("aria-label", `${toggle.textContent} the password`);
   });
   const secret = document.createElement("div");
   secret.className = "secret";

@@ -90,7 +90,7 @@ struct Database {
 
 impl Shown {
     fn new(figures: Figures) -> Self {
-        let closed = figures.closed().collect();
+        let closed = figures.closed().map(|(reason, count)| (reason.replace('_', " "), count)).collect();
         let Figures { pool, hosts, others, limit, outbox, pending, database, memory } = figures;
         Self {
             limit,

@@ -150,7 +150,7 @@ impl Scribe<'_> {
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
-        let bound = |bound: Duration| if bound == Duration::MAX { f64::MAX } else { bound.as_secs_f64() };
+        let bound = |bound: Duration| if bound == Duration::MAX { f64::INFINITY } else { bound.as_secs_f64() };
         let buckets: Vec<_> = histogram.buckets().map(|(end, count)| (bound(end), count)).collect();
         let mut encoder = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         let (sum, count) = (histogram.sum().as_secs_f64(), histogram.count());

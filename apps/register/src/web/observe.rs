@@ -95,7 +95,7 @@ fn plausible(request: Request) -> Request {
     let given = request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes);
     let plain = |&byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
     match given {
-        Some(id) if id.len() <= 128 && id.iter().all(plain) => request,
+        Some(id) if (1..=128).contains(&id.len()) && id.iter().all(plain) => request,
         _ => without_id(request),
     }
 }
