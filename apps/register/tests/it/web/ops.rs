@@ -28,7 +28,11 @@ async fn send(up: &Up, mails: u64) {
     for number in 0..mails {
         assert_eq!(up.register(&format!("m{number}@example.com")).await.status, 204);
     }
-    until("all mails are sent", async || (up.app.outbox.figures().sent == mails).then_some(())).await;
+    until("all mails are sent", async || {
+        let outbox = &up.app.outbox;
+        (outbox.figures().sent == mails && outbox.pending().await.ok()? == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
