@@ -1,11 +1,11 @@
 //! Argon2id on a bounded part of the blocking pool: what a hash costs is paid by so many at a time, and waited for by so many more.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use argon2::password_hash::PasswordHasher;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
 
 use super::Refused;
@@ -26,8 +26,13 @@ pub(super) struct Hashing {
     queue: Arc<Semaphore>,
     /// Who hashes.
     slots: Arc<Semaphore>,
+    /// What is hashed in, of those slots that nobody uses. Kept, as the C library's allocator does not make good use again of such large and
+    /// aligned pieces: after some hundred hashes the process would have a gigabyte.
+    memory: Arc<Mutex<Vec<Memory>>>,
     argon2: Argon2<'static>,
 }
+
+type Memory = Vec<Block>;
 
 impl Hashing {
     /// So many at the same time, and so many waiting.
@@ -36,6 +41,7 @@ impl Hashing {
         Ok(Self {
             queue: Arc::new(Semaphore::new(slots.saturating_add(waiting).min(Semaphore::MAX_PERMITS))),
             slots: Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS))),
+            memory: Arc::default(),
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
         })
     }
@@ -48,21 +54,47 @@ impl Hashing {
         let queued = queued.map_err(|_| Refused::Busy { retry_after: RETRY_AFTER })?;
         let slot =
             self.slots.clone().acquire_owned().await.context("the hashing is closed").map_err(Refused::Failed)?;
-        let argon2 = self.argon2.clone();
+        let this = self.clone();
         let hashing = tokio::task::spawn_blocking(move || {
             let _until_done = (queued, slot);
-            argon2.hash_password(password.bytes()).map(|hash| hash.to_string())
+            this.hash_now(password.bytes())
         });
         let hash = hashing.await.context("hashing a password").map_err(Refused::Failed)?;
         // Its errors are about salts and parameters, and do not repeat what was hashed.
         hash.map_err(|error| Refused::Failed(anyhow::anyhow!("hashing a password: {error}")))
+    }
+
+    fn hash_now(&self, password: &[u8]) -> argon2::password_hash::Result<String> {
+        let mut memory = self.take_memory();
+        let salt = Salt::generate();
+        let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+        let hashed = self.argon2.hash_password_into_with_memory(password, &salt, &mut output, &mut memory);
+        self.give_back(memory);
+        hashed?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(self.argon2.params())?,
+            salt: Some(salt),
+            hash: Some(Output::new(&output)?),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// There is at most one for each slot.
+    fn take_memory(&self) -> Memory {
+        let kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| vec![Block::new(); self.argon2.params().block_count()])
+    }
+
+    fn give_back(&self, memory: Memory) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use argon2::password_hash::PasswordVerifier;
-    use argon2::password_hash::phc::PasswordHash;
 
     use super::*;
 
@@ -79,6 +111,22 @@ mod tests {
         let parsed = PasswordHash::new(&hash).unwrap();
         Argon2::default().verify_password(b"correct horse", &parsed).unwrap();
         Argon2::default().verify_password(b"correct house", &parsed).unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn any_number_of_hashes_is_made_in_as_much_memory_as_there_are_slots() {
+        let hashing = Hashing::new(2, 10).unwrap();
+        let all: Vec<_> = (0..8)
+            .map(|_| {
+                let hashing = hashing.clone();
+                tokio::spawn(async move { hashing.hash(password()).await })
+            })
+            .collect();
+        for hash in all {
+            hash.await.unwrap().unwrap();
+        }
+        let kept = hashing.memory.lock().unwrap().len();
+        assert!((1..=2).contains(&kept), "{kept}");
     }
 
     #[tokio::test]

@@ -44,7 +44,7 @@ async fn is_not_noticed(mode: Mode) {
         let during = registrations(&service, &format!("during{round}-"), length).await;
         let grown = service.memory().0.saturating_sub(memory);
         ses.set(Mode::Take);
-        assert!(grown < 64 << 20, "{grown} bytes more");
+        assert!(grown < 32 << 20, "{grown} bytes more");
         seen.push((before, during));
         if as_fast(before, during) {
             break;
