@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Database, Load, PASSWORD, Service, Ses, Settings};
+use crate::support::{Answer, Database, Load, PASSWORD, Raw, Service, Ses, Settings};
 
 /// What was written to the log has no panic in it, and no error.
 fn all_is_well(service: &Service) {
@@ -67,7 +67,7 @@ async fn what_is_no_request_for_the_api_says_why() {
     const JSON: Option<&str> = Some("application/json");
     let service = Settings::new(&Database::sqlite()).start().await;
     let good = json!({ "email": "somebody@example.com", "password": PASSWORD }).to_string();
-    let large = json!({ "email": "somebody@example.com", "password": "x".repeat(1 << 20) }).to_string();
+    let large = json!({ "email": "somebody@example.com", "password": "x".repeat(20_000) }).to_string();
     for path in ["/api/register", "/api/activate", "/api/resend"] {
         for (kind, body, status) in [
             (JSON, "{".as_bytes(), 400),
@@ -96,6 +96,11 @@ async fn what_is_no_request_for_the_api_says_why() {
             answer.problem();
         }
     }
+    // Before a byte of it is sent.
+    let mut raw = Raw::connect(service.address()).await.unwrap();
+    let head = "POST /api/register HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n";
+    raw.send(head).await.unwrap();
+    assert_eq!(raw.answer().await.unwrap().0, 413);
     let answer = service.get("/api/nothing").await.unwrap();
     assert_eq!(answer.status, 404);
     answer.problem();
