@@ -187,4 +187,22 @@ mod tests {
         assert!(wrong("jane").contains("must have an @"));
         assert!(wrong("jane@[192.0.2.1]").contains("not an IP address"));
     }
+
+    #[test]
+    fn any_text_at_all_is_an_answer() {
+        const PIECES: [&str; 24] = [
+            "a", "Z", "0", ".", "..", "-", "@", "@@", "+", " ", "\t", "\r\n", "\0", "\"", "(", "<", "[", "]", "\\",
+            "ü", "ß", "\u{200d}", "\u{301}", "例",
+        ];
+        for _ in 0..20_000 {
+            let mut random = [0_u8; 16];
+            getrandom::fill(&mut random).unwrap();
+            let length = usize::from(random[0]) % random.len();
+            let typed: String = random[..length].iter().map(|&byte| PIECES[usize::from(byte) % PIECES.len()]).collect();
+            if let Ok(address) = Address::parse(&typed) {
+                assert_eq!(Address::parse(&address.key()).unwrap().key(), address.key(), "{typed:?}");
+                assert!(address.key().is_ascii() && address.key().len() <= LONGEST, "{typed:?}");
+            }
+        }
+    }
 }

@@ -48,7 +48,7 @@ macro_rules! postgres {
         "greatest"
     };
     (LOCK_USER) => {
-        "FOR UPDATE OF users"
+        "FOR NO KEY UPDATE OF users"
     };
     (LOCK_FREE) => {
         "FOR UPDATE SKIP LOCKED"

@@ -35,12 +35,14 @@ pub enum Recipient {
     },
 }
 
-/// No row is locked when this is done: the claim is what holds it.
+/// Chosen once and for all, before anything is changed: a planner that may choose again could claim more. No row is locked when this is done:
+/// the claim is what holds it.
 const CLAIM: Sql = sql!(
-    "UPDATE outbox SET claim = $1, due_at =" NOW "+ $2, attempts = attempts + 1 WHERE id IN (
+    "WITH due AS MATERIALIZED (
          SELECT id FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL AND due_at <=" NOW
         "ORDER BY due_at LIMIT $3" LOCK_FREE
-    ") RETURNING id, attempts"
+    ") UPDATE outbox SET claim = $1, due_at =" NOW "+ $2, attempts = attempts + 1
+     WHERE id IN (SELECT id FROM due) RETURNING id, attempts"
 );
 
 /// Whom it is for, if the lease is not over.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::dialect::{Sql, sql, with};
 use super::{Store, millis};
 
+/// The allowance is whole: as if there had been nothing.
+const LIMITS: Sql = sql!("DELETE FROM limits WHERE full_at <=" NOW);
+
 /// In this order, because each stands on those after it. A row that is needed again meanwhile is held by its foreign keys, or has changed.
-const STEPS: [Sql; 5] = [
-    // The allowance is whole: as if there had been nothing.
-    sql!("DELETE FROM limits WHERE full_at + 0 * $1 <=" NOW),
+const STEPS: [Sql; 4] = [
     sql!("DELETE FROM outbox WHERE sent_at + $1 <=" NOW "OR dead_at + $1 <=" NOW),
     sql!("DELETE FROM tokens WHERE expires_at + $1 <=" NOW),
     sql!(
@@ -31,7 +32,8 @@ impl Store {
     ///
     /// If the database fails.
     pub async fn sweep(&self, keep: Duration) -> anyhow::Result<u64> {
-        let mut removed = 0;
+        let limits = with!(self, sql, pool => sqlx::query(sql(LIMITS)).execute(pool).await?.rows_affected());
+        let mut removed = limits;
         for step in STEPS {
             removed += with!(self, sql, pool => {
                 sqlx::query(sql(step)).bind(millis(keep)).execute(pool).await?.rows_affected()

@@ -7,12 +7,13 @@ use register::accounts::Token;
 use register::mail::{Credentials, SesSettings};
 use register::outbox::{Outbox, OutboxSettings};
 use register::store::{Activated, Store};
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tokio::task::JoinHandle;
 use trunkline::{Pool, Session};
 use trunkline_lifespan::{Ending, Life, Lifespan, Result, Shutdown};
 
 use crate::support::bench::{Bench, DAY, MINUTE, open};
-use crate::support::{Mode, Ses, until};
+use crate::support::{Database, Mode, Ses, until};
 
 const SENDERS: usize = 3;
 
@@ -268,5 +269,39 @@ async fn what_fails_is_tried_again_until_it_is_sent() {
             assert_eq!(ses.count(), 1);
             sender.stop().await;
         }
+    }
+}
+
+/// Makes the database of no use for a moment: on SQLite, another program holds its lock; on Postgres, all connections are cut off.
+async fn disturb(bench: &Bench) {
+    if let Database::Sqlite(_) = bench.database {
+        let mut other = SqliteConnection::connect(&bench.database.url()).await.unwrap();
+        other.execute("BEGIN IMMEDIATE").await.unwrap();
+        bench.store.ready().await.unwrap();
+        other.execute("ROLLBACK").await.unwrap();
+    } else {
+        let others = "SELECT CAST(pg_terminate_backend(pid) AS TEXT) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        assert!(!bench.database.column(others).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_away_is_found_again_and_the_other_copies_are_heard_again() {
+    for bench in Bench::both().await {
+        let ses = Ses::start();
+        let second = open(&bench.database).await;
+        let sender = Sender::start(&second, &ses).await;
+        for round in 0..5 {
+            register(&bench, 3).await;
+            disturb(&bench).await;
+            until("all connections are made again", async || bench.store.ready().await.ok()).await;
+            bench.register(&format!("later-{round}@b.example"), "a hash").await;
+            bench.pass(MINUTE).await;
+            all_sent(&bench).await;
+        }
+        assert_eq!(ids(&ses).len(), 20);
+        sender.stop().await;
+        second.close().await;
     }
 }
