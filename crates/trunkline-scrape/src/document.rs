@@ -112,8 +112,8 @@ impl Document {
 
     /// The page that a response brings, whatever its status.
     ///
-    /// It is parsed in place, which holds up the task for some milliseconds for each megabyte, and for some seconds if it is a hostile one. Where that matters, read
-    /// the response first, and [`parse`](Self::parse) it on a thread for blocking work.
+    /// It is parsed in place, which holds up the task for some milliseconds for each megabyte, and for some seconds if it is a hostile one.
+    /// Where that matters, read the response first, and [`parse`](Self::parse) it on a thread for blocking work.
     ///
     /// # Errors
     ///

@@ -17,6 +17,8 @@ struct Inner {
     kind: Kind,
     detail: String,
     source: Option<trunkline::Error>,
+    /// It may be otherwise the next time.
+    passing: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub(crate) enum Kind {
 
 impl Error {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, detail: detail.into(), source: None }))
+        Self(Box::new(Inner { kind, detail: detail.into(), source: None, passing: false }))
     }
 
     /// Something of the caller's that cannot be used: `detail` names it and says what would be right.
@@ -53,6 +55,16 @@ impl Error {
 
     pub(crate) fn login(detail: impl Into<String>) -> Self {
         Self::new(Kind::Login, detail)
+    }
+
+    /// The same, where the server may do better the next time.
+    pub(crate) fn passing(mut self, passing: bool) -> Self {
+        self.0.passing |= passing;
+        self
+    }
+
+    pub(crate) fn is_passing(&self) -> bool {
+        self.0.passing
     }
 
     /// What was asked for is not on the page: a form, a field, a button, a choice. Or it cannot be: a selector that is none, a value that the
@@ -84,7 +96,7 @@ impl Error {
 
 impl From<trunkline::Error> for Error {
     fn from(error: trunkline::Error) -> Self {
-        Self(Box::new(Inner { kind: Kind::Http, detail: String::new(), source: Some(error) }))
+        Self(Box::new(Inner { kind: Kind::Http, detail: String::new(), source: Some(error), passing: true }))
     }
 }
 
@@ -99,7 +111,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, detail, source } = &*self.0;
+        let Inner { kind, detail, source, passing: _ } = &*self.0;
         f.debug_struct("Error").field("kind", kind).field("detail", detail).field("source", source).finish()
     }
 }

@@ -56,8 +56,8 @@
 //!
 //! # Hostile pages
 //!
-//! A page is read within the limits of a [`Parser`]: its size, the number of its elements and attributes, the depth of their nesting, and the work that parsing them
-//! takes. Beyond them it is an error that [`is_page`](Error::is_page), and nothing is handed out of a page that was read in part.
+//! A page is read within the limits of a [`Parser`]: its size, the number of its elements and attributes, the depth of their nesting, and the
+//! work that parsing them takes. Beyond them it is an error that [`is_page`](Error::is_page), and nothing is handed out of a page that was read in part.
 //!
 //! # Features
 //!

@@ -105,7 +105,8 @@ impl Scraper {
     /// # Errors
     ///
     /// What [the session says](Error::http), a page beyond the limits, and one that [`is_login`](Error::is_login) if it had to log in again and could
-    /// not, or if that was no remedy. A login that has failed is not tried again for other pages.
+    /// not, or if that was no remedy. A login that has failed is not tried again for other pages, unless it was the connection that failed, or the
+    /// server (429, 5xx).
     ///
     /// # Cancel safety
     ///
@@ -147,7 +148,7 @@ impl Scraper {
         }
         let done = self.perform(known.login.clone()).await;
         if let Err(error) = &done
-            && error.http().is_none()
+            && !error.is_passing()
         {
             // What broke on the way may go well the next time; a password does not become right.
             let mut current = self.shared.current.lock().unwrap_or_else(PoisonError::into_inner);

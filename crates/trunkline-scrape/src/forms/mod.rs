@@ -147,7 +147,8 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// One that [`is_form`](crate::Error::is_form): that button is disabled, the form is a dialog's, or it leads to something else than an http or https address.
+    /// One that [`is_form`](crate::Error::is_form): that button is disabled, the form is a dialog's, or it leads to something
+    /// else than an http or https address.
     pub fn submit(&self) -> Result<Submission> {
         self.submit_with(&Submitter::Default)
     }

@@ -95,7 +95,7 @@ impl Login {
     pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, Url)> {
         let page = parser.page(session.get(&self.url).await?).await?;
         let document = page.parsed_if_html(parser)?;
-        let form = self.filled(&document, page.status)?;
+        let form = self.filled(&document, page.status).map_err(|error| error.passing(is_passing(page.status)))?;
         let request = form.submit_with(&self.submitter)?.request(session)?;
         let answer = parser.page(request.await?).await?;
         let document = answer.parsed_if_html(parser)?;
@@ -104,7 +104,7 @@ impl Login {
             Some(why) => {
                 let message = message::of(&document, &self.secrets(&form));
                 let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-                Err(Error::login(format!("login failed: {why}{message}")))
+                Err(Error::login(format!("login failed: {why}{message}")).passing(is_passing(answer.status)))
             }
         }
     }
@@ -153,6 +153,11 @@ impl Login {
         let passwords = form.fields().filter(|field| field.kind() == "password");
         passwords.flat_map(|field| field.values().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
+}
+
+/// Does it say that it may be otherwise soon?
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// An address but for its query and fragment.

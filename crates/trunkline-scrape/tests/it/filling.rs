@@ -20,7 +20,12 @@ fn refused(name: &str, value: impl Into<Value>) -> String {
 
 #[test]
 fn a_field_that_is_not_there_is_told_with_those_that_are() {
-    let there = r#"it has "token" (hidden), "user" (text), "pass" (password), "age" (number), "day" (date), "two" (text), "two" (text), "off" (text), "land" (select), "many" (select multiple), "one" (checkbox), "box" (checkbox), "box" (checkbox), "size" (radio), "size" (radio), "file" (file), "text" (textarea)"#;
+    let there = [
+        r#"it has "token" (hidden), "user" (text), "pass" (password), "age" (number), "day" (date), "two" (text), "two" (text)"#,
+        r#""off" (text), "land" (select), "many" (select multiple), "one" (checkbox), "box" (checkbox), "box" (checkbox)"#,
+        r#""size" (radio), "size" (radio), "file" (file), "text" (textarea)"#,
+    ]
+    .join(", ");
     assert_eq!(refused("usr", "ann"), format!(r#"the form has no field "usr"; {there}"#));
     assert_eq!(refused("", "ann"), format!(r#"the form has no field ""; {there}"#));
     // A button is pressed, not filled in.

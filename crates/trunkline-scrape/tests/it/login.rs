@@ -190,6 +190,19 @@ async fn a_login_that_fails_is_not_tried_again_for_each_page() {
 }
 
 #[tokio::test]
+async fn a_login_that_failed_for_the_servers_sake_is_tried_again() {
+    let (site, session) = (Site::start(5).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    scraper.login(login(&site, "s3cret")).await.unwrap();
+    site.set_ill(true);
+    let error = scraper.get(site.url("/page/1")).await.unwrap_err();
+    assert!(error.is_login() && error.to_string().contains("the status 503 Service Unavailable"), "{error}");
+    site.set_ill(false);
+    assert_eq!(scraper.get(site.url("/page/1")).await.unwrap().body, "page 1");
+    session.close().await;
+}
+
+#[tokio::test]
 async fn a_page_that_nobody_may_see_ends_in_an_error() {
     let (site, session) = (Site::start(5).await, Session::new());
     let scraper = Scraper::new(session.clone());

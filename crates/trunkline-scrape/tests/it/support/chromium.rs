@@ -1,7 +1,9 @@
 //! Headless Chromium, started once and driven over WebDriver: by a session of ours, for it is JSON over HTTP.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use trunkline::Session;
+use trunkline::{Session, Timeouts};
 
 use super::cases::{Case, Given};
 use super::process::Guarded;
@@ -23,7 +25,8 @@ impl Chromium {
     pub(crate) async fn start() -> Self {
         let mut driver = Guarded::start(TempDir::new(), &["chromedriver", "--port=0"]);
         let port = driver.port_behind("started successfully on port ").await;
-        let session = Session::new();
+        // A browser takes its time to start where others are at work.
+        let session = Session::builder().timeouts(Timeouts::new().read(Duration::from_secs(200))).build().unwrap();
         let options = [
             "--headless",
             "--no-sandbox",

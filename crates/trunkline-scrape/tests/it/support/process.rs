@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::temp_dir::TempDir;
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs the rest of its arguments until the process ends or its own input does, of which the test process holds the other end; then whatever is
 /// left of the process group is killed.

@@ -57,8 +57,8 @@ impl Recorder {
 
     /// The next request.
     pub(crate) async fn next(&mut self) -> Recorded {
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), self.seen.recv()).await;
-        waited.expect("nothing was sent within 30 s").unwrap()
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(120), self.seen.recv()).await;
+        waited.expect("nothing was sent within 120 s").unwrap()
     }
 
     /// Nothing was sent that nobody asked for.

@@ -32,6 +32,8 @@ struct Seen {
     delivered: Mutex<HashMap<usize, usize>>,
     /// Nobody is let in any more.
     locked: Mutex<bool>,
+    /// Logins meet a 503.
+    ill: Mutex<bool>,
 }
 
 impl Site {
@@ -75,6 +77,14 @@ impl Site {
     }
 }
 
+impl Site {
+    /// The session ends, and while it is ill, nobody can log in.
+    pub(crate) fn set_ill(&self, ill: bool) {
+        *self.seen.ill.lock().unwrap() = ill;
+        self.seen.session.lock().unwrap().0.clear();
+    }
+}
+
 impl Drop for Site {
     fn drop(&mut self) {
         self.serving.abort();
@@ -89,6 +99,9 @@ async fn form() -> Html<&'static str> {
 
 async fn login(State(seen): State<Arc<Seen>>, Form(fields): Form<HashMap<String, String>>) -> Response {
     seen.tries.fetch_add(1, Ordering::SeqCst);
+    if *seen.ill.lock().unwrap() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let right = [("csrf", "t0k"), ("user", "ann"), ("pass", "s3cret"), ("in", "1")];
     let right = right.iter().all(|(name, value)| fields.get(*name).is_some_and(|given| given == value));
     if !right || *seen.locked.lock().unwrap() {
