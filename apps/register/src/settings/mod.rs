@@ -50,7 +50,7 @@ pub struct Settings {
     #[arg(long, env = "REGISTER_TRUST_PROXY", value_name = "NETWORKS", help_heading = "Web")]
     pub trust_proxy: Option<String>,
 
-    /// Requests of one IP address, in each copy of this service, or `off`
+    /// Requests of one IP address that send something, in each copy of this service, or `off`
     #[arg(long, env = "REGISTER_IP_LIMIT", value_name = "COUNT/TIME", default_value = "60/1m", help_heading = "Web")]
     pub ip_limit: Limit,
 
