@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
+
 use super::temp_dir::TempDir;
 
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -49,7 +51,7 @@ impl Guarded {
         Self { watchdog, lifeline, dir }
     }
 
-    /// Waits until its output says at which port it listens: the number behind `words`.
+    /// Waits until its output says at which port it listens, the number behind `words`, and it does so: some say it in advance.
     pub(crate) async fn port_behind(&mut self, words: &str) -> u16 {
         let started = Instant::now();
         loop {
@@ -58,7 +60,9 @@ impl Guarded {
                 let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
                 rest[..end].parse().ok()
             });
-            if let Some(port) = port {
+            if let Some(port) = port
+                && TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+            {
                 return port;
             }
             let ended = self.watchdog.try_wait().unwrap().is_some();
