@@ -39,7 +39,12 @@ const TO_HAND_BACK: Duration = Duration::from_secs(5);
 /// Runs the service until it is asked to stop, or fails.
 pub async fn run(settings: Settings, telemetry: Telemetry) -> Ending {
     let lifespan = Lifespan::new().pause(settings.drain_pause).drain_within(settings.drain);
-    lifespan.run(async |life| walk(life, &settings, telemetry).await).await
+    let walk = async |life: &Life| {
+        let walked = walk(life, &settings, telemetry).await;
+        // Back to what it was, so that the lifespan knows its own errors.
+        walked.map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace)
+    };
+    lifespan.run(walk).await
 }
 
 async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow::Result<()> {

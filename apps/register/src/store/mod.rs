@@ -12,11 +12,12 @@ mod sweep;
 mod open;
 mod wake;
 
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use sqlx::PgPool;
+use sqlx::{PgPool, Pool};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -33,7 +34,6 @@ pub struct Store {
     database: Database,
     /// Rung when this copy has put a mail into the outbox.
     bell: Arc<Notify>,
-    limit: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Store {
         let database = open::open(place, settings.connections).await;
         let database = database.with_context(|| format!("cannot open {place}"))?;
         let migrated = open::migrate(&database).await;
-        let store = Self { database, bell: Arc::default(), limit: settings.connections };
+        let store = Self { database, bell: Arc::default() };
         if let Err(error) = migrated {
             store.close().await;
             return Err(error.context(format!("cannot bring the tables of {place} up to date")));
@@ -98,13 +98,24 @@ impl Store {
 
     /// How its connections stand.
     pub fn figures(&self) -> DatabaseFigures {
-        let (size, idle) = match &self.database {
-            Database::Sqlite(Sqlite { writer, readers }) => {
-                (writer.size() + readers.size(), writer.num_idle() + readers.num_idle())
-            }
-            Database::Postgres(pool) => (pool.size(), pool.num_idle()),
-        };
-        DatabaseFigures { size, idle: idle.try_into().unwrap_or(size), limit: self.limit }
+        match &self.database {
+            Database::Sqlite(Sqlite { writer, readers }) => figures(writer) + figures(readers),
+            Database::Postgres(pool) => figures(pool),
+        }
+    }
+}
+
+fn figures<DB: sqlx::Database>(pool: &Pool<DB>) -> DatabaseFigures {
+    let size = pool.size();
+    let idle = pool.num_idle().try_into().unwrap_or(size);
+    DatabaseFigures { size, idle, limit: pool.options().get_max_connections() }
+}
+
+impl Add for DatabaseFigures {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { size: self.size + other.size, idle: self.idle + other.idle, limit: self.limit + other.limit }
     }
 }
 

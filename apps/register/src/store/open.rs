@@ -5,16 +5,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, PgConnection, SqlitePool};
+use tokio::time::timeout;
 
 use super::Database;
 use crate::settings::DatabasePlace;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long to wait for a connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// SQLite has one writer at a time, so those who want to write wait in order for one connection. Readers do not wait for it.
 #[derive(Clone, Debug)]
@@ -35,9 +39,12 @@ pub(super) async fn open(place: &DatabasePlace, connections: u32) -> anyhow::Res
     Ok(match place {
         DatabasePlace::Sqlite(path) => Database::Sqlite(open_sqlite(path, connections).await?),
         DatabasePlace::Postgres(options) => {
+            // One first, by itself: the pool would try again and again where nobody listens, and not say why.
+            let first = timeout(CONNECT_WITHIN, PgConnection::connect_with(options));
+            first.await.context("no answer")??.close().await?;
             // Who gets no connection in that time is told so: the longer the line, the less it helps to join it.
-            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10));
-            Database::Postgres(pool.connect_with(*options.clone()).await?)
+            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_WITHIN);
+            Database::Postgres(pool.connect_lazy_with(*options.clone()))
         }
     })
 }
