@@ -137,8 +137,8 @@ impl Shown {
 impl Spread {
     fn new(histogram: &Histogram) -> Self {
         let quantile = |share| histogram.quantile(share).map(|duration| duration.as_secs_f64());
-        let buckets =
-            histogram.buckets().map(|(end, count)| ((end != Duration::MAX).then(|| end.as_secs_f64()), count));
+        let bound = |bound: Duration| (bound != Duration::MAX).then_some(bound.as_secs_f64());
+        let buckets = histogram.buckets().map(|(end, count)| (bound(end), count));
         Self {
             count: histogram.count(),
             p50: quantile(0.5),
@@ -180,7 +180,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -205,3 +205,61 @@ fn unread(rejection: &BytesRejection) -> Problem {
         _ => Problem::new(StatusCode::BAD_REQUEST, "The body did not arrive whole."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axum::body::{Body, HttpBody};
+    use hyper::body::Frame;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl FromFields for Nothing {
+        const NAMES: &'static [&'static str] = &[];
+
+        fn from_fields(_: &mut Fields) -> Option<Self> {
+            Some(Self)
+        }
+    }
+
+    /// A body that never comes, or that breaks off.
+    struct Late {
+        broken: bool,
+    }
+
+    impl HttpBody for Late {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+            match self.broken {
+                true => Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into()))),
+                false => Poll::Pending,
+            }
+        }
+    }
+
+    async fn refused(body: Late) -> StatusCode {
+        let request = Request::post("/").header(CONTENT_TYPE, "application/json").body(Body::new(body)).unwrap();
+        match Json::<Nothing>::from_request(request, &()).await {
+            Ok(_) => panic!("there was no body"),
+            Err(problem) => problem.status(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
+        assert_eq!(refused(Late { broken: false }).await, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(refused(Late { broken: true }).await, StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn a_name_is_shortened_between_its_characters() {
+        assert_eq!(shortened("email"), "email");
+        assert_eq!(shortened(&"ä".repeat(1_000)), format!("{}…", "ä".repeat(40)));
+    }
+}

@@ -52,8 +52,7 @@ impl Limits {
         let mut ticks = interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.or(ticks.tick()).await.is_some() {
-            clients.retain_recent();
-            clients.shrink_to_fit();
+            forget(&clients);
         }
     }
 
@@ -62,6 +61,11 @@ impl Limits {
         let refused = self.0.as_ref()?.check_key(&one_customers(client)).err()?;
         Some(refused.wait_time_from(DefaultClock::default().now()))
     }
+}
+
+fn forget(clients: &DefaultKeyedRateLimiter<IpAddr>) {
+    clients.retain_recent();
+    clients.shrink_to_fit();
 }
 
 /// Refuses what a client POSTs too often, before anything of it is read.
@@ -80,4 +84,47 @@ pub(crate) async fn by_client(
         return problem.retry_after(wait).into_response();
     }
     next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Instant;
+
+    use super::*;
+
+    fn limits(requests: u32, per: Duration) -> Limits {
+        Limits::new(NonZeroU32::new(requests).map(|requests| Rate { requests, per }))
+    }
+
+    #[test]
+    fn so_many_at_once_and_then_evenly() {
+        let limits = limits(3, Duration::from_secs(300));
+        let client = IpAddr::from(Ipv4Addr::LOCALHOST);
+        for _ in 0..3 {
+            assert_eq!(limits.wait(client), None);
+        }
+        let wait = limits.wait(client).unwrap();
+        assert!((Duration::from_secs(99)..=Duration::from_secs(100)).contains(&wait), "{wait:?}");
+        assert_eq!(Limits::new(None).wait(client), None);
+    }
+
+    #[test]
+    fn who_has_not_asked_for_long_is_forgotten() {
+        let limits = limits(1, Duration::from_millis(1));
+        let clients = limits.0.as_ref().unwrap();
+        for client in 0..10_000_u32 {
+            limits.wait(Ipv4Addr::from_bits(client).into());
+        }
+        let begun = Instant::now();
+        while !clients.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{} are kept", clients.len());
+            forget(clients);
+        }
+        // One who is still limited is not.
+        let limits = self::limits(1, Duration::from_secs(3600));
+        assert_eq!(limits.wait(Ipv4Addr::LOCALHOST.into()), None);
+        forget(limits.0.as_ref().unwrap());
+        assert!(limits.wait(Ipv4Addr::LOCALHOST.into()).is_some());
+    }
 }

@@ -157,3 +157,30 @@ parts! {
     Web: App = |web| web.app, Accounts = |web| web.app.accounts, Arc<Site> = |web| web.site,
         Limits = |web| web.settings.limits, TrustedProxies = |web| web.settings.trusted_proxies;
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_with_all_headers() {
+        async fn panics() -> &'static str {
+            panic!("a test's")
+        }
+        let routes = Router::new().route("/", get(panics));
+        let router: Router = surround(routes, false, Durations::default(), &TrustedProxies::default());
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        for header in ["content-type", "content-security-policy", "x-request-id"] {
+            assert!(response.headers().contains_key(header), "{header}");
+        }
+        let body = axum::body::to_bytes(response.into_body(), BODY_LIMIT).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["detail"], problem::OUR_FAULT);
+    }
+}

@@ -75,7 +75,7 @@ impl Inside {
         let ending = tokio::spawn(async move {
             let life = Lifespan::new().signals(false);
             life.run(async move |life: &Life| -> anyhow::Result<()> {
-                let parts = self.open(life, &url).await?;
+                let parts = Box::pin(self.open(life, &url)).await?;
                 let _ = tell.send(parts);
                 life.until_stopped().await;
                 Ok(())
