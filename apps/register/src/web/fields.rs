@@ -3,8 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
@@ -191,19 +190,22 @@ fn expect_type(headers: &HeaderMap, name: &str, subtype: impl Fn(&str) -> bool) 
 }
 
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    // If it says how long it is, nobody has to send it.
+    if request.body().size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(too_long());
+    }
     let read = timeout(BODY_WITHIN, Bytes::from_request(request, state)).await;
     let late =
         |_| Problem::new(StatusCode::REQUEST_TIMEOUT, format!("The body did not arrive within {BODY_WITHIN:?}."));
-    read.map_err(late)?.map_err(|rejection| unread(&rejection))
+    read.map_err(late)?.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_long(),
+        _ => Problem::new(StatusCode::BAD_REQUEST, "The body did not arrive whole."),
+    })
 }
 
-fn unread(rejection: &BytesRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body must not be longer than {BODY_LIMIT} bytes."))
-        }
-        _ => Problem::new(StatusCode::BAD_REQUEST, "The body did not arrive whole."),
-    }
+fn too_long() -> Problem {
+    let detail = format!("The body must not be longer than {BODY_LIMIT} bytes.");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 #[cfg(test)]
