@@ -33,7 +33,7 @@ async fn three_copies_send_each_mail_once_but_for_the_leases_of_one_that_is_kill
     let accepted = outcomes.iter().filter(|outcome| outcome.status == Some(204));
     assert!(accepted.clone().all(|outcome| users.contains(&outcome.email)), "{outcomes:?}");
     // All but those that were under way on the killed one.
-    assert!(accepted.count() >= count - 12, "{outcomes:?}");
+    assert!(accepted.count() >= count - 24, "{outcomes:?}");
 
     let mut copies = BTreeMap::<String, usize>::new();
     for mail in ses.sent() {
@@ -42,5 +42,6 @@ async fn three_copies_send_each_mail_once_but_for_the_leases_of_one_that_is_kill
     }
     assert_eq!(copies.len(), users.len(), "a mail for each");
     let twice: Vec<_> = copies.iter().filter(|(_, copies)| **copies > 1).collect();
+    println!("{} users, {} mails, {} of them twice", users.len(), ses.count(), twice.len());
     assert!(twice.len() <= SENDERS && twice.iter().all(|(_, copies)| **copies == 2), "{twice:?}");
 }

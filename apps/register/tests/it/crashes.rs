@@ -49,6 +49,8 @@ async fn killed_at_random(database: Database) {
 
     nothing_is_lost(&outcomes, &users);
     let twice = nobody_has_what_is_not_theirs(&ses.sent(), &users);
+    let (accepted, mails) = (outcomes.iter().filter(|outcome| outcome.status == Some(204)).count(), ses.count());
+    println!("{kills} kills: {accepted} accepted, {} users, {mails} mails, {} of them twice", users.len(), twice.len());
     assert!(twice.len() <= kills * SENDERS, "{} mails were sent twice", twice.len());
     // Each of its tokens works, the first one's as well.
     for mail in twice.iter().take(10) {

@@ -12,6 +12,7 @@ async fn connections(service: &Service, ses: &Ses, mails: usize) -> usize {
     .await;
     assert_eq!(figures.created() + figures.reused(), mails, "{figures}");
     assert_eq!(figures.created(), ses.connections(), "{figures}");
+    println!("{mails} mails over {} connections", figures.created());
     figures.created()
 }
 

@@ -41,6 +41,7 @@ async fn cannot_be_told_apart(database: Database, count: usize) {
     let chance = auc_by_chance(count, count);
     for kind in [1, 2] {
         let area = auc(&times[kind], &times[0]);
+        println!("{} against unknown, {count} each: an area of {area:.3}, ± {chance:.3} is chance", KINDS[kind]);
         assert!(
             (area - 0.5).abs() <= chance,
             "{} against unknown: an area of {area:.3}, ± {chance:.3} is chance",

@@ -53,6 +53,8 @@ async fn is_not_noticed(mode: Mode) {
     let &(before, during) = seen.last().unwrap();
     assert!(as_fast(before, during), "(median, p90, p99) before and during it, in seconds: {seen:?}");
 
+    println!("{mode:?}: (median, p90, p99) before and during it, in seconds: {seen:?}; memory {:?}", service.memory());
+
     let users = database.users().await;
     until("all mails go out", async || {
         let mailed: BTreeSet<String> = ses.sent().into_iter().map(|mail| mail.to).collect();
