@@ -98,7 +98,7 @@ async fn no_secret_is_where_it_does_not_belong(database: Database) {
         known.token(mail.token());
         known.digest(mail.token());
     }
-    for path in ["/metrics", "/console", "/livez", "/readyz"] {
+    for path in ["/metrics", "/console", "/console/figures", "/livez", "/readyz"] {
         let answer = service.get_ops(path).await.unwrap();
         known.must_not_be_in(path, &format!("{answer:?}"));
     }
