@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 
@@ -33,6 +33,8 @@ struct RegisterPage<'a> {
 #[template(path = "check_mail.html")]
 struct CheckMailPage<'a> {
     site: &'a Site,
+    /// Another mail was asked for.
+    again: bool,
     form: Entry,
 }
 
@@ -40,8 +42,8 @@ async fn form(State(site): State<Arc<Site>>) -> Response {
     show(&RegisterPage { site: &site, form: Entry::default() })
 }
 
-async fn check_mail(State(site): State<Arc<Site>>) -> Response {
-    show(&CheckMailPage { site: &site, form: Entry::default() })
+async fn check_mail(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
+    show(&CheckMailPage { site: &site, again: query.as_deref() == Some("again"), form: Entry::default() })
 }
 
 async fn register(
@@ -69,7 +71,9 @@ async fn resend(
         Err(invalid) => Err(invalid),
     };
     match done {
-        Ok(()) => see_other(&site, "/check-mail"),
-        Err(problem) => show_as(&problem, &CheckMailPage { site: &site, form: Entry::refused(email, &problem) }),
+        Ok(()) => see_other(&site, "/check-mail?again"),
+        Err(problem) => {
+            show_as(&problem, &CheckMailPage { site: &site, again: false, form: Entry::refused(email, &problem) })
+        }
     }
 }

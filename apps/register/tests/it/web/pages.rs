@@ -133,7 +133,9 @@ async fn a_form_comes_back_with_what_is_wrong_and_without_the_password() {
     assert_eq!(heard.status, 422);
     whole(&heard).has("value=\"jane\"").has("The e-mail address must");
     let heard = up.send_form("/resend", "email=nobody%40example.com").await;
-    assert_eq!((heard.status.as_u16(), heard.header("location")), (303, "/check-mail"));
+    assert_eq!((heard.status.as_u16(), heard.header("location")), (303, "/check-mail?again"));
+    whole(&up.get("/check-mail?again").await).has("Another mail is on its way");
+    assert!(!up.get("/check-mail").await.body.contains("on its way"));
     up.down().await;
 }
 
