@@ -56,7 +56,7 @@ async fn metrics_are_what_the_session_says() {
         ("register_mails_pending", 0),
         ("register_mails_dead_total", 0),
         ("register_outbox_paused", 0),
-        ("db_client_connection_max", 10),
+        ("db_client_connection_max", up.app.store.figures().limit.into()),
     ] {
         assert_eq!(samples.get(series), Some(&(value as f64)), "{series} in {}", heard.body);
     }
