@@ -138,7 +138,9 @@ impl Browser {
 }
 
 fn start_driver(dir: TempDir) -> (Guarded, u16) {
-    let mut driver = Guarded::start(dir, ["chromedriver", "--port=0"]);
+    // What it leaves in its user's directories, and in those for temporary files, goes with it.
+    let [home, temporary] = ["HOME", "TMPDIR"].map(|name| format!("{name}={}", dir.path().display()));
+    let mut driver = Guarded::start(dir, ["env", &home, &temporary, "chromedriver", "--port=0"]);
     let port = driver.until(|driver| {
         let output = driver.output();
         let (_, rest) = output.split_once("started successfully on port ")?;
