@@ -145,9 +145,7 @@ impl fmt::Display for Ending {
             Cause::Returned if self.errors.is_empty() => write!(f, "ended by itself"),
             Cause::Returned | Cause::Failure => write!(f, "failed"),
             Cause::Asked => write!(f, "stopped"),
-            Cause::Signal(2) => write!(f, "stopped by SIGINT"),
-            Cause::Signal(15) => write!(f, "stopped by SIGTERM"),
-            Cause::Signal(signal) => write!(f, "stopped by signal {signal}"),
+            cause @ Cause::Signal(_) => write!(f, "stopped by {cause}"),
         }?;
         if self.cut_off {
             write!(f, " before it was up")?;

@@ -90,6 +90,19 @@ pub(crate) enum Cause {
     Failure,
 }
 
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned => f.write_str("returned"),
+            Self::Asked => f.write_str("asked"),
+            Self::Signal(2) => f.write_str("SIGINT"),
+            Self::Signal(15) => f.write_str("SIGTERM"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Failure => f.write_str("failure"),
+        }
+    }
+}
+
 /// Where the application is on its way: coming up, up, or on its way down.
 #[derive(Debug)]
 pub(crate) struct Course {
@@ -110,7 +123,7 @@ impl Course {
     /// From here on it is on its way down. The first cause is the one that counts.
     pub(crate) fn end(&self, cause: Cause) {
         if self.ended.set((cause, Instant::now())).is_ok() && self.stopper.request() {
-            tracing::info!(target: "trunkline::lifespan", ?cause, "stopping");
+            tracing::info!(target: "trunkline::lifespan", %cause, "stopping");
         }
     }
 

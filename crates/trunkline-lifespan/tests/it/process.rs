@@ -118,7 +118,7 @@ fn it_is_announced_once_it_is_bound_and_each_step_is_told() {
     let _slow = ask(address, "/slow");
     app.line("asked");
     app.signal("INT");
-    app.line(" INFO trunkline::lifespan: stopping cause=Signal(2)");
+    app.line(" INFO trunkline::lifespan: stopping cause=SIGINT");
     app.signal("TERM");
     app.line("ERROR trunkline::lifespan: asked again: exiting at once signal=15");
     assert_eq!(app.finish().code, Some(143));
