@@ -41,9 +41,7 @@ impl Bodies {
     ///
     /// It cannot be made or written to.
     pub(crate) fn open(dir: PathBuf) -> anyhow::Result<Self> {
-        let probe = dir.join(format!(".trunkline-{}.part", std::process::id()));
-        let written = fs::create_dir_all(&dir).and_then(|()| create(&probe)).and_then(|_| fs::remove_file(&probe));
-        written.with_context(|| {
+        fs::create_dir_all(&dir).and_then(|()| try_writing(&dir)).with_context(|| {
             format!("cannot write to {dir:?}: --bodies has to be a directory, or a name for a new one")
         })?;
         Ok(Self { dir })
@@ -119,6 +117,16 @@ impl Drop for Part {
             let _ = fs::remove_file(&self.temporary);
         }
     }
+}
+
+/// Whether files can be made in that directory: one is, and is removed again.
+///
+/// # Errors
+///
+/// Why they cannot.
+pub(crate) fn try_writing(dir: &Path) -> io::Result<()> {
+    let probe = dir.join(format!(".trunkline-{}.part", std::process::id()));
+    create(&probe).and_then(|_| fs::remove_file(&probe))
 }
 
 /// Never through a link that somebody put there.

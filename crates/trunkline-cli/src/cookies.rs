@@ -8,6 +8,8 @@ use anyhow::{Context as _, anyhow, ensure};
 use tokio::time::timeout;
 use trunkline::CookieJar;
 
+use crate::bodies::try_writing;
+
 /// Only a disk that does not answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -21,6 +23,7 @@ impl CookieFile {
     /// With what the file has, or empty if there is none yet.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let unusable = || format!("cannot use the cookie file {path:?}");
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let jar = match std::fs::metadata(path) {
             Ok(kind) => {
                 ensure!(kind.is_file(), "{}: it has to be a regular file", unusable());
@@ -28,12 +31,13 @@ impl CookieFile {
                 CookieJar::from_netscape(text).with_context(unusable)?
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 ensure!(dir.is_dir(), "{}: it has to be in a directory that exists", unusable());
                 CookieJar::new()
             }
             Err(error) => return Err(error).with_context(unusable),
         };
+        // It is replaced at the end, by one that is made beside it.
+        try_writing(dir).with_context(|| format!("{}: the directory {dir:?} has to be writable", unusable()))?;
         Ok(Self { path: path.to_owned(), jar })
     }
 

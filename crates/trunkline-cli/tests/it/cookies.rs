@@ -93,3 +93,13 @@ fn a_file_that_cannot_be_written_is_a_failure_that_is_told() {
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stdout.starts_with("200 ") && run.last().contains("jar.txt"), "{run:?}");
 }
+
+#[test]
+fn a_directory_that_takes_no_file_is_told_before_the_first_page() {
+    let site = Site::start();
+    // Not even root makes a file there.
+    let run = fetch([&*site.url("/"), "--cookies", "/proc/jar.txt"], "");
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("\"/proc\" has to be writable"), "{run:?}");
+    assert!(site.counts().heads.is_empty());
+}
