@@ -26,6 +26,10 @@ Output:
   number of the URL in the input and by the URL itself: 000017-example.com_page.html. Compressed pages are asked for,
   and decoded: bytes counts what was decoded, and that is what the files hold.
 
+Time:
+  Within its --timeout a page also fails if a connection is not made in 30 seconds, or if nothing comes or goes on it
+  for 60.
+
 Cookies:
   What a page sets goes with later requests to its site. Without --cookies that is forgotten at the end. The file is
   written also after failures and Ctrl-C, and only you may read it: whoever has it is logged in as you are.
