@@ -39,6 +39,10 @@ impl FromStr for DatabasePlace {
                 path => Ok(Self::Sqlite(path.into())),
             },
             // What the driver says about a URL does not repeat it.
+            Some(("postgres" | "postgresql", rest)) if is_torn(rest) => Err(format!(
+                "there is an `@` behind where the host has ended: a password is written with `%40` for `@`, \
+                 `%2F` for `/`, `%3F` for `?` and `%23` for `#`: {RIGHT}"
+            )),
             Some(("postgres" | "postgresql", _)) => match url.parse::<PgConnectOptions>() {
                 Ok(options) => Ok(Self::Postgres(Box::new(options.application_name("register")))),
                 Err(error) => Err(format!("not an address of a database ({error}): {RIGHT}")),
@@ -49,6 +53,18 @@ impl FromStr for DatabasePlace {
             _ => Err(format!("not an address of a database: {RIGHT}")),
         }
     }
+}
+
+/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password that is not encoded. What
+/// comes then would be taken for the name of the database, which is shown.
+fn is_torn(behind_scheme: &str) -> bool {
+    let behind_host = match behind_scheme.strip_prefix("//") {
+        Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),
+        None => behind_scheme,
+    };
+    let (path, query) = behind_host.split_once('?').unwrap_or((behind_host, ""));
+    let parameter = query.split('=').next().unwrap_or_default();
+    path.contains('@') || parameter.contains('@')
 }
 
 /// Without the password, for people.
@@ -123,10 +139,23 @@ mod tests {
             "postgrez://me:geheim@db/users",
             "me:geheim@db",
             "postgres://me:geheim@db/users?sslmode=maybe",
+            "postgres://me:/geheim@db/users",
+            "postgres://me:1/geheim=@db/users",
+            "postgres://me:1?geheim@db/users",
+            "postgres://me:1#geheim@db/users",
+            "postgres://me:p@1/geheim@db/users",
+            "postgres:me:geheim@db/users",
         ] {
             let error = refused(url);
             assert!(!error.contains("geheim") && error.contains("postgres://user:password@host/database"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_password_may_have_any_letter_if_it_is_encoded() {
+        let place: DatabasePlace = "postgres://me:%2Fge%40h%3Fe%23im@db.example/users".parse().unwrap();
+        assert_eq!(place.to_string(), r#"the Postgres database "users" on db.example:5432, as "me""#);
+        assert!("postgres:///users?user=me&password=ge@heim".parse::<DatabasePlace>().is_ok());
     }
 
     #[test]
