@@ -17,7 +17,7 @@ use url::Url;
 use self::database::Given;
 pub use self::database::{DatabasePlace, DatabaseSettings};
 pub use self::values::Limit;
-use self::values::{span, span_or_zero, web_address};
+use self::values::{one_or_more, socket_address, span, span_or_zero, web_address, within};
 
 /// The shortest lease: there has to be time to send a mail in.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
@@ -28,17 +28,19 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Parser)]
 #[command(name = "register", version, max_term_width = 110)]
 #[command(after_help = "Each setting is a flag or a variable of the environment; a flag counts for more. \
-    Durations are written like 500ms, 90s, 5m, 2h or 30d.")]
+    Durations are written like 500ms, 90s, 5m, 2h or 30d.\n\n\
+    Exit status: 0 stopped in order; 1 something failed, as the log says; 2 a setting is wrong; 3 stopped, but requests were not \
+    finished within --drain; 130 (Ctrl-C) or 143 (SIGTERM) stopped before it was up, or at once by a second signal.")]
 #[non_exhaustive]
 pub struct Settings {
     /// The address that people are served on
     #[arg(long, env = "REGISTER_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
-    #[arg(help_heading = "Web")]
+    #[arg(help_heading = "Web", value_parser = socket_address)]
     pub listen: SocketAddr,
 
     /// The address that metrics and the console are served on. Who reaches it sees them
     #[arg(long, env = "REGISTER_OPS_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3001")]
-    #[arg(help_heading = "Web")]
+    #[arg(help_heading = "Web", value_parser = socket_address)]
     pub ops_listen: SocketAddr,
 
     /// What links in mails begin with, as people reach this service [default: http:// and the address listened on]
@@ -61,7 +63,7 @@ pub struct Settings {
 
     /// The most connections to the database
     #[arg(long, env = "REGISTER_DATABASE_CONNECTIONS", value_name = "COUNT", default_value = "100")]
-    #[arg(help_heading = "Database", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    #[arg(help_heading = "Database", value_parser = within(2..=10_000))]
     pub database_connections: u32,
 
     /// How long to keep what is over: mails that were sent, registrations that nobody activated
@@ -91,7 +93,8 @@ pub struct Settings {
     pub dev_mail_on_public_address: bool,
 
     /// Mails being sent at the same time
-    #[arg(long, env = "REGISTER_SENDERS", value_name = "COUNT", default_value = "8", help_heading = "Mail")]
+    #[arg(long, env = "REGISTER_SENDERS", value_name = "COUNT", default_value = "8", value_parser = one_or_more::<NonZeroUsize>)]
+    #[arg(help_heading = "Mail")]
     pub senders: NonZeroUsize,
 
     /// How long a mail belongs to the copy that is sending it. If that is killed, another takes over after this time
@@ -115,17 +118,18 @@ pub struct Settings {
     pub address_limit: Limit,
 
     /// Passwords being hashed at the same time; each takes 19 MiB and a core [default: the number of cores]
-    #[arg(long, env = "REGISTER_HASHERS", value_name = "COUNT", help_heading = "Accounts")]
+    #[arg(long, env = "REGISTER_HASHERS", value_name = "COUNT", value_parser = one_or_more::<NonZeroUsize>)]
+    #[arg(help_heading = "Accounts")]
     pub hashers: Option<NonZeroUsize>,
 
     /// Passwords waiting to be hashed. Who comes then is told to try again
     #[arg(long, env = "REGISTER_HASH_QUEUE", value_name = "COUNT", default_value = "1000")]
-    #[arg(help_heading = "Accounts", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    #[arg(help_heading = "Accounts", value_parser = within(0..=1_000_000))]
     pub hash_queue: u32,
 
     /// The most connections that the HTTP session opens
     #[arg(long, env = "REGISTER_SESSION_LIMIT", value_name = "COUNT", default_value = "100")]
-    #[arg(help_heading = "Running")]
+    #[arg(help_heading = "Running", value_parser = one_or_more::<NonZeroU32>)]
     pub session_limit: NonZeroU32,
 
     /// How long requests may take to finish when the service is stopped, and then mails

@@ -68,9 +68,13 @@ fn an_address_that_stands_for_all_makes_no_links() {
 #[test]
 fn an_error_names_the_setting_and_the_value_and_what_would_be_right() {
     for (flag, value, hint) in [
-        ("--listen", "localhost", "socket address"),
-        ("--database-connections", "0", "2..="),
-        ("--senders", "0", "zero"),
+        ("--listen", "localhost:3000", "`127.0.0.1:3000`"),
+        ("--ops-listen", "127.0.0.1", "`127.0.0.1:3000`"),
+        ("--database-connections", "0", "from 2 to 10000"),
+        ("--hash-queue", "many", "from 0 to 1000000"),
+        ("--senders", "0", "1 or more"),
+        ("--hashers", "two", "1 or more"),
+        ("--session-limit", "0", "1 or more"),
         ("--token-lifetime", "24", "`2h`"),
         ("--address-limit", "five", "`5/1h`"),
         ("--mail", "smtp", "ses"),

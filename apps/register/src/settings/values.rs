@@ -1,6 +1,8 @@
-//! How values are written on the command line and in the environment: durations, limits, addresses on the web.
+//! How values are written on the command line and in the environment: addresses, numbers, durations, limits.
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -56,6 +58,24 @@ pub(super) fn span_or_zero(text: &str) -> Result<Duration, String> {
     if span > YEAR { Err("it has to be a year at most".to_owned()) } else { Ok(span) }
 }
 
+/// What is listened on: an IP address and a port. No name, which may stand for several addresses.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as `127.0.0.1:3000` or `[::1]:3000`".to_owned())
+}
+
+/// A whole number of a type that has no zero.
+pub(super) fn one_or_more<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "write a whole number, 1 or more".to_owned())
+}
+
+/// A whole number in this range.
+pub(super) fn within(range: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("write a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
 /// What a path can be added to: `http` or `https`, with a host.
 pub(super) fn web_address(text: &str) -> Result<Url, String> {
     let wrong = |what| format!("{what}; write something like `https://example.com`");
@@ -93,6 +113,15 @@ mod tests {
         assert_eq!(span_or_zero("0s"), Ok(Duration::ZERO));
         for text in ["", "90", "s", "-1s", "0s", "2years", "99999999999999999999s"] {
             assert!(span(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_a_whole_one_and_bounded() {
+        assert_eq!(within(2..=10)("10"), Ok(10));
+        assert_eq!(one_or_more("1"), Ok(std::num::NonZeroU32::MIN));
+        for text in ["", "0", "-1", "1.5", "eight", "99999999999999999999"] {
+            assert!(within(2..=10)(text).is_err() && one_or_more::<std::num::NonZeroU32>(text).is_err(), "{text:?}");
         }
     }
 
