@@ -28,6 +28,9 @@ impl Address {
         if typed.is_empty() {
             return Err(InvalidAddress("must not be empty"));
         }
+        if typed.trim() != typed {
+            return Err(InvalidAddress("must not begin or end with a space"));
+        }
         // So that nothing below has to work on a text of any length.
         if typed.len() > 4 * LONGEST {
             return Err(InvalidAddress("must not be longer than 254 characters"));
@@ -81,7 +84,7 @@ fn domain_in_ascii(domain: &str) -> Result<String, InvalidAddress> {
     }
     let ascii =
         Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify);
-    let ascii = ascii.map_err(|_| InvalidAddress("must have a domain after the @, as in name@example.com"))?;
+    let ascii = ascii.map_err(|_| InvalidAddress("must have a valid domain after the @, as in name@example.com"))?;
     // No top level domain is a number (RFC 3696 section 2): that is an IP address.
     match ascii.rsplit_once('.') {
         Some((_, top)) if !top.bytes().all(|byte| byte.is_ascii_digit()) => Ok(ascii.into_owned()),
@@ -185,6 +188,8 @@ mod tests {
         let wrong = |typed| Address::parse(typed).unwrap_err().to_string();
         assert!(wrong("jané@example.com").contains("unaccented"));
         assert!(wrong("jane").contains("must have an @"));
+        assert!(wrong("jane@example.com ").contains("end with a space"));
+        assert!(wrong("jane@exa_mple.com").contains("a valid domain"));
         assert!(wrong("jane@[192.0.2.1]").contains("not an IP address"));
     }
 
