@@ -66,7 +66,7 @@ async fn activate(
         Ok(Activation::Gone) => failed(
             &site,
             StatusCode::GONE,
-            "This link is over",
+            "This link no longer works",
             "It was used before, or it is too old. If your account is not active yet, ask for another mail.",
         ),
         Ok(Activation::Unknown) => failed(
@@ -83,7 +83,7 @@ fn broken(site: &Site) -> Response {
     failed(
         site,
         StatusCode::BAD_REQUEST,
-        "This link is not whole",
+        "This link is incomplete",
         "Copy it from the mail again, from its beginning to its end, or ask for another mail.",
     )
 }
