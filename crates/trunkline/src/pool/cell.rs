@@ -153,6 +153,9 @@ impl<K, C: Member> Cell<K, C> {
                 self.awaited.store(result.is_pending(), Ordering::Relaxed);
                 if result.is_pending() {
                     inside.limits.waits(traffic, rested);
+                } else {
+                    // Whoever waits from now on begins to.
+                    inside.limits.traffic.get_or_insert(traffic);
                 }
                 result.map(Ok)
             }

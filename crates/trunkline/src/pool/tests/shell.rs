@@ -10,8 +10,9 @@ use std::time::Instant;
 use super::site::{A, B, limited, ms, rules};
 use super::token::{Count, Outside, Token, TokenAcquire, TokenLease, instant};
 use crate::error::{Error, Phase, Result};
-use crate::pool::cell::Dial;
+use crate::pool::cell::{Dial, Limits};
 use crate::stats::CloseReason;
+use crate::timeouts;
 
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
@@ -425,4 +426,26 @@ fn p14_a_lease_held_too_long_is_found_by_its_slot() {
     assert_eq!(held.first().map(|&(slot, _)| slot), Some(holder.cell().slot));
     drop(holder);
     outside.rest();
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_counts_from_when_somebody_waits_also_if_the_answer_came_at_once() {
+    let limit = ms(60_000);
+    for at_once in [true, false] {
+        let outside = Outside::new(rules());
+        let lease = lease(&outside);
+        let cx = &mut Context::from_waker(Waker::noop());
+        lease.begin(http::Method::GET, Limits::new(None, Some(limit), timeouts::now()), |_| {});
+        if !at_once {
+            assert!(lease.poll(cx, |_, _| Poll::<()>::Pending).is_pending());
+        }
+        assert!(lease.poll(cx, |_, _| Poll::Ready(())).is_ready());
+        // The reader rests for longer than the server may.
+        tokio::time::advance(2 * limit).await;
+        assert!(lease.poll(cx, |_, _| Poll::<()>::Pending).is_pending());
+        let due = outside.shell.end_overdue(lease.cell(), timeouts::now());
+        assert_eq!(due, Some(timeouts::now() + limit), "at once: {at_once}");
+        drop(lease);
+        outside.rest();
+    }
 }
