@@ -28,6 +28,9 @@ use crate::stop::{Cause, Readiness, Stop, Stopper};
 /// How long tasks that were aborted may take to be gone. Longer takes only one that blocks its thread.
 const ABORTED: Duration = Duration::from_secs(1);
 
+/// What servers that are drained last have at least, also if the others have used up the time: idle connections are not aborted requests.
+const LAST: Duration = Duration::from_millis(100);
+
 /// How many connections are taken out of a listener's queue before it closes: more than a queue holds.
 const QUEUE: usize = 65_536;
 
@@ -128,6 +131,7 @@ impl Life {
     /// How many requests had to be aborted. It has been asked to drain.
     async fn drain_one(&self, server: &Arc<Server>, begun: Instant) -> usize {
         let left = self.settings.drain_within.saturating_sub(begun.elapsed());
+        let left = if server.stage == Stage::Last { left.max(LAST) } else { left };
         let cut = server.finish(left).await;
         let step = Step::new(StepKind::Drained, &format!("http://{}", server.address), begun.elapsed(), cut > 0);
         lock(&self.servers.steps).push(step);

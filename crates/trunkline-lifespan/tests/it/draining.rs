@@ -85,17 +85,20 @@ async fn requests_under_way_finish_and_say_that_their_connection_closes() {
     assert_eq!(kinds, [StepKind::Drained, StepKind::Stopped]);
 }
 
+fn metrics_throughout(life: &Life) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let metrics = Router::new().route("/metrics", get(async || "42"));
+    life.serve_throughout(tokio::net::TcpListener::from_std(listener).unwrap(), metrics).unwrap()
+}
+
 #[tokio::test]
 async fn a_server_that_serves_throughout_answers_until_the_others_are_drained() {
     let gate = Gate::new();
     let router = gate.router();
     let (sender, metrics) = tokio::sync::oneshot::channel();
     let served = serve(settings(), move |life: &Life| {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let metrics = Router::new().route("/metrics", get(async || "42"));
-        let metrics = life.serve_throughout(tokio::net::TcpListener::from_std(listener).unwrap(), metrics);
-        sender.send(metrics.unwrap()).unwrap();
+        sender.send(metrics_throughout(life)).unwrap();
         router
     })
     .await;
@@ -122,6 +125,28 @@ async fn a_server_that_serves_throughout_answers_until_the_others_are_drained() 
     assert!(ending.is_success(), "{ending}");
     let drained: Vec<_> = ending.steps().iter().map(|step| step.name.clone()).collect();
     assert_eq!(drained, [format!("http://{}", served.address), format!("http://{metrics}")]);
+}
+
+#[tokio::test]
+async fn who_is_idle_there_counts_for_no_request_also_when_the_time_is_used_up() {
+    let gate = Gate::new();
+    let router = gate.router();
+    let (sender, metrics) = tokio::sync::oneshot::channel();
+    let served = serve(settings().drain_within(Duration::from_millis(50)), move |life: &Life| {
+        sender.send(metrics_throughout(life)).unwrap();
+        router
+    })
+    .await;
+    let mut idle = Client::connect(metrics.await.unwrap()).await;
+    idle.get("/metrics").await;
+    idle.answer().await;
+    let mut held = Client::connect(served.address).await;
+    held.get("/held").await;
+    gate.begun(1).await;
+    served.shutdown.begin();
+    let ending = served.ending.await.unwrap();
+    assert_eq!((ending.aborted(), ending.code()), (1, 3), "{ending}");
+    assert_eq!(idle.rest().await, b"");
 }
 
 #[tokio::test]
