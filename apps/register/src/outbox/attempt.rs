@@ -61,7 +61,7 @@ impl Outbox {
     /// As long as the lease is ours: if it is not written down, the mail is sent again.
     async fn note_sent(&self, mail: Claimed, message_id: &str, lease_ends: Instant) -> anyhow::Result<()> {
         self.tally(|pace, counts| {
-            pace.sent();
+            pace.sent(Instant::now());
             counts.sent += 1;
         });
         tracing::debug!(id = %mail.id, attempt = mail.attempt, message_id, "a mail was sent");

@@ -63,10 +63,14 @@ impl Pace {
         }
     }
 
-    /// SES has taken a mail.
-    pub(super) fn sent(&mut self) {
+    /// SES has taken a mail. During a rest that is one of those that were under way when it began, which does not cut it short.
+    pub(super) fn sent(&mut self, now: Instant) {
         self.pause = None;
-        self.rest = self.rest.and_then(|(until, times)| Some((until, times.checked_sub(1)?)));
+        if let Some((until, times)) = self.rest
+            && until <= now
+        {
+            self.rest = times.checked_sub(1).map(|times| (until, times));
+        }
     }
 
     /// SES says that it is too fast. Those that were sent together say so together, which counts as once.
@@ -134,14 +138,30 @@ mod tests {
             now = until;
         }
         for _ in 0..3 {
-            pace.sent();
+            pace.sent(now);
         }
         pace.throttled(now, 1.0);
         assert_eq!(pace.room(now, 8, 0), Room::From(now + 2 * FIRST_REST));
+        now += 2 * FIRST_REST;
         for _ in 0..10 {
-            pace.sent();
+            pace.sent(now);
         }
-        assert_eq!(pace.room(now, 8, 0), Room::For(8));
+        pace.throttled(now, 1.0);
+        assert_eq!(pace.room(now, 8, 0), Room::From(now + FIRST_REST));
+    }
+
+    #[test]
+    fn a_rest_is_not_cut_short_by_mails_that_were_under_way() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.throttled(now, 1.0);
+        pace.sent(now);
+        assert_eq!(pace.room(now, 8, 0), Room::From(now + FIRST_REST));
+        pace.throttled(now + FIRST_REST, 1.0);
+        assert_eq!(
+            pace.room(now + FIRST_REST, 8, 0),
+            Room::From(now + 3 * FIRST_REST),
+            "it was too fast twice in a row"
+        );
     }
 
     #[test]
@@ -156,7 +176,7 @@ mod tests {
         assert_eq!(pace.room(probe, 8, 1), Room::None);
         assert!(!pace.paused(probe, 1.0));
         assert_eq!(pace.room(probe, 8, 0), Room::From(probe + 2 * FIRST_PROBE));
-        pace.sent();
+        pace.sent(probe);
         assert!(!pace.is_paused());
         assert_eq!(pace.room(probe, 8, 0), Room::For(8));
     }
