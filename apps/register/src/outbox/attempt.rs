@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Outbox;
 use super::pace::retry_after;
+use super::{Outbox, answered};
 use crate::accounts::Token;
 use crate::mail::{self, Mail, Unsent};
 use crate::store::{Claimed, Recipient};
@@ -26,7 +26,7 @@ impl Outbox {
             Ok(Some(message_id)) => self.note_sent(mail, &message_id, lease_ends).await,
             // Another sender has it by now.
             Ok(None) => Ok(()),
-            Err(unsent) => self.note_unsent(mail, &unsent).await,
+            Err(unsent) => answered(self.note_unsent(mail, &unsent)).await,
         };
         if let Err(error) = noted {
             tracing::error!(id = %mail.id, error = format!("{error:#}"), "could not write down what became of a mail");
@@ -66,7 +66,7 @@ impl Outbox {
         });
         tracing::debug!(id = %mail.id, attempt = mail.attempt, message_id, "a mail was sent");
         loop {
-            match self.store.sent(mail, message_id).await {
+            match answered(self.store.sent(mail, message_id)).await {
                 Err(_) if Instant::now() + AGAIN < lease_ends => sleep(AGAIN).await,
                 noted => return noted,
             }

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use trunkline_lifespan::Stop;
@@ -24,6 +25,9 @@ use crate::store::{Claimed, Store};
 
 /// How often to look although nobody has called: a call may be missed while the database is out of reach.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the database may take to answer. One that has vanished from the network would never do, and nobody else would notice.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What is due and was not there to be claimed is being claimed by another copy.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
@@ -138,7 +142,7 @@ impl Outbox {
             Room::From(then) => return then,
             Room::None => return now + LOOK_EVERY,
         };
-        match self.store.claim(count, self.settings.lease).await {
+        match answered(self.store.claim(count, self.settings.lease)).await {
             Ok(claimed) => {
                 let is_full = claimed.len() == count;
                 for mail in claimed {
@@ -154,7 +158,7 @@ impl Outbox {
     }
 
     async fn next_look(&self, now: Instant) -> Instant {
-        match self.store.next_due().await {
+        match answered(self.store.next_due()).await {
             Ok(Some(wait)) => now + wait.clamp(SHORTEST_LOOK, LOOK_EVERY),
             // What could not be asked will be asked again.
             Ok(None) | Err(_) => now + LOOK_EVERY,
@@ -195,4 +199,9 @@ impl Outbox {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the database answers, if it does.
+async fn answered<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    timeout(ANSWER_WITHIN, question).await.context("the database does not answer")?
 }
