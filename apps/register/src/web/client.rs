@@ -30,11 +30,6 @@ impl TrustedProxies {
         Self(PRIVATE.iter().filter_map(|network| network.parse().ok()).collect())
     }
 
-    /// Whether any proxy is trusted.
-    pub fn any(&self) -> bool {
-        !self.0.is_empty()
-    }
-
     /// The address of the client that sent this over a connection from `peer`.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
@@ -60,7 +55,9 @@ impl TrustedProxies {
         nearest
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether that is the address of one of them.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }

@@ -104,7 +104,7 @@ pub(crate) fn surround<S: Clone + Send + Sync + 'static>(
 ) -> Router<S> {
     let routes = routes.layer(CatchPanicLayer::custom(|_| panicked()));
     let routes = routes.layer(map_response(move |response: Response| ready(headers::add(response, secure))));
-    observe::around(routes, durations, proxies.any())
+    observe::around(routes, durations, proxies.clone())
 }
 
 /// The panic itself has gone to the log, by the hook of the process.

@@ -4,10 +4,11 @@
 
 use std::fmt;
 use std::future::ready;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{self, HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn, map_request};
 use axum::response::Response;
@@ -18,6 +19,8 @@ use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, 
 use tower_http::trace::TraceLayer;
 use tracing::{Span, field};
 use uuid::Uuid;
+
+use super::client::TrustedProxies;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,11 +58,11 @@ impl fmt::Debug for Durations {
 }
 
 /// Puts each route in a span with an id of its own, logs how it ended, and counts it. An id that comes with the request is
-/// taken over only if `trusting`: anybody could write what they like into the log.
+/// taken over only from these proxies: anybody could write what they like into the log.
 pub(crate) fn around<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     durations: Durations,
-    trusting: bool,
+    proxies: TrustedProxies,
 ) -> Router<S> {
     let trace = TraceLayer::new_for_http()
         .make_span_with(span)
@@ -73,7 +76,7 @@ pub(crate) fn around<S: Clone + Send + Sync + 'static>(
         .layer(trace)
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, Fresh))
-        .layer(map_request(move |request| ready(if trusting { plausible(request) } else { without_id(request) })))
+        .layer(map_request(move |request| ready(with_id_of(&proxies, request))))
 }
 
 #[derive(Clone)]
@@ -82,6 +85,13 @@ struct Fresh;
 impl MakeRequestId for Fresh {
     fn make_request_id<B>(&mut self, _: &http::Request<B>) -> Option<RequestId> {
         HeaderValue::try_from(Uuid::now_v7().to_string()).ok().map(RequestId::new)
+    }
+}
+
+fn with_id_of(proxies: &TrustedProxies, request: Request) -> Request {
+    match request.extensions().get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) if proxies.trusts(peer.ip()) => plausible(request),
+        _ => without_id(request),
     }
 }
 

@@ -69,9 +69,10 @@ async fn over_https_browsers_are_told_never_to_come_another_way() {
 async fn an_id_from_outside_is_taken_over_from_proxies_alone() {
     for (networks, given, taken) in [
         (None, "made-up", false),
-        (Some("private"), "01890a5d-ac96-774b-bcce-b302099a8057", true),
-        (Some("private"), "with space", false),
-        (Some("private"), "", false),
+        (Some("private"), "made-up", false),
+        (Some("192.0.2.0/24"), "01890a5d-ac96-774b-bcce-b302099a8057", true),
+        (Some("192.0.2.0/24"), "with space", false),
+        (Some("192.0.2.0/24"), "", false),
     ] {
         let inside = Inside::new();
         let inside = if let Some(networks) = networks { inside.trust(networks) } else { inside };
