@@ -112,7 +112,7 @@ pub struct Settings {
     #[arg(help_heading = "Accounts")]
     pub token_lifetime: Duration,
 
-    /// Registrations with one address, in all copies of this service, or `off`
+    /// Registrations with one address and requests for another mail, in all copies of this service, or `off`
     #[arg(long, env = "REGISTER_ADDRESS_LIMIT", value_name = "COUNT/TIME", default_value = "5/1h")]
     #[arg(help_heading = "Accounts")]
     pub address_limit: Limit,

@@ -8,7 +8,7 @@ use crate::support::{Answer, Database, Load, PASSWORD, Raw, Service, Ses, Settin
 /// What was written to the log has no panic in it, and no error.
 fn all_is_well(service: &Service) {
     let log = service.log();
-    assert!(!log.contains("panicked"), "{log}");
+    assert!(!log.contains("panicked") && !log.contains(r#""level":"ERROR""#), "{log}");
 }
 
 async fn send(service: &Service, method: Method, path: &str, kind: Option<&str>, body: &[u8]) -> Answer {
