@@ -24,6 +24,9 @@ use super::client::TrustedProxies;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// How much of a path is worth writing down, in bytes: anybody may send tens of kilobytes, which would stand in each line of the request.
+const PATH: usize = 256;
+
 /// OpenTelemetry's advice for `http.server.request.duration`, in seconds.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
@@ -112,7 +115,12 @@ fn plausible(request: Request) -> Request {
 
 fn span<B>(request: &http::Request<B>) -> Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), status = field::Empty)
+    let (method, path) = (known(request.method()), shown(request.uri().path()));
+    tracing::info_span!("request", id, method, path, status = field::Empty)
+}
+
+fn shown(path: &str) -> &str {
+    &path[..path.floor_char_boundary(PATH)]
 }
 
 fn log<B>(response: &http::Response<B>, took: Duration, span: &Span) {
@@ -150,4 +158,16 @@ async fn count(durations: Durations, request: Request, next: Next) -> Response {
 fn known(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|&known| known == method.as_str()).unwrap_or("_OTHER")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_path_the_beginning_is_written_down() {
+        assert_eq!(shown("/api/register"), "/api/register");
+        assert_eq!(shown(&format!("/{}", "a".repeat(60_000))).len(), PATH);
+        assert_eq!(shown(&format!("/{}", "ä".repeat(60_000))).len(), PATH - 1);
+    }
 }
