@@ -27,8 +27,7 @@ Output:
   and decoded: bytes counts what was decoded, and that is what the files hold.
 
 Time:
-  Within its --timeout a page also fails if a connection is not made in 30 seconds, or if nothing comes or goes on it
-  for 60.
+  Within its --timeout a page also fails if a connection is not made in 30 seconds.
 
 Cookies:
   What a page sets goes with later requests to its site. Without --cookies that is forgotten at the end. The file is

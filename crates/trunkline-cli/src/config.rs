@@ -88,7 +88,9 @@ fn session(args: &Fetch, cookies: Option<&CookieFile>) -> anyhow::Result<Session
     let bounded = |limit: usize| (limit > 0).then_some(limit);
     let pool = Pool::builder().limit(bounded(args.limit)).limit_per_host(bounded(args.limit_per_host)).build()?;
     let agent = concat!("trunkline-cli/", env!("CARGO_PKG_VERSION"));
-    let session = Session::builder().pool(pool).user_agent(agent).timeouts(Timeouts::new().total(args.timeout));
+    // A page that is allowed so long may be silent for as long.
+    let timeouts = Timeouts::new().total(args.timeout).read(args.timeout);
+    let session = Session::builder().pool(pool).user_agent(agent).timeouts(timeouts);
     let session = match cookies {
         Some(file) => session.cookie_jar(file.jar.clone()),
         None => session,
