@@ -27,6 +27,8 @@ impl App {
     pub(crate) fn start(words: &str) -> Self {
         let mut child = Command::new(program())
             .args(words.split(' '))
+            // Built beside what wants a colourful log, the example has one.
+            .env("NO_COLOR", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
