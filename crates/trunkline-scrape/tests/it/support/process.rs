@@ -41,6 +41,8 @@ impl Guarded {
             .args(command)
             .current_dir(dir.path())
             .env("TMPDIR", dir.path())
+            // Without a locale Chromium finds no file whose name is not ASCII.
+            .env("LC_ALL", "C.UTF-8")
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(output.try_clone().unwrap())
