@@ -18,10 +18,11 @@ struct Client {
 impl Client {
     async fn run(address: String, number: usize, done: Arc<AtomicUsize>) -> Self {
         let mut client = Self::default();
+        // No address twice: one that was not read the first time may be let in by the next connection.
+        let mut emails = (0..).map(|nth| format!("s{number}.{nth}@example.com"));
         // Refused: it serves no more.
         while let Ok(mut raw) = Raw::connect(&address).await {
-            loop {
-                let email = format!("s{number}.{}@example.com", client.answered.len());
+            for email in emails.by_ref() {
                 let (head, body) = Raw::registration(&email, PASSWORD);
                 let sent = raw.send(head + &body).await;
                 match raw.answer().await {
