@@ -66,7 +66,8 @@
 //! # Signals
 //!
 //! SIGTERM (on Unix) and Ctrl-C ask for the way down. While the application starts they drop its function where it stands, so
-//! that a database that does not answer can be called off, and release what was open by then. The second one exits at once, with 128 + its number.
+//! that a database that does not answer can be called off, and release what was open by then. The second one exits at once, with 128 + its number. The same signal again within 100 ms is not a second one:
+//! `timeout` and others that send it to the process and to its group do that.
 //!
 //! # What happens when
 //!

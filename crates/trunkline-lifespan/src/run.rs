@@ -83,7 +83,7 @@ impl Lifespan {
     ///
     /// A signal that comes while the function is [serving](Life::serve), or [waits](Life::until_stopped), ends that, and the function goes
     /// on from there. At any other time it drops the function where it stands, so that a start that hangs can be called off.
-    /// A second signal ends the process at once with 128 + its number. After this returns, signals are not listened to any more, and
+    /// A second signal, if it is another one or comes 100 ms later, ends the process at once with 128 + its number. After this returns, signals are not listened to any more, and
     /// do nothing (tokio keeps them): end the process soon.
     ///
     /// # Panics

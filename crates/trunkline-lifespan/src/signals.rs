@@ -3,11 +3,17 @@
 use std::io;
 use std::process;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::stop::{Cause, Course};
+
+/// The same signal again within this time is the same request: timeout(1) and supervisors send it to the process and to its group, and so twice.
+/// A person takes longer.
+const ONCE: Duration = Duration::from_millis(100);
 
 /// Listens until it is dropped.
 #[derive(Debug)]
@@ -21,15 +27,25 @@ impl Signals {
         forward(&mut tasks, &sender)?;
         // A task of its own, because the application may be busy.
         tasks.spawn(async move {
-            if let Some(signal) = signals.recv().await {
-                course.end(Cause::Signal(signal));
-            }
-            if let Some(signal) = signals.recv().await {
+            if let Some(signal) = asked_again(&mut signals, &course).await {
                 tracing::error!(target: "trunkline::lifespan", signal, "asked again: exiting at once");
                 process::exit(128 + i32::from(signal));
             }
         });
         Ok(Self(tasks))
+    }
+}
+
+/// Begins the end with the first signal, and waits for the second.
+async fn asked_again(signals: &mut mpsc::Receiver<u8>, course: &Course) -> Option<u8> {
+    let first = signals.recv().await?;
+    let asked = Instant::now();
+    course.end(Cause::Signal(first));
+    loop {
+        let signal = signals.recv().await?;
+        if signal != first || asked.elapsed() >= ONCE {
+            return Some(signal);
+        }
     }
 }
 
@@ -51,4 +67,33 @@ fn forward(tasks: &mut JoinSet<()>, sender: &mpsc::Sender<u8>) -> io::Result<()>
     let sender = sender.clone();
     tasks.spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && sender.send(2).await.is_ok() {} });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// After how many milliseconds which signal comes, and which of them is the second request.
+    async fn second(given: &'static [(u64, u8)]) -> Option<u8> {
+        let (sender, mut signals) = mpsc::channel(4);
+        tokio::spawn(async move {
+            for &(after, signal) in given {
+                sleep(Duration::from_millis(after)).await;
+                let _ = sender.send(signal).await;
+            }
+        });
+        asked_again(&mut signals, &Course::new()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_that_comes_twice_at_once_is_one() {
+        assert_eq!(second(&[(0, 15), (0, 15)]).await, None);
+        assert_eq!(second(&[(0, 15), (50, 15), (49, 15)]).await, None);
+        assert_eq!(second(&[(0, 15), (0, 15), (100, 15)]).await, Some(15));
+        assert_eq!(second(&[(0, 15), (100, 15)]).await, Some(15));
+        // Another one is another request.
+        assert_eq!(second(&[(0, 15), (0, 2)]).await, Some(2));
+    }
 }

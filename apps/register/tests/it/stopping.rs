@@ -135,9 +135,8 @@ async fn a_second_signal_ends_it_at_once() {
         let (ses, database) = (Ses::start(), Database::sqlite());
         let service = Settings::new(&database).ses(&ses).start().await;
         let (_held, _) = in_mid_drain(&service).await;
-        service.signal(signal);
         // By `128 + n` it ended itself; by the signal there would be no code.
-        assert_eq!(service.finish().await.code, Some(code));
+        assert_eq!(service.insist(signal).await.code, Some(code));
     }
 }
 

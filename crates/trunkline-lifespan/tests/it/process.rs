@@ -52,7 +52,7 @@ fn a_second_signal_exits_at_once() {
         app.line("asked");
         app.signal("TERM");
         until("it has stopped accepting", || TcpStream::connect(&address).is_err());
-        app.signal(signal);
+        app.insist(signal);
         let finished = app.finish();
         assert_eq!(finished.code, Some(code), "{finished:?}");
         assert!(!finished.lines.iter().any(|line| line.starts_with("releasing")), "{finished:?}");
@@ -62,8 +62,24 @@ fn a_second_signal_exits_at_once() {
         app.line("serving ");
         app.signal("TERM");
         app.line("releasing database");
-        app.signal(signal);
+        app.insist(signal);
         assert_eq!(app.finish().code, Some(code));
+    }
+}
+
+#[test]
+fn a_signal_that_comes_several_times_at_once_is_one() {
+    for signal in ["TERM", "INT"] {
+        let mut app = App::start("open:session serve");
+        let address = app.line("serving ");
+        let slow = ask(&address, "/slow");
+        app.line("asked");
+        app.signal_times(signal, 3);
+        until("it has stopped accepting", || TcpStream::connect(&address).is_err());
+        app.go();
+        assert!(rest(slow).ends_with("at last\n"));
+        let finished = app.finish();
+        assert_eq!((finished.code, &*finished.stderr), (Some(0), ""), "{finished:?}");
     }
 }
 
@@ -159,7 +175,7 @@ fn during_the_pause_it_says_that_it_is_not_ready() {
     assert!(ready(&address).starts_with("HTTP/1.1 200 OK\r\n"));
     app.signal("TERM");
     until("it is not ready", || ready(&address).starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
-    app.signal("TERM");
+    app.insist("TERM");
     assert_eq!(app.finish().code, Some(143));
 }
 

@@ -117,6 +117,19 @@ impl Service {
         assert!(sent.success());
     }
 
+    /// Again and again until it has ended: a signal that follows another of its kind at once counts for nothing.
+    pub(crate) async fn insist(mut self, name: &str) -> Finished {
+        until("the service ends", async || {
+            let ended = self.has_ended();
+            if ended.is_none() {
+                self.signal(name);
+            }
+            ended
+        })
+        .await;
+        self.finish().await
+    }
+
     /// `kill -9`: it learns nothing of it.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

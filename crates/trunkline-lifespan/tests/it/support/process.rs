@@ -52,8 +52,25 @@ impl App {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        self.signal_times(name, 1);
+    }
+
+    /// As often, at once.
+    pub(crate) fn signal_times(&self, name: &str, times: usize) {
+        let ids = vec![self.child.id().to_string(); times];
+        let sent = Command::new("kill").arg(format!("-{name}")).args(ids).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Again and again until it has ended: a signal that follows another of its kind at once counts for nothing.
+    pub(crate) fn insist(&mut self, name: &str) {
+        until("the application ends", || {
+            let ended = self.child.try_wait().unwrap().is_some();
+            if !ended {
+                self.signal(name);
+            }
+            ended
+        });
     }
 
     /// A line on its standard input.
