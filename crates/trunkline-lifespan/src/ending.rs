@@ -169,7 +169,10 @@ impl fmt::Display for Ending {
 impl Step {
     pub(crate) fn new(kind: StepKind, name: &str, elapsed: Duration, failed: bool) -> Self {
         let step = Self { kind, name: name.to_owned(), elapsed, failed };
-        tracing::info!(target: "trunkline::lifespan", "{step}");
+        match failed {
+            true => tracing::warn!(target: "trunkline::lifespan", "{step}"),
+            false => tracing::info!(target: "trunkline::lifespan", "{step}"),
+        }
         step
     }
 }
