@@ -26,6 +26,7 @@ where
 #[must_use = "settings do nothing until an application runs with them"]
 pub struct Lifespan {
     pub(crate) signals: bool,
+    pub(crate) connections: usize,
     pub(crate) pause: Duration,
     pub(crate) drain_within: Duration,
     pub(crate) stop_within: Duration,
@@ -38,11 +39,22 @@ impl Lifespan {
         const TEN: Duration = Duration::from_secs(10);
         Self {
             signals: true,
+            connections: 10_000,
             pause: Duration::ZERO,
             drain_within: Duration::from_secs(15),
             stop_within: TEN,
             release_within: TEN,
         }
+    }
+
+    /// The most connections that each listener has at once. Beyond it nothing is accepted, so that whoever comes waits in the listener's queue until a
+    /// connection ends. By default 10 000; zero counts as one.
+    ///
+    /// Each takes a file descriptor, so the limit should be below that of the process (`ulimit -n`) by what else the application opens. A connection that was
+    /// upgraded (a WebSocket) does not count: it is its handler's.
+    pub fn connections(mut self, limit: usize) -> Self {
+        self.connections = limit;
+        self
     }
 
     /// How long to go on accepting connections after the application has said that it is not ready, so that whoever distributes requests

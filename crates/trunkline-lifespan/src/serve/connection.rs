@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
@@ -47,11 +48,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Serves the connection in a task of its own.
-    pub(super) fn take_in(&self, stream: TcpStream, peer: SocketAddr) {
+    /// Serves the connection in a task of its own. It gives its place up when it ends.
+    pub(super) fn take_in(&self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
         // Worth a delay at worst.
         let _ = stream.set_nodelay(true);
-        self.tasks.spawn(self.clone().serve(stream, peer));
+        let served = self.clone().serve(stream, peer);
+        self.tasks.spawn(async move {
+            let _until_done = place;
+            served.await;
+        });
     }
 
     async fn serve(self, stream: TcpStream, peer: SocketAddr) {

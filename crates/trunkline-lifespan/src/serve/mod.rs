@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::connection::Shared;
@@ -54,7 +55,8 @@ impl Life {
     ///
     /// 1. is [not ready](Self::readiness) any more, and says so in each answer over HTTP/1 by `connection: close`;
     /// 2. goes on for the [pause](crate::Lifespan::pause);
-    /// 3. takes what has connected out of the queue and closes the listener: new connections are refused;
+    /// 3. takes what has connected out of the queue, also beyond the [limit](crate::Lifespan::connections), and closes the listener: new
+    ///    connections are refused;
     /// 4. closes connections that are idle and tells the others that this is the end (HTTP/2: GOAWAY);
     /// 5. waits for the requests under way, up to the limit of [`Lifespan::drain_within`](crate::Lifespan::drain_within), then aborts them.
     ///
@@ -99,7 +101,8 @@ impl Life {
     fn begin_serving(&self, listener: TcpListener, router: Router, stage: Stage) -> Result<SocketAddr> {
         let address = listener.local_addr();
         let address = address.map_err(|error| Error::new(Phase::Bind, "a listener", Duration::ZERO, error))?;
-        let server = Server::start(listener, address, stage, router, self.stopping());
+        let places = self.settings.connections.clamp(1, Semaphore::MAX_PERMITS);
+        let server = Server::start(listener, address, stage, places, router, self.stopping());
         lock(&self.servers.running).push(Arc::new(server));
         tracing::info!(target: "trunkline::lifespan", %address, "listening on http://{address}");
         Ok(address)
@@ -174,10 +177,17 @@ struct Server {
 }
 
 impl Server {
-    fn start(listener: TcpListener, address: SocketAddr, stage: Stage, router: Router, stopping: Stop) -> Self {
+    fn start(
+        listener: TcpListener,
+        address: SocketAddr,
+        stage: Stage,
+        places: usize,
+        router: Router,
+        stopping: Stop,
+    ) -> Self {
         let (draining, tasks, total) = (Stopper::new(), Tasks::default(), Total::default());
         let shared = Shared { router, tasks: tasks.clone(), total: total.clone(), stopping, draining: draining.stop() };
-        tasks.spawn(accept(listener, shared));
+        tasks.spawn(accept(listener, shared, Arc::new(Semaphore::new(places))));
         Self { address, stage, draining, tasks, total }
     }
 
@@ -199,10 +209,15 @@ impl Drop for Server {
     }
 }
 
-async fn accept(mut listener: TcpListener, shared: Shared) {
-    // axum's `accept` does not fail: it waits if there are no descriptors left.
-    while let Some((stream, peer)) = shared.draining.or(Listener::accept(&mut listener)).await {
-        shared.take_in(stream, peer);
+async fn accept(mut listener: TcpListener, shared: Shared, places: Arc<Semaphore>) {
+    let mut next = async || {
+        // Never closed, so it is there once a connection has ended.
+        let place = places.clone().acquire_owned().await.ok();
+        // axum's `accept` does not fail: it waits if there are no descriptors left.
+        (Listener::accept(&mut listener).await, place)
+    };
+    while let Some(((stream, peer), place)) = shared.draining.or(next()).await {
+        shared.take_in(stream, peer, place);
     }
     // Those in the queue have a connection, and may have sent a request: closing the listener would reset them.
     let Ok(listener) = listener.into_std() else { return };
@@ -211,7 +226,7 @@ async fn accept(mut listener: TcpListener, shared: Shared) {
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            shared.take_in(stream, peer);
+            shared.take_in(stream, peer, None);
         }
     }
 }

@@ -128,6 +128,35 @@ async fn http_2_is_spoken_and_told_goodbye() {
     assert!(sender.ready().await.is_err());
 }
 
+#[tokio::test]
+async fn beyond_the_limit_who_comes_waits_until_a_connection_ends() {
+    let served = serve(settings().connections(2), |_| Router::new().route("/", get(async || "hello"))).await;
+    let mut inside = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(served.address).await;
+        client.get("/").await;
+        assert_eq!(client.answer().await.1, "hello");
+        inside.push(client);
+    }
+    let mut waiting = Client::connect(served.address).await;
+    waiting.get("/").await;
+    // Those inside are answered, again and again, while it is not.
+    for _ in 0..20 {
+        inside[0].get("/").await;
+        inside[0].answer().await;
+    }
+    assert!(!waiting.has_heard());
+    drop(inside.pop());
+    assert_eq!(waiting.answer().await.1, "hello");
+
+    // The end is no reason to leave anybody waiting.
+    let mut last = Client::connect(served.address).await;
+    last.get("/").await;
+    served.shutdown.begin();
+    assert_eq!(last.answer().await.1, "hello");
+    assert!(served.ending.await.unwrap().is_success());
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_nothing_is_not_kept_for_ever() {
     let served = serve(settings(), |_| Router::new().route("/", get(async || "hello"))).await;

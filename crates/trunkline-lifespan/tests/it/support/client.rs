@@ -44,6 +44,11 @@ impl Client {
         self.stream.write_all(request.as_bytes()).await.is_ok()
     }
 
+    /// Whether there is anything to read, or the end.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.stream.try_read(&mut [0]).is_ok()
+    }
+
     /// Head and body of one answer. The body has to have a length.
     pub(crate) async fn answer(&mut self) -> (String, String) {
         self.read_answer().await.unwrap()
