@@ -38,7 +38,8 @@ const TO_HAND_BACK: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is asked to stop, or fails.
 pub async fn run(settings: Settings, telemetry: Telemetry) -> Ending {
-    let lifespan = Lifespan::new().pause(settings.drain_pause).drain_within(settings.drain);
+    let lifespan = Lifespan::new().connections(settings.connections.get());
+    let lifespan = lifespan.pause(settings.drain_pause).drain_within(settings.drain);
     let walk = async |life: &Life| {
         let walked = walk(life, &settings, telemetry).await;
         // Back to what it was, so that the lifespan knows its own errors.

@@ -56,6 +56,11 @@ pub struct Settings {
     #[arg(long, env = "REGISTER_IP_LIMIT", value_name = "COUNT/TIME", default_value = "60/1m", help_heading = "Web")]
     pub ip_limit: Limit,
 
+    /// Connections of clients at once, to each of the addresses. Who comes beyond them waits; should be below `ulimit -n`
+    #[arg(long, env = "REGISTER_CONNECTIONS", value_name = "COUNT", default_value = "10000", help_heading = "Web")]
+    #[arg(value_parser = one_or_more::<NonZeroUsize>)]
+    pub connections: NonZeroUsize,
+
     /// `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST/DATABASE` for several copies
     #[arg(long, env = "REGISTER_DATABASE", value_name = "URL", default_value = "sqlite:register.db")]
     #[arg(help_heading = "Database", hide_env_values = true)]

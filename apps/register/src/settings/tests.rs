@@ -75,6 +75,7 @@ fn an_error_names_the_setting_and_the_value_and_what_would_be_right() {
         ("--senders", "0", "1 or more"),
         ("--hashers", "two", "1 or more"),
         ("--session-limit", "0", "1 or more"),
+        ("--connections", "0", "1 or more"),
         ("--token-lifetime", "24", "`2h`"),
         ("--address-limit", "five", "`5/1h`"),
         ("--mail", "smtp", "ses"),

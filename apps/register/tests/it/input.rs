@@ -159,6 +159,26 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     all_is_well(&service);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_beyond_the_connections_waits_for_one_to_end() {
+    // One is the test's own, from when it was waited for.
+    let service = Settings::new(&Database::sqlite()).with("--connections", 2).start().await;
+    let (mut inside, mut beyond) = (Raw::connect(service.address()).await.unwrap(), None);
+    for _ in 0..20 {
+        inside.send("GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        assert_eq!(inside.answer().await.unwrap().0, 200);
+        if beyond.is_none() {
+            let mut raw = Raw::connect(service.address()).await.unwrap();
+            raw.send("GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            beyond = Some(tokio::spawn(async move { raw.answer().await }));
+        }
+    }
+    let beyond = beyond.unwrap();
+    assert!(!beyond.is_finished());
+    drop(inside);
+    assert_eq!(beyond.await.unwrap().unwrap().0, 200);
+}
+
 fn too_many(answer: &Answer) {
     assert_eq!(answer.status, 429, "{answer:?}");
     assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{answer:?}");
