@@ -51,12 +51,9 @@ fn main() -> ExitCode {
 }
 
 fn fetch(config: Config) -> anyhow::Result<Ending> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ending = runtime.block_on(async {
-        let shutdown = Shutdown::on_signals()?;
-        // On a worker thread, where a finished page wakes the loop without waking another thread.
-        tokio::spawn(fetch::run(config, shutdown)).await?
-    });
+    // One thread: a page is little work, and handing it from thread to thread costs as much again.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ending = runtime.block_on(async { fetch::run(config, Shutdown::on_signals()?).await });
     runtime.shutdown_timeout(LEFTOVERS);
     ending
 }
