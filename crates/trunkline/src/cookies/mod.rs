@@ -235,6 +235,29 @@ impl CookieJar {
         self.with(|store, _| store.remove(cookie)).unwrap_or_default()
     }
 
+    /// Takes over the cookies of another jar. They replace those with the same name, domain and path.
+    ///
+    /// ```
+    /// # fn main() -> trunkline::Result<()> {
+    /// use trunkline::{CookieJar, Session};
+    ///
+    /// let session = Session::new();
+    /// # let text = "";
+    /// session.cookies().extend(&CookieJar::from_netscape(text)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn extend(&self, other: &Self) {
+        // One lock after the other: two jars may take each other's.
+        let cookies = other.all();
+        self.with(|store, now| {
+            for cookie in cookies {
+                // What has no room is one too many.
+                let _ = store.put(cookie, now);
+            }
+        });
+    }
+
     /// Removes all cookies.
     pub fn clear(&self) {
         self.with(|store, _| store.retain(|_| false));
