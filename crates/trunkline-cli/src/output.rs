@@ -44,6 +44,8 @@ struct Batch {
     figures: Option<Figures>,
     /// A closed standard output does not end what is left to do.
     winding_down: bool,
+    /// Who wants to know when it is written.
+    written: Option<oneshot::Sender<()>>,
 }
 
 /// The writer has ended early: [`Output::finish`] tells why.
@@ -127,18 +129,20 @@ impl Output {
         self.due || self.is_full()
     }
 
-    /// Hands over what there is as soon as the writer has room.
+    /// Hands over what there is as soon as the writer has room. What comes out ends when that is written: in the file, or at the other end of
+    /// standard output.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
-    pub(crate) async fn hand_over(&mut self) -> Result<(), WriterEnded> {
+    pub(crate) async fn hand_over(&mut self) -> Result<oneshot::Receiver<()>, WriterEnded> {
         let writer = self.writer.as_ref().ok_or(WriterEnded)?;
         let room = writer.reserve().await.map_err(|_| WriterEnded)?;
+        let (written, when_written) = oneshot::channel();
         let next = Batch { winding_down: self.winding_down, ..Batch::default() };
-        room.send(std::mem::replace(&mut self.batch, next));
+        room.send(Batch { written: Some(written), ..std::mem::replace(&mut self.batch, next) });
         self.due = false;
-        Ok(())
+        Ok(when_written)
     }
 
     /// Waits until everything is written. False if standard output was closed at its other end, which is no error.
@@ -188,7 +192,7 @@ fn plain_line(line: &mut Vec<u8>, page: &Page) -> io::Result<()> {
 }
 
 /// What came from elsewhere can neither begin a line of its own nor steer a terminal.
-fn push_harmless(line: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_harmless(line: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return line.extend_from_slice(text.as_bytes());
     }
@@ -209,6 +213,8 @@ fn write_all(mut batches: mpsc::Receiver<Batch>, mut file: Option<(PathBuf, File
         if let Err(error) = write(&batch, &mut file, &progress) {
             break Err(error);
         }
+        // Few want to know.
+        let _ = batch.written.map(|written| written.send(()));
     };
     progress.clear();
     result
