@@ -8,10 +8,10 @@ use scraper::Html;
 use trunkline::Response;
 use url::Url;
 
-use crate::error::Result;
+use crate::error::{Result, redacted};
 use crate::forms::{self, Form, FormChoice};
 use crate::page::Page;
-use crate::tree::{Context, Limits, parse, redacted, select};
+use crate::tree::{Context, Limits, parse, select};
 
 /// A page, parsed as a browser parses it, though without running its scripts: what stands in `<noscript>` is part of it.
 ///
@@ -87,13 +87,15 @@ impl Parser {
 
     /// The whole of a response, unless it is larger than `max_size`.
     pub(crate) async fn page(&self, mut response: Response) -> Result<Page> {
+        let requested = response.history().first().map_or(response.url(), |hop| &hop.url).clone();
+        let head = Page::head(&requested, &response);
+        self.limits.check_size(response.content_length().unwrap_or_default().try_into().unwrap_or(usize::MAX))?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);
             self.limits.check_size(body.len())?;
         }
-        let (url, status) = (response.url().clone(), response.status());
-        Ok(Page { url, status, headers: response.headers().clone(), body: body.into() })
+        Ok(Page { body: body.into(), ..head })
     }
 }
 

@@ -3,6 +3,9 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use http::StatusCode;
+use url::Url;
+
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -12,11 +15,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// a password.
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: Kind,
     detail: String,
     source: Option<trunkline::Error>,
+    status: Option<StatusCode>,
+    /// What was asked for, and how often.
+    url: Option<Url>,
+    attempts: u32,
     /// It may be otherwise the next time.
     passing: bool,
 }
@@ -31,13 +37,27 @@ pub(crate) enum Kind {
     Form,
     /// A login that failed.
     Login,
+    /// What robots.txt does not allow.
+    Robots,
+    /// An answer that is as good as none.
+    Status,
+    /// No runtime to fetch on.
+    Runtime,
     /// The exchange with the server.
     Http,
 }
 
 impl Error {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, detail: detail.into(), source: None, passing: false }))
+        Self(Box::new(Inner {
+            kind,
+            detail: detail.into(),
+            source: None,
+            status: None,
+            url: None,
+            attempts: 1,
+            passing: false,
+        }))
     }
 
     /// Something of the caller's that cannot be used: `detail` names it and says what would be right.
@@ -55,6 +75,27 @@ impl Error {
 
     pub(crate) fn login(detail: impl Into<String>) -> Self {
         Self::new(Kind::Login, detail)
+    }
+
+    pub(crate) fn robots(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Robots, detail)
+    }
+
+    pub(crate) fn status(status: StatusCode) -> Self {
+        let mut error = Self::new(Kind::Status, format!("it answers with the status {status}"));
+        error.0.status = Some(status);
+        error
+    }
+
+    pub(crate) fn runtime() -> Self {
+        Self::new(Kind::Runtime, "there is no tokio runtime that it could be fetched on")
+    }
+
+    /// Names what was asked for, and how often.
+    pub(crate) fn of(mut self, url: &Url, attempts: u32) -> Self {
+        self.0.url = Some(url.clone());
+        self.0.attempts = attempts;
+        self
     }
 
     /// The same, where the server may do better the next time.
@@ -88,6 +129,22 @@ impl Error {
         self.0.kind == Kind::Login
     }
 
+    /// The page's robots.txt does not allow it to be fetched, or could not be had; see [`Scraper::robots`](crate::Scraper::robots).
+    pub fn is_robots(&self) -> bool {
+        self.0.kind == Kind::Robots
+    }
+
+    /// The URL that was asked for, of a page that was to be fetched: as it was given, whole, so that it can be asked for again. The error's text shows it without
+    /// credentials, query and fragment.
+    pub fn url(&self) -> Option<&Url> {
+        self.0.url.as_ref()
+    }
+
+    /// How often the page was tried.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
     /// What the session said, if the exchange with the server failed.
     pub fn http(&self) -> Option<&trunkline::Error> {
         self.0.source.as_ref()
@@ -96,23 +153,35 @@ impl Error {
 
 impl From<trunkline::Error> for Error {
     fn from(error: trunkline::Error) -> Self {
-        Self(Box::new(Inner { kind: Kind::Http, detail: String::new(), source: Some(error), passing: true }))
+        let mut this = Self::new(Kind::Http, "").passing(true);
+        this.0.source = Some(error);
+        this
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.source {
-            Some(error) => error.fmt(f),
-            None => f.write_str(&self.0.detail),
+        let Inner { detail, source, url, attempts, .. } = &*self.0;
+        match (source, url) {
+            // It names the URL itself.
+            (Some(error), _) => error.fmt(f)?,
+            (None, Some(url)) => write!(f, "GET {}: {detail}", redacted(url))?,
+            (None, None) => f.write_str(detail)?,
         }
+        if *attempts > 1 { write!(f, " ({attempts} attempts)") } else { Ok(()) }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, detail, source, passing: _ } = &*self.0;
-        f.debug_struct("Error").field("kind", kind).field("detail", detail).field("source", source).finish()
+        let Inner { kind, detail, source, url, attempts, .. } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("url", &url.as_ref().map(|url| redacted(url).to_string()))
+            .field("attempts", attempts)
+            .field("detail", detail)
+            .field("source", source)
+            .finish()
     }
 }
 
@@ -121,4 +190,15 @@ impl StdError for Error {
         // What the session said is this error's own text already.
         self.0.source.as_ref().and_then(StdError::source)
     }
+}
+
+/// An address as logs and errors may show it: without credentials, query and fragment.
+pub(crate) fn redacted(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both fail only for addresses that cannot carry credentials in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
 }

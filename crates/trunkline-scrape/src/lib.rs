@@ -65,19 +65,26 @@
 
 mod document;
 mod error;
+mod fetch;
 mod forms;
 mod login;
 mod page;
+mod renewal;
 #[cfg(feature = "lifespan")]
 mod resource;
+mod retries;
+mod robots;
 mod scraper;
 mod tree;
+mod visit;
 
 pub use self::document::{Document, Parser};
 pub use self::error::{Error, Result};
+pub use self::fetch::{Fetch, Fetched, HostFigures, Pages};
 pub use self::forms::{Field, Form, FormChoice, Submission, Submitter, Upload, Value};
 pub use self::login::{Expect, Login};
 pub use self::page::Page;
 #[cfg(feature = "lifespan")]
 pub use self::resource::{ScraperResource, resource};
 pub use self::scraper::Scraper;
+pub use self::visit::Visit;

@@ -5,16 +5,18 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use trunkline::Response;
 use url::Url;
 
 use crate::document::{Document, Parser};
-use crate::error::Result;
-use crate::tree::redacted;
+use crate::error::{Result, redacted};
 
 /// A page as it was fetched: whole, and not looked at yet.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Page {
+    /// What was asked for.
+    pub requested: Url,
     /// Where it came from, behind all redirects.
     pub url: Url,
     /// Its status, which may be that of an error.
@@ -26,6 +28,17 @@ pub struct Page {
 }
 
 impl Page {
+    /// One without a body.
+    pub(crate) fn head(requested: &Url, response: &Response) -> Self {
+        Self {
+            requested: requested.clone(),
+            url: response.url().clone(),
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: Bytes::new(),
+        }
+    }
+
     /// The page, parsed.
     ///
     /// # Errors

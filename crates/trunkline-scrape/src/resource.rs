@@ -74,7 +74,7 @@ impl Resource for ScraperResource {
         if page.status.is_success() {
             return Ok(());
         }
-        let here = crate::tree::redacted(&page.url);
+        let here = crate::error::redacted(&page.url);
         Err(Error::login(format!("{here} answers with the status {} behind the login", page.status)))
     }
 

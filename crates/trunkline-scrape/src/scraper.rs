@@ -1,9 +1,9 @@
 //! One session, logged in, for many pages.
 
 use std::fmt;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Mutex;
 use trunkline::Session;
 use url::Url;
 
@@ -11,6 +11,9 @@ use crate::document::Parser;
 use crate::error::{Error, Result};
 use crate::login::Login;
 use crate::page::Page;
+use crate::renewal::Logins;
+use crate::robots::Robots;
+use crate::visit::{Attempt, Visit};
 
 /// One session, logged in, for many pages. A cheap handle: what it logs in with is shared by its clones.
 ///
@@ -35,42 +38,36 @@ use crate::page::Page;
 pub struct Scraper {
     session: Session,
     parser: Parser,
-    shared: Arc<Shared>,
+    logins: Arc<Logins>,
+    settings: Settings,
 }
 
-#[derive(Default)]
-struct Shared {
-    current: StdMutex<Current>,
-    /// Held by the one that logs in; the others wait for it.
-    renewing: Mutex<()>,
+/// How many pages are fetched.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) concurrency: usize,
+    pub(crate) retries: u32,
+    pub(crate) delay: Duration,
+    pub(crate) robots: Option<Arc<Robots>>,
 }
 
-/// What the pages that are fetched now are fetched with.
-#[derive(Clone, Default)]
-struct Current {
-    /// How many logins there have been.
-    turn: u64,
-    login: Option<Arc<Known>>,
-    /// Has a page been fetched with it?
-    let_in: bool,
-    /// What the attempt to follow this turn came to, if it failed: it is not made again for each page.
-    failed: Option<String>,
+impl Default for Settings {
+    fn default() -> Self {
+        Self { concurrency: 16, retries: 2, delay: Duration::ZERO, robots: None }
+    }
 }
 
-/// So often a page may find that the login has run out since it logged in for it: under load, others use up what the login is good for.
-const RENEWALS: usize = 3;
-
-/// A login that has worked.
-struct Known {
-    login: Login,
-    /// Where its form was.
-    at: Url,
+impl Settings {
+    /// How often a page is tried at most.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.retries.saturating_add(1)
+    }
 }
 
 impl Scraper {
     /// Over this session. It stays the caller's to close.
     pub fn new(session: Session) -> Self {
-        Self { session, parser: Parser::default(), shared: Arc::default() }
+        Self { session, parser: Parser::default(), logins: Arc::default(), settings: Settings::default() }
     }
 
     /// How pages are read: the most that is read of one. Default: that of a [`Parser`].
@@ -79,9 +76,81 @@ impl Scraper {
         Self { parser, ..self }
     }
 
+    /// The largest page, in bytes, after decompression: that of its [parser](Self::parser). A larger one is an error that [`is_page`](Error::is_page). Default: 10 MiB.
+    #[must_use = "it is the scraper returned that has the limit"]
+    pub fn max_body_size(self, bytes: usize) -> Self {
+        Self { parser: self.parser.max_size(bytes), ..self }
+    }
+
+    /// How many pages are fetched at a time by each [`fetch`](Self::fetch). Default: 16. 0 is as good as 1.
+    ///
+    /// It counts pages, not connections: those are bounded by the session's pool (`Pool::builder().limit(100).limit_per_host(4)`).
+    #[must_use = "it is the scraper returned that fetches so many"]
+    pub fn concurrency(mut self, pages: usize) -> Self {
+        self.settings.concurrency = pages.max(1);
+        self
+    }
+
+    /// How often a page is tried again that asks for it, or whose connection fails; see [`visit`](Self::visit). Default: 2, which makes three attempts.
+    #[must_use = "it is the scraper returned that tries again"]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.settings.retries = retries;
+        self
+    }
+
+    /// The pause between the starts of two requests to one host (scheme, name and port), of one [`fetch`](Self::fetch); other hosts go on. Attempts count, redirects and logins do
+    /// not. Default: none.
+    #[must_use = "it is the scraper returned that leaves a pause"]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.settings.delay = delay;
+        self
+    }
+
+    /// Obeys robots.txt (RFC 9309) under this name, which should be the one that the session's `User-Agent` begins with. What is not allowed is
+    /// an error that [`is_robots`](Error::is_robots). Default: it is not asked for.
+    ///
+    /// Each host (scheme, name and port) is asked once a day, by one request for all who want to know. If there is no robots.txt (a status of 4xx), everything is
+    /// allowed; if it cannot be had (5xx, 429, no connection), nothing is, though that is tried again as with pages. A `Crawl-delay` is a
+    /// [`delay`](Self::delay), a minute at most. What redirects lead to is not asked about.
+    #[must_use = "it is the scraper returned that obeys"]
+    pub fn robots(mut self, agent: impl AsRef<str>) -> Self {
+        self.settings.robots = Some(Arc::new(Robots::new(agent.as_ref())));
+        self
+    }
+
     /// The session.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// A URL as the session understands it, by its base URL if it is a relative one.
+    ///
+    /// # Errors
+    ///
+    /// One of [the session's](Error::http), that names it, if it is no http or https URL.
+    pub fn url(&self, url: impl AsRef<str>) -> Result<Url> {
+        let url = url.as_ref();
+        match Url::parse(url) {
+            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => Ok(parsed),
+            _ => {
+                let address = self.session.get(url).build()?.uri().to_string();
+                // What the session has made a request of parses.
+                Url::parse(&address).map_err(|_| Error::input("the session's base URL is unusable"))
+            }
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.logins
+    }
+
+    /// How it reads pages.
+    pub(crate) fn parses(&self) -> &Parser {
+        &self.parser
     }
 
     /// Logs in, and keeps what it takes to do so again. What comes out is the page that it led to.
@@ -95,8 +164,7 @@ impl Scraper {
     ///
     /// Dropped, it may have logged in or not: the session has the cookies it was given, and [`get`](Self::get) does not know of the login.
     pub async fn login(&self, login: Login) -> Result<Page> {
-        let _turn = self.shared.renewing.lock().await;
-        self.perform(login).await
+        self.logins.login(self, login).await
     }
 
     /// A page, whatever its status. If the login has run out, it logs in again, once, and fetches the page again; all that find out at the same time
@@ -112,78 +180,24 @@ impl Scraper {
     ///
     /// Dropped while it logs in again, it leaves that to the next one that waits.
     pub async fn get(&self, url: impl AsRef<str>) -> Result<Page> {
-        let mut renewals = 0;
-        loop {
-            let before = self.shared.current();
-            let page = self.fetch(url.as_ref()).await?;
-            let Some(known) = before.login else { return Ok(page) };
-            if !known.login.is_over(&page, &known.at) {
-                self.shared.let_in(before.turn);
-                return Ok(page);
-            }
-            // A login that has not let anybody in yet has not run out either.
-            let useless = renewals > 0 && !self.shared.current().let_in;
-            if useless || renewals == RENEWALS {
-                let status = page.status;
-                return Err(Error::login(format!(
-                    "logged in again, and still the page is not to be had (status {status})"
-                )));
-            }
-            self.renew(before.turn).await?;
-            renewals += 1;
+        let url = self.url(url)?;
+        // One attempt, and what comes of it is what is wanted.
+        let attempt = Attempt { url: &url, number: 1, last: true };
+        match self.visit_page(attempt).await.visit {
+            Visit::Done(page) => Ok(page),
+            Visit::Failed(error) | Visit::Again { cause: error, .. } => Err(error),
         }
-    }
-
-    async fn fetch(&self, url: &str) -> Result<Page> {
-        self.parser.page(self.session.get(url).await?).await
-    }
-
-    /// Logs in again, unless somebody has since this turn.
-    async fn renew(&self, turn: u64) -> Result<()> {
-        let _turn = self.shared.renewing.lock().await;
-        let Current { turn: now, login, failed, .. } = self.shared.current();
-        let Some(known) = login.filter(|_| now == turn) else { return Ok(()) };
-        if let Some(failed) = failed {
-            return Err(Error::login(failed));
-        }
-        let done = self.perform(known.login.clone()).await;
-        if let Err(error) = &done
-            && !error.is_passing()
-        {
-            // What broke on the way may go well the next time; a password does not become right.
-            let mut current = self.shared.current.lock().unwrap_or_else(PoisonError::into_inner);
-            current.failed = Some(error.to_string());
-        }
-        done.map(drop)
-    }
-
-    async fn perform(&self, login: Login) -> Result<Page> {
-        let (page, at) = login.perform(&self.session, &self.parser).await?;
-        let mut current = self.shared.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = current.turn + 1;
-        *current = Current { turn, login: Some(Arc::new(Known { login, at })), ..Current::default() };
-        Ok(page)
-    }
-}
-
-impl Shared {
-    fn let_in(&self, turn: u64) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.let_in |= current.turn == turn;
-    }
-
-    fn current(&self) -> Current {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl fmt::Debug for Scraper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let current = self.shared.current();
+        let current = self.logins.current();
         f.debug_struct("Scraper")
             .field("session", &self.session)
             .field("logins", &current.turn)
             .field("login", &current.login.map(|known| known.login.clone()))
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

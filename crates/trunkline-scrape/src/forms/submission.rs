@@ -10,8 +10,7 @@ use url::Url;
 
 use super::entries::Entry;
 use super::{encode, multipart};
-use crate::error::{Error, Result};
-use crate::tree::redacted;
+use crate::error::{Error, Result, redacted};
 
 /// A form as it goes out: what it holds, where to, and how. It can be sent more than once.
 pub struct Submission {

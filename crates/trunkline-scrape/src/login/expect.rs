@@ -7,9 +7,8 @@ use trunkline::Session;
 use url::{Position, Url};
 
 use crate::document::Document;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, redacted};
 use crate::page::Page;
-use crate::tree::redacted;
 
 /// What tells that a login worked, of the page that it leads to in the end.
 ///

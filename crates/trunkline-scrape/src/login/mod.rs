@@ -12,10 +12,9 @@ use url::Url;
 
 pub use self::expect::Expect;
 use crate::document::{Document, Parser};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, redacted};
 use crate::forms::{Form, FormChoice, Submitter, Value};
 use crate::page::Page;
-use crate::tree::redacted;
 
 /// How to log in to a site: where its form is, what to fill in, and how to tell that it worked.
 ///

@@ -41,14 +41,3 @@ impl Context {
         }
     }
 }
-
-/// An address as logs and errors may show it: without credentials, query and fragment.
-pub(crate) fn redacted(url: &Url) -> Url {
-    let mut url = url.clone();
-    // Both fail only for addresses that cannot carry credentials in the first place.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url
-}

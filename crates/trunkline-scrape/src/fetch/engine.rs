@@ -1,0 +1,334 @@
+//! Pages under way, and those that wait for their turn.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, Sleep, sleep_until};
+use url::{Position, Url};
+
+use super::figures::{Figures, HostFigures};
+use super::schedule::{Schedule, Start};
+use crate::error::{Error, Result};
+use crate::scraper::Scraper;
+use crate::visit::{Seen, Visit};
+
+/// Many pages at once, pushed in and taken out: what [`Scraper::fetch`] stands on, for those whose URLs come from a source of their own, or who do
+/// not want whole pages. See [`Scraper::fetch_with`].
+///
+/// What is pushed waits until its host may be asked and a place is free. Pages under way are tasks of their own: whoever takes none out for a
+/// while holds up no connection in the middle of a page. What is finished and not taken out keeps its place, so there are never more than
+/// [`concurrency`](Scraper::concurrency) of both. New ones start while somebody waits in [`next`](Self::next).
+///
+/// Dropped, it cancels all that is under way.
+pub struct Fetch<K, T> {
+    scraper: Scraper,
+    visitor: Visitor<K, T>,
+    measure: Option<Measure<T>>,
+    schedule: Schedule<Job<K>>,
+    under_way: JoinSet<Came<T>>,
+    started: HashMap<Id, Started<K>>,
+    clock: Option<Pin<Box<Sleep>>>,
+    seen: Option<SeenUrls>,
+    figures: Figures,
+    stopped: bool,
+}
+
+type Visitor<K, T> = Box<dyn Fn(&K, Url, u32) -> Visiting<T> + Send>;
+pub(super) type Visiting<T> = Pin<Box<dyn Future<Output = Seen<T>> + Send>>;
+type Measure<T> = Box<dyn Fn(&T) -> u64 + Send>;
+
+/// A page that was asked for, and what came of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fetched<K, T> {
+    /// What it was pushed with.
+    pub key: K,
+    /// What was asked for.
+    pub url: Url,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// How long the last attempt took, from asking to the end of the body. What it waited for before is not in it.
+    pub elapsed: Duration,
+    /// What was made of the page. An error knows URL and attempts as well.
+    pub result: Result<T>,
+}
+
+struct Job<K> {
+    key: K,
+    url: Url,
+    attempts: u32,
+}
+
+enum Started<K> {
+    Ask(Arc<str>),
+    Visit(Arc<str>, Job<K>),
+}
+
+/// What comes out of a task.
+enum Came<T> {
+    Pause(Duration),
+    Seen(Seen<T>, Duration),
+}
+
+impl<K, T: Send + 'static> Fetch<K, T> {
+    pub(super) fn new(scraper: Scraper, visitor: impl Fn(&K, Url, u32) -> Visiting<T> + Send + 'static) -> Self {
+        let settings = scraper.settings();
+        let schedule = Schedule::new(settings.delay, settings.robots.is_some());
+        Self {
+            scraper,
+            visitor: Box::new(visitor),
+            measure: None,
+            schedule,
+            under_way: JoinSet::new(),
+            started: HashMap::new(),
+            clock: None,
+            seen: None,
+            figures: Figures::default(),
+            stopped: false,
+        }
+    }
+
+    /// How many bytes a page counts as in the [figures](Self::figures). Default: none.
+    #[must_use = "it is the one returned that counts so"]
+    pub fn measured(self, bytes: impl Fn(&T) -> u64 + Send + 'static) -> Self {
+        Self { measure: Some(Box::new(bytes)), ..self }
+    }
+
+    /// Takes each URL once; fragments make no difference. It remembers 16 bytes of each, give or take a factor of two. Default: as often as it is pushed.
+    #[must_use = "it is the one returned that does so"]
+    pub fn once(self) -> Self {
+        Self { seen: Some(SeenUrls::default()), ..self }
+    }
+
+    /// Does it want more? It takes what is pushed in any case. It wants up to 1,000 that wait, and up to 20,000 if their hosts are all to be left
+    /// alone for now: behind them may be others.
+    pub fn has_room(&self) -> bool {
+        self.schedule.has_room()
+    }
+
+    /// Nothing waits, and nothing is under way or finished and not taken out.
+    pub fn is_empty(&self) -> bool {
+        self.schedule.len() == 0 && self.under_way.is_empty()
+    }
+
+    /// How many pages wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.schedule.len()
+    }
+
+    /// How many are under way, or finished and not taken out.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// A page to be fetched. `key` is what the caller knows it by. Says whether it was taken: of [those that are](Self::once), each is once, and
+    /// once it was [stopped](Self::stop), none is.
+    pub fn push(&mut self, url: Url, key: K) -> bool {
+        if self.stopped || self.seen.as_mut().is_some_and(|seen| !seen.is_new(&url)) {
+            return false;
+        }
+        let host = url.origin().ascii_serialization().into();
+        self.schedule.push(&host, Job { key, url, attempts: 0 }, now());
+        true
+    }
+
+    /// The next page that is there, in the order in which they come; `None` when [nothing is left](Self::is_empty), which more may be pushed after.
+    ///
+    /// Outside of a tokio runtime, each page is an error.
+    ///
+    /// # Panics
+    ///
+    /// If what reads the pages panicked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn next(&mut self) -> Option<Fetched<K, T>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Starts nothing more, and forgets what waits: so many. Those under way come yet; those of them that would have to be tried again have failed.
+    pub fn stop(&mut self) -> usize {
+        self.stopped = true;
+        std::iter::from_fn(|| self.schedule.give_up(now())).count()
+    }
+
+    /// Cancels what is under way, and returns when nothing of it is left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Everything is cancelled in any case.
+    pub async fn cancel(&mut self) {
+        self.stop();
+        self.under_way.shutdown().await;
+        self.started.clear();
+    }
+
+    /// What was fetched so far, by host.
+    pub fn figures(&self) -> Vec<HostFigures> {
+        self.figures.list()
+    }
+
+    pub(super) fn scraper(&self) -> &Scraper {
+        &self.scraper
+    }
+
+    /// As [`next`](Self::next).
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Fetched<K, T>>> {
+        loop {
+            let outside = Handle::try_current().is_err();
+            if !outside {
+                self.start();
+            }
+            match self.under_way.poll_join_next_with_id(cx) {
+                Poll::Ready(Some(joined)) => {
+                    if let Some(fetched) = self.came(joined) {
+                        return Poll::Ready(Some(fetched));
+                    }
+                }
+                Poll::Ready(None) if outside => return Poll::Ready(self.schedule.give_up(now()).map(homeless)),
+                Poll::Ready(None) if self.schedule.len() == 0 => return Poll::Ready(None),
+                Poll::Pending if outside => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => ready!(self.poll_clock(cx)),
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        let now = now();
+        while self.under_way.len() < self.scraper.settings().concurrency {
+            match self.schedule.take(now) {
+                None => return,
+                Some(Start::Ask(host)) => {
+                    let (scraper, origin) = (self.scraper.clone(), host.clone());
+                    let task = self.under_way.spawn(async move { Came::Pause(scraper.pause_of_origin(&origin).await) });
+                    self.started.insert(task.id(), Started::Ask(host));
+                }
+                Some(Start::Visit(host, mut job)) => {
+                    job.attempts += 1;
+                    let visiting = (self.visitor)(&job.key, job.url.clone(), job.attempts);
+                    let task = self.under_way.spawn(async move {
+                        let begun = Instant::now();
+                        let seen = visiting.await;
+                        Came::Seen(seen, begun.elapsed())
+                    });
+                    self.started.insert(task.id(), Started::Visit(host, job));
+                }
+            }
+        }
+    }
+
+    /// A page, unless it is to be tried again.
+    fn came(&mut self, joined: Result<(Id, Came<T>), JoinError>) -> Option<Fetched<K, T>> {
+        let now = now();
+        let (id, came) = match joined {
+            Ok((id, came)) => (id, Ok(came)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        match (self.started.remove(&id)?, came) {
+            (_, Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            (Started::Ask(host), came) => {
+                if let Ok(Came::Pause(pause)) = came {
+                    self.schedule.ruled(&host, pause, now);
+                }
+                self.schedule.finished(&host, now);
+                None
+            }
+            (Started::Visit(host, job), Ok(Came::Seen(seen, elapsed))) => {
+                let fetched = self.seen(&host, job, seen, elapsed);
+                self.schedule.finished(&host, now);
+                fetched
+            }
+            // Only a runtime that ends cancels them.
+            (Started::Visit(host, job), _) => {
+                self.schedule.finished(&host, now);
+                Some(homeless(job))
+            }
+        }
+    }
+
+    fn seen(&mut self, host: &Arc<str>, job: Job<K>, seen: Seen<T>, elapsed: Duration) -> Option<Fetched<K, T>> {
+        let now = now();
+        let figures = self.figures.of(host);
+        if let Some(reused) = seen.reused {
+            figures.answered(reused);
+        }
+        if let Some(pause) = seen.hold {
+            self.schedule.hold(host, now + pause, now);
+        }
+        let result = match seen.visit {
+            Visit::Done(page) => {
+                figures.came(self.measure.as_ref().map_or(0, |bytes| bytes(&page)), elapsed);
+                Ok(page)
+            }
+            Visit::Again { pause, .. } if !self.stopped => {
+                figures.retries += 1;
+                self.schedule.again(host, job, now + pause, now);
+                return None;
+            }
+            Visit::Again { cause: error, .. } | Visit::Failed(error) => {
+                figures.failed += 1;
+                Err(error.of(&job.url, job.attempts))
+            }
+        };
+        Some(Fetched { key: job.key, url: job.url, attempts: job.attempts, elapsed, result })
+    }
+
+    /// Until something may be started, if that is what is waited for.
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let free = self.under_way.len() < self.scraper.settings().concurrency;
+        let Some(wake) = self.schedule.wake().filter(|_| free).map(Instant::from_std) else { return Poll::Pending };
+        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(wake)));
+        if clock.deadline() != wake {
+            clock.as_mut().reset(wake);
+        }
+        clock.as_mut().poll(cx)
+    }
+}
+
+/// There is no runtime that it could run on.
+fn homeless<K, T>(job: Job<K>) -> Fetched<K, T> {
+    let error = Error::runtime().of(&job.url, job.attempts);
+    Fetched { key: job.key, url: job.url, attempts: job.attempts, elapsed: Duration::ZERO, result: Err(error) }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// What has been pushed, by 128 bits of it.
+#[derive(Default)]
+struct SeenUrls {
+    hashes: HashSet<u128>,
+    /// With keys of their own: nobody can make URLs that collide.
+    hashers: (RandomState, RandomState),
+}
+
+impl SeenUrls {
+    fn is_new(&mut self, url: &Url) -> bool {
+        let url = &url[..Position::AfterQuery];
+        let hash = u128::from(self.hashers.0.hash_one(url)) << 64 | u128::from(self.hashers.1.hash_one(url));
+        self.hashes.insert(hash)
+    }
+}
+
+/// It refers to nothing in itself.
+impl<K, T> Unpin for Fetch<K, T> {}
+
+impl<K, T> fmt::Debug for Fetch<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch")
+            .field("scraper", &self.scraper)
+            .field("waiting", &self.schedule.len())
+            .field("under_way", &self.under_way.len())
+            .finish_non_exhaustive()
+    }
+}

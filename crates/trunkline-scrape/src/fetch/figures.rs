@@ -1,0 +1,68 @@
+//! What was fetched, by host.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use trunkline::Histogram;
+
+/// What has been fetched of a host so far. What one host means: a scheme, a name and a port, as for the pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostFigures {
+    /// The host, `https://example.com`. Behind the first 10,000 of them, all others are one, `others`.
+    pub host: String,
+    /// Pages that came, whatever their status.
+    pub pages: u64,
+    /// Pages that did not.
+    pub failed: u64,
+    /// The size of the pages that came, after decompression.
+    pub bytes: u64,
+    /// How often it was asked for a page again.
+    pub retries: u64,
+    /// Answers, those that asked to come again included.
+    pub answers: u64,
+    /// Answers over a connection that had served before.
+    pub reused: u64,
+    /// How long the pages took that came: the last attempt at each, from asking to the end of its body. `elapsed.quantile(0.99)` bounds the 99th percentile.
+    pub elapsed: Histogram,
+}
+
+/// More hosts are not told apart.
+const MOST_HOSTS: usize = 10_000;
+
+/// Those of all hosts.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    hosts: HashMap<Arc<str>, HostFigures>,
+}
+
+impl Figures {
+    pub(super) fn of(&mut self, host: &Arc<str>) -> &mut HostFigures {
+        let known = self.hosts.len() < MOST_HOSTS || self.hosts.contains_key(host);
+        let host = if known { host.clone() } else { Arc::from("others") };
+        self.hosts
+            .entry(host)
+            .or_insert_with_key(|host| HostFigures { host: host.to_string(), ..HostFigures::default() })
+    }
+
+    /// By the host's name.
+    pub(super) fn list(&self) -> Vec<HostFigures> {
+        let mut list: Vec<_> = self.hosts.values().cloned().collect();
+        list.sort_unstable_by(|one, other| one.host.cmp(&other.host));
+        list
+    }
+}
+
+impl HostFigures {
+    pub(super) fn answered(&mut self, reused: bool) {
+        self.answers += 1;
+        self.reused += u64::from(reused);
+    }
+
+    pub(super) fn came(&mut self, bytes: u64, elapsed: Duration) {
+        self.pages += 1;
+        self.bytes += bytes;
+        self.elapsed.record(elapsed);
+    }
+}

@@ -1,0 +1,107 @@
+//! What is worth another attempt, and when.
+
+use std::error::Error as _;
+use std::time::{Duration, SystemTime};
+
+use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+
+use crate::error::Error;
+
+/// The longest that a server is waited for.
+pub(crate) const LONGEST: Duration = Duration::from_secs(600);
+
+/// Before the second attempt, at most. It doubles with each.
+const FIRST: Duration = Duration::from_millis(500);
+/// However many attempts there have been.
+const LAST: Duration = Duration::from_secs(30);
+
+/// A status that may be another one soon.
+pub(crate) fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
+}
+
+/// May the same request go well the next time?
+pub(crate) fn may_pass(error: &Error) -> bool {
+    let Some(http) = error.http() else { return error.is_passing() };
+    if http.is_body() {
+        // One that broke off has a cause. One that is too large, or compressed wrongly, is so the next time.
+        return http.source().is_some();
+    }
+    !(http.is_input() || http.is_closed() || http.is_redirect() || http.is_status() || http.is_file())
+}
+
+/// What a server asks for by `Retry-After` (RFC 9110 section 10.2.3).
+pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number has are as long as can be.
+        return Some(Duration::from_secs(asked.parse().unwrap_or(u64::MAX)));
+    }
+    let until = httpdate::parse_http_date(asked).ok()?;
+    // Its clock may go otherwise than ours.
+    let now = date(headers, DATE).unwrap_or(now);
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    headers.get(name).map(HeaderValue::to_str)?.ok().and_then(|text| httpdate::parse_http_date(text).ok())
+}
+
+/// How long to wait before another attempt, after so many: anything up to a bound that doubles, so that those who failed together do not come
+/// again together ("full jitter").
+pub(crate) fn backoff(attempts: u32) -> Duration {
+    let mut random = [0; 4];
+    // Without any, all of it.
+    let share = getrandom::getrandom(&mut random).map_or(u32::MAX, |()| u32::from_ne_bytes(random));
+    bound(attempts).mul_f64(f64::from(share) / f64::from(u32::MAX))
+}
+
+fn bound(attempts: u32) -> Duration {
+    let doubled = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST.saturating_mul(doubled).min(LAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(retry_after: &str, date: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let asked = |text, date| asked(&headers(text, date), now);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(asked("120", None), seconds(120));
+        assert_eq!(asked(" 0 ", None), seconds(0));
+        assert_eq!(asked("99999999999999999999999", None), seconds(u64::MAX));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:50:37 GMT", None), seconds(60));
+        assert_eq!(asked("Sunday, 06-Nov-94 08:50:37 GMT", None), seconds(60));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT", None), seconds(0), "it has passed");
+        let skewed = Some("Sun, 06 Nov 1994 09:00:00 GMT");
+        assert_eq!(asked("Sun, 06 Nov 1994 09:00:05 GMT", skewed), seconds(5), "by the server's clock");
+        for nonsense in ["", "soon", "-1", "1.5", "1 s"] {
+            assert_eq!(asked(nonsense, None), None, "{nonsense}");
+        }
+        assert_eq!(super::asked(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn the_bound_doubles_and_ends() {
+        let bounds = [1, 2, 3, 6, 7, 33, u32::MAX].map(|attempts| bound(attempts).as_millis());
+        assert_eq!(bounds, [500, 1_000, 2_000, 16_000, 30_000, 30_000, 30_000]);
+        for attempts in [1, 2, 50] {
+            let waits: Vec<_> = (0..100).map(|_| backoff(attempts)).collect();
+            assert!(waits.iter().all(|wait| *wait <= bound(attempts)), "{waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What robots.txt allows (RFC 9309): asked for once for all who want to know, and remembered for a day.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+use texting_robots::Robot;
+use tokio::sync::Mutex;
+use trunkline::{Response, Session};
+use url::{Position, Url};
+
+use crate::retries;
+
+/// RFC 9309 section 2.5: at least 500 kibibytes are read.
+const MOST_BYTES: usize = 500 << 10;
+/// RFC 9309 section 2.3.1.2: at least five redirects are followed.
+const MOST_REDIRECTS: usize = 5;
+/// RFC 9309 section 2.4: not to be used for longer.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// A host whose rules could not be had, attempt after attempt, is not asked for them again before.
+const GIVEN_UP: Duration = Duration::from_secs(300);
+/// The rules of so many hosts are remembered.
+const MOST_HOSTS: usize = 1_000;
+/// Patterns with an end, `$`, are compiled: of a file with more, nobody knows what it would cost.
+const MOST_ENDS: usize = 1_000;
+/// No host is left alone for longer between two requests, whatever its `Crawl-delay`.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// The rules of all hosts, for one name.
+pub(crate) struct Robots {
+    agent: String,
+    known: StdMutex<KnownHosts>,
+}
+
+#[derive(Default)]
+struct KnownHosts {
+    hosts: HashMap<String, Arc<Mutex<State>>>,
+    /// The oldest first.
+    order: VecDeque<String>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Unknown,
+    Known {
+        rules: Arc<Rules>,
+        at: Instant,
+    },
+    /// So often; it is not asked again until then.
+    Unreadable {
+        failures: u32,
+        until: Instant,
+        why: String,
+    },
+}
+
+/// What a host says.
+pub(crate) enum Answer {
+    Rules(Arc<Rules>),
+    /// It is not known, so nothing is allowed. It may be known after that time, if there is one.
+    Unreadable {
+        why: String,
+        pause: Option<Duration>,
+    },
+}
+
+/// What is allowed on a host.
+#[derive(Default)]
+pub(crate) struct Rules {
+    robot: Option<Robot>,
+    /// Nothing is allowed, and why.
+    refused: Option<&'static str>,
+}
+
+impl Robots {
+    /// `agent` may have more to it than the name: `name/1.0 (https://…)`.
+    pub(crate) fn new(agent: &str) -> Self {
+        let name = agent.split(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_'))).next();
+        Self { agent: name.unwrap_or_default().to_owned(), known: StdMutex::default() }
+    }
+
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// The rules of this origin. Who asks first fetches them, after so many failed attempts no more; the others wait.
+    pub(crate) async fn of(&self, origin: &str, session: &Session, attempts: u32) -> Answer {
+        let state = self.state(origin);
+        let mut state = state.lock().await;
+        let now = Instant::now();
+        let failures = match &*state {
+            State::Known { rules, at } if now < *at + DAY => return Answer::Rules(rules.clone()),
+            State::Unreadable { failures, until, why } if now < *until => {
+                let pause = (*failures < attempts).then(|| *until - now);
+                return Answer::Unreadable { why: why.clone(), pause };
+            }
+            State::Unreadable { failures, .. } if *failures < attempts => *failures,
+            _ => 0,
+        };
+        match fetch(origin, &self.agent, session).await {
+            Ok(rules) => {
+                let rules = Arc::new(rules);
+                *state = State::Known { rules: rules.clone(), at: Instant::now() };
+                Answer::Rules(rules)
+            }
+            Err((why, asked)) => {
+                let failures = failures + 1;
+                let pause =
+                    asked.filter(|asked| *asked <= retries::LONGEST).unwrap_or_else(|| retries::backoff(failures));
+                let last = failures >= attempts;
+                let until = Instant::now() + if last { GIVEN_UP } else { pause };
+                *state = State::Unreadable { failures, until, why: why.clone() };
+                Answer::Unreadable { why, pause: (!last).then_some(pause) }
+            }
+        }
+    }
+
+    fn state(&self, origin: &str) -> Arc<Mutex<State>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = known.hosts.get(origin) {
+            return state.clone();
+        }
+        if known.order.len() == MOST_HOSTS
+            && let Some(oldest) = known.order.pop_front()
+        {
+            known.hosts.remove(&oldest);
+        }
+        known.order.push_back(origin.to_owned());
+        known.hosts.entry(origin.to_owned()).or_default().clone()
+    }
+}
+
+/// Or why they could not be had, and after what time to ask again.
+async fn fetch(origin: &str, agent: &str, session: &Session) -> Result<Rules, (String, Option<Duration>)> {
+    let request = session.get(format!("{origin}/robots.txt")).error_for_status(false).max_redirects(MOST_REDIRECTS);
+    let response = match request.send().await {
+        Ok(response) => response,
+        // Section 2.3.1.2: more redirects than are followed are as good as no file.
+        Err(error) if error.is_redirect() => return Ok(Rules::default()),
+        Err(error) => return Err((format!("its robots.txt could not be read: {error}"), None)),
+    };
+    let status = response.status();
+    // Section 2.3.1.4, and what asks to come again.
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        let asked = retries::asked(response.headers(), SystemTime::now());
+        return Err((format!("its robots.txt answers with the status {status}"), asked));
+    }
+    // Section 2.3.1.3: there is none.
+    if !status.is_success() {
+        return Ok(Rules::default());
+    }
+    match read(response).await {
+        Ok(text) => Ok(Rules::read(agent, &text)),
+        Err(error) => Err((format!("its robots.txt could not be read: {error}"), None)),
+    }
+}
+
+/// Its beginning, up to the last whole line.
+async fn read(mut response: Response) -> trunkline::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        text.extend_from_slice(&chunk);
+        if text.len() > MOST_BYTES {
+            text.truncate(MOST_BYTES);
+            let whole = text.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+            text.truncate(whole.unwrap_or_default());
+            break;
+        }
+    }
+    Ok(text)
+}
+
+impl Rules {
+    fn read(agent: &str, text: &[u8]) -> Self {
+        if text.iter().filter(|byte| **byte == b'$').count() > MOST_ENDS {
+            return Self { refused: Some("its robots.txt has more patterns with `$` than are read"), robot: None };
+        }
+        match Robot::new(agent, text) {
+            Ok(robot) => Self { robot: Some(robot), refused: None },
+            Err(_) => Self { refused: Some("its robots.txt has patterns that cannot be read"), robot: None },
+        }
+    }
+
+    /// Why this page may not be fetched.
+    pub(crate) fn refusal(&self, url: &Url, agent: &str) -> Option<String> {
+        if let Some(why) = self.refused {
+            return Some(why.to_owned());
+        }
+        let refused = self.robot.as_ref().is_some_and(|robot| !robot.allowed(&url[..Position::AfterQuery]));
+        refused.then(|| format!("its robots.txt does not allow it to {agent:?}"))
+    }
+
+    /// What it wants between two requests.
+    pub(crate) fn delay(&self) -> Duration {
+        let seconds = self.robot.as_ref().and_then(|robot| robot.delay).unwrap_or_default();
+        // More seconds than a duration has are too many as well.
+        Duration::try_from_secs_f32(seconds).map_or(LONGEST_DELAY, |delay| delay.min(LONGEST_DELAY))
+    }
+}
+
+impl fmt::Debug for Robots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Robots").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! One attempt at one page, with all the rules but waiting: robots.txt, the login, what is worth another attempt and when.
+
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+use trunkline::Response;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::page::Page;
+use crate::renewal::Renewal;
+use crate::retries::{self, asked, backoff};
+use crate::robots::Answer;
+use crate::scraper::Scraper;
+
+/// What came of one attempt at a page; see [`Scraper::visit`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Visit<T> {
+    /// The page was there, and this is what was made of it.
+    Done(T),
+    /// Another attempt may go well, after a pause.
+    #[non_exhaustive]
+    Again {
+        /// Why there is to be one.
+        cause: Error,
+        /// How long to wait for it: as long as the server says, or a random time below a bound that doubles with each attempt.
+        pause: Duration,
+        /// The server asks for it: the pause is the whole host's, and not this page's alone.
+        host: bool,
+    },
+    /// There is nothing to be had, or the attempts are used up.
+    Failed(Error),
+}
+
+/// The same, and what else there is to know.
+pub(crate) struct Seen<T> {
+    pub(crate) visit: Visit<T>,
+    /// The server wants to be left alone for so long. (It may have been the last attempt, so that the page is there all the same.)
+    pub(crate) hold: Option<Duration>,
+    /// If there was an answer: had its connection served before?
+    pub(crate) reused: Option<bool>,
+}
+
+/// What a page is judged by: is it one from behind the login?
+pub(crate) enum Judge<T> {
+    /// By its head alone, before it is read.
+    Head,
+    /// By this, when it has been read.
+    Whole(fn(&T) -> &Page),
+}
+
+/// The attempt, as asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) url: &'a Url,
+    /// From 1.
+    pub(crate) number: u32,
+    /// There is none after it.
+    pub(crate) last: bool,
+}
+
+impl Scraper {
+    /// One attempt at a page, the first, second, … as `attempt` says, from 1. For those who keep a schedule of their own: it waits for nothing but
+    /// the server. ([`fetch`](Self::fetch) and [`fetch_with`](Self::fetch_with) wait as well.)
+    ///
+    /// - If [robots.txt](Self::robots) is obeyed, it has to allow the page.
+    /// - If there is a [login](Self::login), and the answer says that it is over, it logs in again and asks again, as [`get`](Self::get) does. It finds
+    ///   that out by status and address: what is given to [`Login::is_over_when`](crate::Login::is_over_when) is shown a page without a body.
+    /// - An answer with the status 429, 500, 502, 503 or 504 asks to come [again](Visit::Again), and so does a connection that cannot be made or breaks, unless the
+    ///   attempts are [used up](Self::retries). Then it is a page as any other, and the broken connection an error.
+    /// - The pause is what `Retry-After` asks for, in seconds or as a date, or else random, between 0 and 500 ms before the second attempt, and twice
+    ///   as much before each one that follows, 30 s at most. A server that wants to be left alone for more than ten minutes is not waited for: the
+    ///   page is delivered as it is.
+    ///
+    /// `read` makes of the response what is wanted of it: a file, a length, a whole page. What it fails with is judged as what the session fails with.
+    ///
+    /// ```no_run
+    /// # async fn example(scraper: trunkline_scrape::Scraper) -> Result<(), Box<dyn std::error::Error>> {
+    /// use trunkline_scrape::Visit;
+    ///
+    /// let url = scraper.url("https://example.com/page")?;
+    /// let mut attempt = 1;
+    /// let body = loop {
+    ///     match scraper.visit(&url, attempt, |response| response.bytes()).await {
+    ///         Visit::Done(body) => break body,
+    ///         Visit::Again { pause, .. } => tokio::time::sleep(pause).await,
+    ///         Visit::Failed(error) => return Err(error.into()),
+    ///         _ => unreachable!("there is nothing else yet"),
+    ///     }
+    ///     attempt += 1;
+    /// };
+    /// println!("{} bytes", body.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, what was read is lost. While it logs in again or asks for robots.txt, it leaves that to the next one that waits.
+    pub async fn visit<T, R, F>(&self, url: &Url, attempt: u32, read: R) -> Visit<T>
+    where
+        R: FnMut(Response) -> F + Send,
+        F: Future<Output = trunkline::Result<T>> + Send,
+        T: Send,
+    {
+        self.attempt(self.numbered(url, attempt), Judge::Head, read).await.visit
+    }
+
+    /// How long to leave between the starts of two requests to this URL's host: [`delay`](Self::delay), or the `Crawl-delay` of its robots.txt if that
+    /// is longer, though a minute at most. If robots.txt is obeyed and not known yet, it is asked for.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`visit`](Self::visit).
+    pub async fn pause_of(&self, url: &Url) -> Duration {
+        self.pause_of_origin(&url.origin().ascii_serialization()).await
+    }
+
+    pub(crate) async fn pause_of_origin(&self, origin: &str) -> Duration {
+        let settings = self.settings();
+        let Some(robots) = &settings.robots else { return settings.delay };
+        match robots.of(origin, self.session(), settings.attempts()).await {
+            Answer::Rules(rules) => settings.delay.max(rules.delay()),
+            Answer::Unreadable { .. } => settings.delay,
+        }
+    }
+
+    pub(crate) fn numbered<'a>(&self, url: &'a Url, number: u32) -> Attempt<'a> {
+        Attempt { url, number, last: number >= self.settings().attempts() }
+    }
+
+    /// A whole page.
+    pub(crate) async fn visit_page(&self, attempt: Attempt<'_>) -> Seen<Page> {
+        let requested = attempt.url;
+        let read = |response| async move {
+            let page = self.parses().page(response).await?;
+            Ok::<_, Error>(Page { requested: requested.clone(), ..page })
+        };
+        self.attempt(attempt, Judge::Whole(|page| page), read).await
+    }
+
+    /// See [`visit`](Self::visit).
+    pub(crate) async fn attempt<T, E, R, F>(&self, attempt: Attempt<'_>, judge: Judge<T>, read: R) -> Seen<T>
+    where
+        R: FnMut(Response) -> F,
+        F: Future<Output = Result<T, E>>,
+        E: Into<Error>,
+    {
+        if let Some(refused) = self.refused(attempt).await {
+            return refused;
+        }
+        match self.exchange(attempt, judge, read).await {
+            Ok(seen) => seen,
+            Err(error) if !attempt.last && retries::may_pass(&error) => {
+                Seen::new(Visit::Again { cause: error, pause: backoff(attempt.number), host: false })
+            }
+            Err(error) => Seen::new(Visit::Failed(error)),
+        }
+    }
+
+    /// If robots.txt does not allow it, or cannot be read.
+    async fn refused<T>(&self, attempt: Attempt<'_>) -> Option<Seen<T>> {
+        let robots = self.settings().robots.as_ref()?;
+        let origin = attempt.url.origin().ascii_serialization();
+        let (why, pause) = match robots.of(&origin, self.session(), self.settings().attempts()).await {
+            Answer::Rules(rules) => (rules.refusal(attempt.url, robots.agent())?, None),
+            Answer::Unreadable { why, pause } => (why, pause),
+        };
+        let cause = Error::robots(why);
+        Some(match pause.filter(|_| !attempt.last) {
+            Some(pause) => Seen { hold: Some(pause), ..Seen::new(Visit::Again { cause, pause, host: true }) },
+            None => Seen::new(Visit::Failed(cause)),
+        })
+    }
+
+    /// Asks, and asks again for as long as the login was over and could be renewed.
+    async fn exchange<T, E, R, F>(&self, attempt: Attempt<'_>, judge: Judge<T>, mut read: R) -> Result<Seen<T>>
+    where
+        R: FnMut(Response) -> F,
+        F: Future<Output = Result<T, E>>,
+        E: Into<Error>,
+    {
+        let mut renewal = Renewal::new(self);
+        loop {
+            let response = self.session().get(attempt.url).error_for_status(false).send().await?;
+            let (status, reused) = (response.status(), Some(response.connection().reused));
+            if matches!(judge, Judge::Head)
+                && renewal.is_possible()
+                && renewal.is_over(&Page::head(attempt.url, &response))
+            {
+                drop(response);
+                renewal.renew(status).await?;
+                continue;
+            }
+            let hold = hold(&response, attempt.number);
+            if let Some(again) = again(status, hold, attempt) {
+                return Ok(Seen { visit: again, hold: hold.wanted(), reused });
+            }
+            let came = read(response).await.map_err(Into::into)?;
+            if let Judge::Whole(page) = judge
+                && renewal.is_over(page(&came))
+            {
+                renewal.renew(status).await?;
+                continue;
+            }
+            renewal.let_in();
+            return Ok(Seen { visit: Visit::Done(came), hold: hold.wanted(), reused });
+        }
+    }
+}
+
+/// What a server wants of those who come again.
+#[derive(Clone, Copy)]
+enum Hold {
+    /// Nothing.
+    None,
+    /// To be left alone for so long.
+    For(Duration),
+    /// To be left alone for longer than anybody waits.
+    TooLong,
+}
+
+impl Hold {
+    fn wanted(self) -> Option<Duration> {
+        if let Self::For(pause) = self { Some(pause) } else { None }
+    }
+}
+
+fn hold(response: &Response, number: u32) -> Hold {
+    let status = response.status();
+    if !retries::is_passing(status) {
+        return Hold::None;
+    }
+    match asked(response.headers(), SystemTime::now()) {
+        Some(pause) if pause > retries::LONGEST => Hold::TooLong,
+        Some(pause) => Hold::For(pause),
+        // Too many are too many from all pages of the host.
+        None if status == StatusCode::TOO_MANY_REQUESTS => Hold::For(backoff(number)),
+        None => Hold::None,
+    }
+}
+
+fn again<T>(status: StatusCode, hold: Hold, attempt: Attempt<'_>) -> Option<Visit<T>> {
+    if attempt.last || !retries::is_passing(status) {
+        return None;
+    }
+    let (pause, host) = match hold {
+        Hold::TooLong => return None,
+        Hold::For(pause) => (pause, true),
+        Hold::None => (backoff(attempt.number), false),
+    };
+    Some(Visit::Again { cause: Error::status(status), pause, host })
+}
+
+impl<T> Seen<T> {
+    fn new(visit: Visit<T>) -> Self {
+        Self { visit, hold: None, reused: None }
+    }
+}
