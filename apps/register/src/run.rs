@@ -22,7 +22,7 @@ use crate::outbox::{Outbox, OutboxSettings};
 use crate::settings::{DatabaseSettings, Limit, MailMode, Settings};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
-use crate::web::{self, App, Durations, Limits, Rate, TrustedProxies, WebSettings};
+use crate::web::{self, App, Durations, Limits, Rate, WebSettings};
 
 /// How many mails the development mailbox keeps.
 const KEPT_MAILS: usize = 1000;
@@ -49,7 +49,7 @@ pub async fn run(settings: Settings, telemetry: Telemetry) -> Ending {
 }
 
 async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow::Result<()> {
-    let trusted_proxies = trusted_proxies(settings)?;
+    let trusted_proxies = settings.trust_proxy.clone().unwrap_or_default();
     let limits = Limits::new(rate(settings.ip_limit));
 
     // In development, SES is ours. As a part of the world outside, it is there before the session and after it.
@@ -155,15 +155,6 @@ fn http(address: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-fn trusted_proxies(settings: &Settings) -> anyhow::Result<TrustedProxies> {
-    match &settings.trust_proxy {
-        None => Ok(TrustedProxies::default()),
-        Some(networks) => networks
-            .parse()
-            .map_err(|wrong| anyhow::anyhow!("invalid value '{networks}' for '--trust-proxy <NETWORKS>': {wrong}")),
-    }
 }
 
 fn rate(limit: Limit) -> Option<Rate> {

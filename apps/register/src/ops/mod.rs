@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-use crate::web::{App, Problem, TrustedProxies, assets, health, surround};
+use crate::settings::TrustedProxies;
+use crate::web::{App, Problem, assets, health, surround};
 
 /// The router of operators.
 pub fn router(app: App) -> Router {

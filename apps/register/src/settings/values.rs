@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use email_address::EmailAddress;
 use url::Url;
 
 /// So often within so long: `5/1h`. Or no limit at all: `off`.
@@ -90,6 +91,37 @@ pub(super) fn web_address(text: &str) -> Result<Url, String> {
         return Err(wrong("it must not hold a `?` or `#`".to_owned()));
     }
     Ok(url)
+}
+
+/// A sender of mail that SES can take for one: `mail@example.com`, or `Example <mail@example.com>`.
+///
+/// # Errors
+///
+/// Says what is wrong with it, and what would be right.
+pub fn sender(text: &str) -> Result<String, String> {
+    if text.parse::<EmailAddress>().is_err() || text.chars().any(char::is_control) {
+        return Err(
+            "it is no address: write something like `mail@example.com` or `Example <mail@example.com>`".to_owned()
+        );
+    }
+    if !text.is_ascii() {
+        return Err("it has to be ASCII: write other letters of a name as an encoded word (RFC 2047), those of a domain as Punycode"
+            .to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A region of AWS. It becomes part of a host's name.
+///
+/// # Errors
+///
+/// If it cannot be one.
+pub fn region(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match !text.is_empty() && text.bytes().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err("it is no AWS region: they are written like `eu-central-1`".to_owned()),
+    }
 }
 
 #[cfg(test)]

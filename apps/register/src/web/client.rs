@@ -1,36 +1,18 @@
 //! Who asks: the client's address, behind proxies too, if they are trusted.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
 
 use axum::http::{HeaderMap, header};
-use ipnet::IpNet;
 
-/// The proxies whose word on where a request comes from is taken. By default none.
-///
-/// `X-Forwarded-For` and `Forwarded` (RFC 7239) can be written by anyone, but each proxy appends the address that it saw itself. So
-/// they are read from the right: beginning with the connection's own peer, each address that is a trusted proxy's is passed by, and
-/// the first that is not is the client. What stands left of it is hearsay. If both headers are there and tell
-/// different tales, neither is believed: a proxy that writes one of them would pass on the other as the client made it up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
-
-/// What is meant by "private": loopback, private (RFC 1918), unique local (RFC 4193) and link-local addresses.
-const PRIVATE: [&str; 7] =
-    ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
-
-/// Neither "private" nor an address or network.
-#[derive(Debug)]
-pub struct NoNetwork(String);
+use crate::settings::TrustedProxies;
 
 impl TrustedProxies {
-    /// Proxies on this machine and in private networks.
-    pub fn private() -> Self {
-        Self(PRIVATE.iter().filter_map(|network| network.parse().ok()).collect())
-    }
-
     /// The address of the client that sent this over a connection from `peer`.
+    ///
+    /// `X-Forwarded-For` and `Forwarded` (RFC 7239) can be written by anyone, but each proxy appends the address that it saw itself. So
+    /// they are read from the right: beginning with the connection's own peer, each address that is a trusted proxy's is passed by, and
+    /// the first that is not is the client. What stands left of it is hearsay. If both headers are there and tell
+    /// different tales, neither is believed: a proxy that writes one of them would pass on the other as the client made it up.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -54,41 +36,7 @@ impl TrustedProxies {
         }
         nearest
     }
-
-    /// Whether that is the address of one of them.
-    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
-    }
 }
-
-/// The networks, separated by commas: `private`, `10.1.2.3`, `203.0.113.0/24`, `2001:db8::/32`.
-impl FromStr for TrustedProxies {
-    type Err = NoNetwork;
-
-    fn from_str(text: &str) -> Result<Self, NoNetwork> {
-        let mut networks = Vec::new();
-        for part in text.split(',').map(str::trim) {
-            match part {
-                "private" => networks.extend(Self::private().0),
-                part => networks.push(network(part).ok_or_else(|| NoNetwork(part.to_owned()))?),
-            }
-        }
-        Ok(Self(networks))
-    }
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-impl fmt::Display for NoNetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no address or network; expected, for example, 10.1.2.3, 203.0.113.0/24 or private", self.0)
-    }
-}
-
-impl std::error::Error for NoNetwork {}
 
 /// The addresses of all its lines, the nearest proxy's word last.
 fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
@@ -198,12 +146,5 @@ mod tests {
         ] {
             assert_eq!(one_customers(address.parse().unwrap()).to_string(), expected);
         }
-    }
-
-    #[test]
-    fn what_is_no_network_is_named() {
-        let error = "10.0.0.1,everyone".parse::<TrustedProxies>().unwrap_err();
-        assert!(error.to_string().starts_with("\"everyone\" is no address or network"), "{error}");
-        assert!("".parse::<TrustedProxies>().is_err());
     }
 }

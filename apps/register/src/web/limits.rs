@@ -16,8 +16,9 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::time::{MissedTickBehavior, interval};
 use trunkline_lifespan::Stop;
 
-use super::client::{TrustedProxies, one_customers};
+use super::client::one_customers;
 use super::problem::Problem;
+use crate::settings::TrustedProxies;
 
 /// How often the addresses that have not asked for a while are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);

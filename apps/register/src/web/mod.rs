@@ -32,7 +32,6 @@ use trunkline::Session;
 use trunkline_lifespan::Readiness;
 use url::Url;
 
-pub use self::client::{NoNetwork, TrustedProxies};
 pub use self::fields::BODY_LIMIT;
 pub use self::limits::{Limits, Rate};
 pub use self::observe::Durations;
@@ -40,6 +39,7 @@ pub use self::problem::{FieldError, Problem};
 use crate::accounts::Accounts;
 use crate::dev_mail::Mailbox;
 use crate::outbox::Outbox;
+use crate::settings::TrustedProxies;
 use crate::store::Store;
 
 /// What the application has opened, for the handlers of both routers. A clone is a handle to the same.

@@ -20,7 +20,7 @@ use tower_http::trace::TraceLayer;
 use tracing::{Span, field};
 use uuid::Uuid;
 
-use super::client::TrustedProxies;
+use crate::settings::TrustedProxies;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -1,20 +1,20 @@
 //! Where SES is, and who asks it: what was set, and what the environment adds.
 
 use std::fmt;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sesv2::config::{Builder, Region};
-use email_address::EmailAddress;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 use trunkline::Pool;
 use trunkline_aws::HttpClient;
 use url::Url;
+
+use crate::settings;
 
 /// A limit for a send that leaves SES time on a bad day.
 pub const SEND_WITHIN: Duration = Duration::from_secs(20);
@@ -66,17 +66,8 @@ impl SesSettings {
 
     /// The sender, if SES can take it for one.
     pub(super) fn checked_from(&self) -> Result<Arc<str>> {
-        let from = &self.from;
-        EmailAddress::from_str(from).map_err(|error| {
-            anyhow!(
-                "{from:?} is no sender of mail ({error}): write \"mail@example.com\" or \"Example <mail@example.com>\""
-            )
-        })?;
-        ensure!(
-            from.is_ascii() && !from.contains(|c: char| c.is_ascii_control()),
-            "{from:?} is no sender that SES takes: it has to be ASCII, a name with other letters an encoded word (RFC 2047), a domain with other letters in Punycode"
-        );
-        Ok(from.as_str().into())
+        let from = settings::sender(&self.from).map_err(|wrong| anyhow!("{:?} is no sender: {wrong}", self.from))?;
+        Ok(from.into())
     }
 
     /// The SDK's configuration, with a region and credentials that were there a moment ago.
@@ -96,7 +87,7 @@ impl SesSettings {
             }
         };
         let region = found.region().context("no AWS region is set: give one as '--aws-region', or in AWS_REGION")?;
-        check_region(region)?;
+        settings::region(region.as_ref()).map_err(|wrong| anyhow!("the region {:?}: {wrong}", region.as_ref()))?;
         let mut config = Builder::from(&found);
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
@@ -129,15 +120,6 @@ impl SesSettings {
 /// The whole of what went wrong in one line: the SDK's errors say at each level little.
 fn told(error: aws_credential_types::provider::error::CredentialsError) -> anyhow::Error {
     anyhow!("{:#}", anyhow::Error::new(error))
-}
-
-/// It becomes part of a host name.
-fn check_region(region: &Region) -> Result<()> {
-    let name = region.as_ref();
-    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-        bail!("{name:?} is no AWS region: they are written like \"eu-central-1\"");
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Credentials {
