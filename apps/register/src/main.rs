@@ -10,8 +10,14 @@ use register::telemetry::Telemetry;
 async fn main() -> ExitCode {
     let settings = Settings::of_process();
     match Telemetry::begin(settings.log_format) {
-        // How it ended is in the log.
-        Ok(telemetry) => register::run::run(settings, telemetry).await.exit_code(),
+        Ok(telemetry) => {
+            let ending = register::run::run(settings, telemetry).await;
+            let code = ending.exit_code();
+            if let Err(error) = ending.into_result() {
+                telemetry.conclude(&error.into());
+            }
+            code
+        }
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(2)

@@ -10,6 +10,10 @@ use tracing_subscriber::prelude::*;
 
 use crate::settings::LogFormat;
 
+/// How much is logged if `RUST_LOG` does not say. Where the AWS SDK looks for credentials in vain, it warns at each place with all that it got; the
+/// error that follows names them in one line.
+const USUAL: &str = "info,aws_config=error";
+
 /// How the log is written, once that is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telemetry {
@@ -20,7 +24,7 @@ pub enum Telemetry {
 }
 
 impl Telemetry {
-    /// Begins to log, panics too. `RUST_LOG` says how much: `info` if it does not.
+    /// Begins to log, panics too. `RUST_LOG` says how much; if it does not, it is what an operator needs.
     ///
     /// # Errors
     ///
@@ -38,12 +42,16 @@ impl Telemetry {
             Err(error) if std::env::var_os("RUST_LOG").is_some() => {
                 return Err(error).context("RUST_LOG has to be something like `info` or `info,register=debug`");
             }
-            filter => filter.unwrap_or_else(|_| EnvFilter::new("info")),
+            filter => filter.unwrap_or_else(|_| EnvFilter::new(USUAL)),
         };
         let registry = tracing_subscriber::registry().with(filter);
         match chosen {
             Self::Human => registry.with(fmt::layer().with_ansi(is_terminal).with_writer(io::stderr)).try_init()?,
-            Self::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init()?,
+            // A request is the one span that there is: as an object, not as an object and a list of it.
+            Self::Json => {
+                let json = fmt::layer().json().flatten_event(true).with_span_list(false);
+                registry.with(json.with_writer(io::stderr)).try_init()?;
+            }
         }
         panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
         Ok(chosen)
@@ -55,6 +63,14 @@ impl Telemetry {
             // With standard output closed there is nobody to tell.
             Self::Human => drop(writeln!(io::stdout(), "{message}")),
             Self::Json => tracing::info!("{message}"),
+        }
+    }
+    /// Says, last of all, what the service has failed with: in the log all the steps of the way down have come since.
+    pub fn conclude(self, error: &anyhow::Error) {
+        match self {
+            // With standard error closed there is nobody to tell.
+            Self::Human => drop(writeln!(io::stderr(), "error: {error:#}")),
+            Self::Json => tracing::error!("{error:#}"),
         }
     }
 }

@@ -10,6 +10,7 @@ mod browser;
 mod copies;
 mod crashes;
 mod input;
+mod log;
 mod mutations;
 mod outbox;
 mod reuse;
