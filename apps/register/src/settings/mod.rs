@@ -222,10 +222,9 @@ impl Settings {
             ));
         }
         // Set by somebody who thinks that mail goes there.
-        match &self.ses_endpoint {
-            Some(_) => {
-                Err("'--ses-endpoint' does nothing for the development mailbox: set '--mail ses' too".to_owned())
-            }
+        let of_ses = [("--ses-endpoint", self.ses_endpoint.is_some()), ("--aws-region", self.aws_region.is_some())];
+        match of_ses.iter().find(|(_, set)| *set) {
+            Some((flag, _)) => Err(format!("'{flag}' does nothing for the development mailbox: set '--mail ses' too")),
             None => Ok(()),
         }
     }

@@ -43,7 +43,10 @@ fn ses_needs_a_sender_that_can_be_one() {
     assert!(refused(&["--mail", "ses"]).contains("--mail-from"));
     let error = refused(&["--mail", "ses", "--mail-from", "a@b\r\nBcc: c@d"]);
     assert!(error.contains("Bcc: c@d") && error.contains("`Example <mail@example.com>`"), "{error}");
-    assert!(refused(&["--ses-endpoint", "http://127.0.0.1:1"]).contains("--mail ses"));
+    for (flag, value) in [("--ses-endpoint", "http://127.0.0.1:1"), ("--aws-region", "eu-central-1")] {
+        let error = refused(&[flag, value]);
+        assert!(error.contains(flag) && error.contains("--mail ses"), "{error}");
+    }
 }
 
 #[test]
