@@ -17,7 +17,7 @@
     },
     password(input) {
       const bytes = new TextEncoder().encode(input.value).length;
-      if (bytes < 8) return "must be at least 8 characters long";
+      if (bytes < 8) return "must be at least 8 bytes long";
       return bytes > 1024 ? "must be at most 1024 bytes long" : null;
     },
   };

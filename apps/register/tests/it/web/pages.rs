@@ -140,6 +140,21 @@ async fn a_form_comes_back_with_what_is_wrong_and_without_the_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_measured_as_its_hint_says() {
+    let up = Inside::new().up().await;
+    let page = up.get("/").await;
+    let password = page.has("At least 8 bytes").body.split("<input id=\"password\"").nth(1).unwrap();
+    // A browser counts characters.
+    assert!(!password.split('>').next().unwrap().contains("length="), "{password}");
+    for (password, status) in [("пароль", 303), ("7 bytes", 422), (&"ж".repeat(513), 422)] {
+        let form = url::form_urlencoded::Serializer::new("email=jane%40example.com".to_owned());
+        let form = { form }.append_pair("password", password).finish();
+        assert_eq!(up.send_form("/register", &form).await.status, status, "{password}");
+    }
+    up.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_form_of_another_site_is_refused() {
     let up = Inside::new().public_url("https://example.com").up().await;
     let form = ("content-type", "application/x-www-form-urlencoded");
