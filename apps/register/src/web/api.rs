@@ -132,11 +132,11 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::TooOften { retry_after } => {
-                let detail = "Too many requests for this e-mail address. Please wait a little.";
+                let detail = "Too many requests for this e-mail address.";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
             }
             Refused::Busy { retry_after } => {
-                let detail = "Too many people are registering right now. Please try again in a moment.";
+                let detail = "Too many people are registering right now.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after)
             }
             Refused::Failed(error) => Self::internal(&error),

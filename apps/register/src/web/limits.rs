@@ -80,8 +80,7 @@ pub(crate) async fn by_client(
         && let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>()
         && let Some(wait) = limits.wait(trusted.client(peer.ip(), request.headers()))
     {
-        let problem =
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests from your address. Please wait a little.");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests from your address.");
         return problem.retry_after(wait).into_response();
     }
     next.run(request).await

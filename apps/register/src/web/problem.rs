@@ -67,9 +67,10 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, OUR_FAULT)
     }
 
-    /// When to try again, in the header `Retry-After` (RFC 9110, 10.2.3).
+    /// When to try again: in words, and in the header `Retry-After` (RFC 9110, 10.2.3).
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
+        let detail = format!("{} Please try again in {}.", self.detail, in_words(whole_seconds(wait)));
+        Self { detail, retry_after: Some(wait), ..self }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -119,6 +120,16 @@ pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(up).max(1)
 }
 
+/// As people say it, rounded up.
+fn in_words(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        ..120 => (seconds, "second"),
+        120..7200 => (seconds.div_ceil(60), "minute"),
+        7200.. => (seconds.div_ceil(3600), "hour"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
@@ -133,6 +144,20 @@ mod tests {
             assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
         }
         assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn a_wait_is_told_in_words_and_never_shorter_than_it_is() {
+        for (seconds, words) in [
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (121, "3 minutes"),
+            (720, "12 minutes"),
+            (7200, "2 hours"),
+            (7201, "3 hours"),
+        ] {
+            assert_eq!(in_words(seconds), words);
+        }
     }
 
     #[test]

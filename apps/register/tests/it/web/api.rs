@@ -223,7 +223,7 @@ async fn a_client_is_limited_and_others_are_not() {
     let heard = from("198.51.100.1", "/register").await;
     assert_eq!((heard.status.as_u16(), heard.header("content-type")), (429, "text/html; charset=utf-8"));
     assert!(heard.headers.contains_key("retry-after"));
-    heard.has("Too many requests from your address.");
+    heard.has("Too many requests from your address. Please try again in 30 minutes.");
     // What is only looked at is not limited.
     let looked = up.request(Method::GET, "/", &[("x-forwarded-for", "198.51.100.1")], "").await;
     assert_eq!(looked.status, 200);

@@ -189,7 +189,9 @@ async fn a_limit_is_said_in_the_form() {
     let heard = up.send_form("/register", form).await;
     assert_eq!(heard.status, 429);
     assert!(heard.headers.contains_key("retry-after"));
-    whole(&heard).has("Too many requests for this e-mail address.").has("value=\"jane@example.com\"");
+    whole(&heard)
+        .has("Too many requests for this e-mail address. Please try again in 60 minutes.")
+        .has("value=\"jane@example.com\"");
     up.down().await;
 }
 
