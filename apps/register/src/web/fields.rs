@@ -18,6 +18,9 @@ use super::problem::{FieldError, Problem};
 /// How much a request may bring, in bytes. What is asked for here takes less than two kilobytes.
 pub const BODY_LIMIT: usize = 16 * 1024;
 
+/// How many fields that are not known are named. All of them could make an answer ten times as long as the request.
+const UNKNOWN: usize = 10;
+
 /// How long its body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(20);
 
@@ -85,14 +88,14 @@ impl Fields {
     fn parse<T: FromFields>(mut self) -> Result<T, Problem> {
         let parsed = T::from_fields(&mut self);
         let known = T::NAMES.join(", ");
-        let unknown = self.given.into_iter().map(|(name, _)| {
+        let unknown = self.given.len();
+        self.errors.extend(self.given.into_iter().take(UNKNOWN).map(|(name, _)| {
             let detail = format!("is not known here; known: {known}");
             FieldError { field: shortened(&name), detail }
-        });
-        self.errors.extend(unknown);
+        }));
         match parsed {
             Some(parsed) if self.errors.is_empty() => Ok(parsed),
-            _ => Err(Problem::invalid(self.errors)),
+            _ => Err(Problem::invalid(self.errors, unknown.saturating_sub(UNKNOWN))),
         }
     }
 

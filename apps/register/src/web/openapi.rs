@@ -56,7 +56,7 @@ impl IntoResponses for Refusals {
             (408, "The body did not arrive in time."),
             (413, "The body is too long."),
             (415, "The body is not declared as JSON."),
-            (422, "Fields are missing, not known or not valid; `errors` has them all."),
+            (422, "Fields are missing, not known or not valid; `errors` says which."),
             (429, "Too many requests."),
             (500, "The service has failed."),
             (503, "The service has too much to do."),

@@ -27,7 +27,7 @@ pub struct Problem {
     status: StatusCode,
     /// What is wrong with this request, and what would be right: a sentence.
     detail: String,
-    /// The fields that are not valid, all of them.
+    /// The fields that are not valid: all of them, but of those that are not known only the first few.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError>,
@@ -51,12 +51,13 @@ impl Problem {
         Self { kind: "about:blank", title, status, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
-    /// 422: these fields are not valid.
-    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+    /// 422: these fields are not valid, and so many more.
+    pub(crate) fn invalid(errors: Vec<FieldError>, more: usize) -> Self {
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
-        let detail = match fields.as_slice() {
-            [field] => format!("The field {field} is not valid."),
-            fields => format!("These fields are not valid: {}.", fields.join(", ")),
+        let detail = match (fields.as_slice(), more) {
+            ([field], 0) => format!("The field {field} is not valid."),
+            (fields, 0) => format!("These fields are not valid: {}.", fields.join(", ")),
+            (fields, more) => format!("These fields are not valid: {}, and {more} more.", fields.join(", ")),
         };
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
@@ -163,7 +164,7 @@ mod tests {
     #[test]
     fn it_has_the_members_of_problem_details() {
         let error = |field: &str| FieldError { field: field.to_owned(), detail: "is missing".to_owned() };
-        let problem = Problem::invalid(vec![error("email"), error("password")]);
+        let problem = Problem::invalid(vec![error("email"), error("password")], 0);
         assert_eq!(
             serde_json::to_value(&problem).unwrap(),
             serde_json::json!({

@@ -90,6 +90,12 @@ async fn all_that_is_wrong_with_the_fields_is_told_at_once() {
     }
     let long = format!(r#"{{"{}":1}}"#, "x".repeat(10_000));
     assert!(refused(&up, long.as_bytes(), 422).await.body.len() < 1_000, "a made up name comes back at full length");
+
+    let many: String = (0..1_000).map(|number| format!(r#""field-{number}":1,"#)).collect();
+    let heard = refused(&up, format!(r#"{{{many}"email":"jane","password":"7 bytes"}}"#).as_bytes(), 422).await;
+    assert!(heard.body.len() < 2_000, "many made up names come back as {} bytes", heard.body.len());
+    assert_eq!(heard.errors().len(), 12, "those that are known, and the first of the others");
+    heard.has("email, password, field-0, ").has("field-9, and 990 more.");
     up.down().await;
 }
 
