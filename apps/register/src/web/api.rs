@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::Web;
 use super::fields::{Fields, FromFields, Json};
-use super::openapi::Refusals;
 use super::problem::Problem;
+use super::refusals::Refusals;
 use crate::accounts::{Accounts, Activation, Address, Password, Refused, Token};
 
 pub(super) fn router() -> Router<Web> {

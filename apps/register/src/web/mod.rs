@@ -9,6 +9,7 @@ mod pages;
 
 mod fields;
 mod problem;
+mod refusals;
 
 mod client;
 mod limits;
