@@ -47,6 +47,26 @@ impl Bodies {
         Ok(Self { dir })
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Removes what runs that were killed have left of files in the making.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read.
+    pub(crate) fn sweep(&self) -> anyhow::Result<()> {
+        let entries = fs::read_dir(&self.dir).with_context(|| format!("cannot read {:?}", self.dir))?;
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_name().to_str().and_then(maker).is_some_and(has_ended) {
+                // Then somebody else has.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+
     /// A file for that page. Nothing is on disk yet.
     pub(crate) fn begin(&self, ordinal: u64, url: &str) -> BodyFile {
         let name = name(ordinal, url);
@@ -134,6 +154,25 @@ fn create(path: &Path) -> io::Result<File> {
     // Left by a killed program that had the same process id.
     let _ = fs::remove_file(path);
     File::create_new(path)
+}
+
+/// The id of the process that a file in the making has in its name.
+fn maker(name: &str) -> Option<i32> {
+    let (ordinal, process) = name.strip_prefix('.')?.strip_suffix(".part")?.split_once('-')?;
+    ordinal.bytes().all(|byte| byte.is_ascii_digit()).then(|| process.parse().ok())?
+}
+
+#[cfg(unix)]
+fn has_ended(process: i32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+
+    Pid::from_raw(process).is_some_and(|process| test_kill_process(process) == Err(rustix::io::Errno::SRCH))
+}
+
+/// Elsewhere nobody knows.
+#[cfg(not(unix))]
+fn has_ended(_process: i32) -> bool {
+    false
 }
 
 fn unwritable(target: &Path) -> String {

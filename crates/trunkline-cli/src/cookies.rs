@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use trunkline::CookieJar;
 
 use crate::bodies::try_writing;
+use crate::summary::Count;
 
 /// Only a disk that does not answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,12 +42,17 @@ impl CookieFile {
         Ok(Self { path: path.to_owned(), jar })
     }
 
+    /// Says how many it has saved.
+    ///
     /// # Errors
     ///
     /// The file cannot be written; it is then as it was.
-    pub(crate) async fn save(self) -> anyhow::Result<()> {
+    pub(crate) async fn save(self) -> anyhow::Result<String> {
         match timeout(PATIENCE, self.jar.save(&self.path)).await {
-            Ok(saved) => Ok(saved?),
+            Ok(saved) => {
+                saved?;
+                Ok(format!("{} in {:?}", Count(self.jar.len() as u64, "cookie"), self.path))
+            }
             Err(_) => Err(anyhow!("the cookie file {:?} could not be written within {PATIENCE:?}", self.path)),
         }
     }

@@ -7,12 +7,15 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use trunkline::Session;
+use trunkline_scrape::Scraper;
 
 use crate::config::Config;
+use crate::ending::Ending;
 use crate::input::{Entry, Input};
 use crate::output::Output;
 use crate::page::{Fate, Fetcher, Page};
 use crate::progress::{Figures, Progress};
+use crate::resume::Seen;
 use crate::signals::Shutdown;
 use crate::summary::{Summary, Tally};
 
@@ -25,40 +28,48 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 /// How often lines are handed to the writer.
 const BEAT: Duration = Duration::from_millis(50);
 
-/// How it ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Ending {
-    /// The input was worked off.
-    Complete { failed: u64 },
-    /// `--fail-fast`, and something failed.
-    FailedFast,
-    /// The number of the first signal.
-    Signal(u8),
-    /// Nobody reads the output any more.
-    PipeClosed,
-}
-
-/// Fetches everything, closes the session, prints the summary and, however it ended, writes the cookie file.
+/// Logs in if that is asked for, fetches everything, closes the session, prints the summary and, however it ended, writes the cookie file.
 ///
 /// # Errors
 ///
-/// The output or the cookie file could not be written, or the system gave no thread.
-pub(crate) async fn run(mut config: Config, shutdown: Shutdown) -> anyhow::Result<Ending> {
+/// The login failed: then nothing was fetched, and all files are as they were. Or the output or the cookie file could not be written, or the
+/// system gave no thread.
+pub(crate) async fn run(mut config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
+    let scraper = Scraper::new(config.session.clone());
+    if let Some(plan) = config.login.take() {
+        let logged_in = tokio::select! {
+            biased;
+            signal = shutdown.next() => Ok(Some(Ending::Signal(signal))),
+            done = plan.log_in(&scraper) => done.map(|_| None),
+        };
+        if !matches!(logged_in, Ok(None)) {
+            config.session.close_within(Duration::ZERO).await;
+        }
+        if let Some(ending) = logged_in? {
+            return Ok(ending);
+        }
+    }
     let cookies = config.cookies.take();
     let ending = fetch(config, shutdown).await;
     let Some(cookies) = cookies else { return ending };
     match (ending, cookies.save().await) {
         (Err(error), Err(also)) => Err(error.context(also)),
         (Ok(_), Err(error)) => Err(error),
-        (ending, Ok(())) => ending,
+        (ending, Ok(_)) => ending,
     }
 }
 
 async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let Config { session, headers, urls, input, concurrency, fail_fast, json, bodies, cookies: _ } = config;
+    let Config { session, headers, urls, input, concurrency, fail_fast, results, bodies, .. } = config;
+    // It may copy a large file.
+    let (json, seen) = tokio::task::spawn_blocking(|| results.begin()).await??;
+    if let Some(bodies) = bodies.as_ref().filter(|_| seen.is_some()) {
+        bodies.sweep()?;
+    }
     let progress = Progress::is_wanted();
     let mut run = Run {
         input: Input::start(urls, input, progress)?,
+        seen,
         output: Output::start(json)?,
         fetcher: Arc::new(Fetcher { session: session.clone(), headers, bodies }),
         pages: JoinSet::new(),
@@ -96,6 +107,8 @@ async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending>
 
 struct Run {
     input: Input,
+    /// What need not be fetched any more, with `--resume`.
+    seen: Option<Seen>,
     output: Output,
     fetcher: Arc<Fetcher>,
     /// Under way: never more than `concurrency`.
@@ -155,6 +168,9 @@ impl Run {
 
     fn begin(&mut self, entry: Entry) {
         match entry {
+            Entry::Url(url) if self.seen.as_mut().is_some_and(|seen| !seen.insert(&url.text)) => {
+                self.tally.skipped += 1
+            }
             Entry::Url(url) => {
                 let fetcher = self.fetcher.clone();
                 self.pages.spawn(async move { fetcher.page(url).await });
@@ -184,7 +200,7 @@ impl Run {
 
     fn beat(&mut self) {
         if self.progress {
-            let (stats, done) = (self.session().stats(), self.tally.pages);
+            let (stats, done) = (self.session().stats(), self.tally.pages + self.tally.skipped);
             self.output.figures(Figures { done, total: self.input.total(), open: stats.open, waiting: stats.waiting });
         }
         self.output.beat();

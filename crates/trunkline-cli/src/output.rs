@@ -11,9 +11,9 @@ use std::thread;
 use anyhow::{Context as _, anyhow};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::Json;
 use crate::page::{Fate, Page};
 use crate::progress::{Figures, Progress};
+use crate::results::Json;
 
 /// How much is gathered at most.
 const FULL: usize = 64 * 1024;
@@ -88,8 +88,8 @@ impl Output {
             serde_json::to_writer(&mut *json, page)?;
             json.push(b'\n');
         }
-        if let (Fate::Failed, Some(error)) = (page.fate, &page.error) {
-            self.note(error);
+        if let Some(notice) = &page.notice {
+            self.note(notice);
         }
         Ok(())
     }

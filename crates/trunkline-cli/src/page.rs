@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use trunkline::{Response, Session};
 
 use crate::bodies::Bodies;
+use crate::failure;
 use crate::input::{Place, Url};
 
 /// What became of a URL: a line of the JSON output.
@@ -27,6 +28,9 @@ pub(crate) struct Page {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     pub(crate) error: Option<String>,
+    /// What standard error says of it.
+    #[serde(skip)]
+    pub(crate) notice: Option<String>,
     #[serde(skip)]
     pub(crate) fate: Fate,
 }
@@ -102,6 +106,7 @@ impl Page {
             reused: None,
             file: None,
             error: None,
+            notice: None,
             fate: Fate::Fetched,
         }
     }
@@ -120,22 +125,16 @@ impl Page {
     fn fail(&mut self, error: &anyhow::Error, place: Option<&Place>) {
         let cause = error.downcast_ref::<trunkline::Error>();
         self.fate = if cause.is_some_and(trunkline::Error::is_closed) { Fate::GivenUp } else { Fate::Failed };
-        // A line that is no URL names none: where it stands helps to find it.
-        let place = place.filter(|_| cause.is_some_and(trunkline::Error::is_input));
-        self.error = Some(match place {
-            Some(place) => format!("{place}: {}", with_causes(error)),
-            None => with_causes(error),
-        });
+        let told = failure::words(error);
+        if cause.is_some_and(trunkline::Error::is_input) {
+            // A line that is no URL names none: where it stands helps to find it.
+            let told = place.map_or_else(|| told.clone(), |place| format!("{place}: {told}"));
+            (self.notice, self.error) = (Some(told.clone()), Some(told));
+        } else {
+            let told = cause.map_or_else(|| told.clone(), |cause| failure::without_request(cause, &self.url, &told));
+            (self.notice, self.error) = (Some(format!("{}: {told}", failure::named(&self.url))), Some(told));
+        }
     }
-}
-
-/// The error and its causes, each once: some errors quote theirs.
-fn with_causes(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
-        told if told.is_empty() => cause,
-        told if told.contains(&cause) => told,
-        told => format!("{told}: {cause}"),
-    })
 }
 
 fn seconds<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     pub(crate) pages: u64,
     pub(crate) failed: u64,
     pub(crate) given_up: u64,
+    /// Fetched by an earlier run, or in the input once more; not counted as pages.
+    pub(crate) skipped: u64,
     pub(crate) bytes: u64,
 }
 
@@ -51,10 +53,13 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tally: Tally { pages, failed, given_up, bytes }, elapsed, opened, reused } = *self;
+        let Self { tally: Tally { pages, failed, given_up, skipped, bytes }, elapsed, opened, reused } = *self;
         write!(f, "{}, {failed} failed, ", Count(pages, "page"))?;
         if given_up > 0 {
             write!(f, "{given_up} given up, ")?;
+        }
+        if skipped > 0 {
+            write!(f, "{skipped} skipped, ")?;
         }
         let seconds = elapsed.as_secs_f64();
         write!(f, "{} in {seconds:.2} s", Bytes(bytes))?;
@@ -66,7 +71,8 @@ impl fmt::Display for Summary {
     }
 }
 
-struct Count(u64, &'static str);
+/// So many of them.
+pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,16 +110,15 @@ mod tests {
 
     #[test]
     fn a_summary_reads_like_a_sentence() {
-        let tally = Tally { pages: 2_000, failed: 0, given_up: 0, bytes: 24_000 };
+        let tally = Tally { pages: 2_000, failed: 0, given_up: 0, skipped: 0, bytes: 24_000 };
         let summary = Summary { tally, elapsed: Duration::from_millis(410), opened: 8, reused: 1_992 };
         let expected =
             "2000 pages, 0 failed, 24.0 KB in 0.41 s (4878 pages/s) · 8 connections opened, 1992 requests reused one";
         assert_eq!(summary.to_string(), expected);
 
-        let tally = Tally { pages: 1, failed: 1, given_up: 3, bytes: 999 };
+        let tally = Tally { pages: 1, failed: 1, given_up: 3, skipped: 20, bytes: 999 };
         let summary = Summary { tally, elapsed: Duration::from_secs(2), opened: 1, reused: 1 };
-        let expected =
-            "1 page, 1 failed, 3 given up, 999 B in 2.00 s (0 pages/s) · 1 connection opened, 1 request reused one";
+        let expected = "1 page, 1 failed, 3 given up, 20 skipped, 999 B in 2.00 s (0 pages/s) · 1 connection opened, 1 request reused one";
         assert_eq!(summary.to_string(), expected);
     }
 

@@ -12,5 +12,6 @@ mod bounds;
 mod cookies;
 mod endings;
 mod input;
+mod login;
 mod results;
 mod usage;

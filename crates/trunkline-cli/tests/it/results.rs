@@ -78,15 +78,15 @@ fn a_status_of_400_or_above_is_a_failure_with_its_status() {
 fn a_page_that_does_not_come_whole_is_an_err_line_and_a_reason() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let site = Site::start();
-    let urls = [format!("http://ann:pass-word@{nobody}/a?token=se-cret"), site.url("/?cut&size=10")];
+    let urls = [format!("http://ann:pass-word@{nobody}/a?token=t"), site.url("/?cut&size=10")];
     let run = fetch(&urls, "");
     assert_eq!(run.code, Some(1), "{run:?}");
     let mut expected = [format!("ERR 0 {}", urls[0]), format!("ERR 5 {}", urls[1])];
     expected.sort_unstable();
     assert_eq!(run.lines(), expected);
-    assert!(run.stderr.contains(&format!("GET http://{nobody}/a: no connection")), "{run:?}");
-    assert!(run.stderr.contains(&format!("GET http://{}/: ", site.address())), "{run:?}");
-    assert!(!run.stderr.contains("pass-word") && !run.stderr.contains("se-cret"), "{run:?}");
+    assert!(run.stderr.contains(&format!("http://{nobody}/a?token=t: no connection")), "{run:?}");
+    assert!(run.stderr.contains(&format!("{}: unusable body", urls[1])), "{run:?}");
+    assert!(!run.stderr.contains("pass-word") && !run.stderr.contains("GET"), "{run:?}");
     assert!(run.last().starts_with("2 pages, 2 failed, 5 B in "), "{run:?}");
 }
 
@@ -96,6 +96,29 @@ fn a_page_has_the_timeout_and_no_longer() {
     let run = fetch(["--timeout", "0.2", &site.url("/?hold=head"), &site.url("/?hold=body")], "");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert_eq!(run.stderr.matches("timed out").count(), 2, "{run:?}");
+    assert!(run.stderr.contains("(--timeout)"), "{run:?}");
+}
+
+#[test]
+fn a_failure_has_the_url_as_it_was_given_and_says_where_else_it_happened() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let site = Site::start();
+    let url = site.url(&format!("/here?a=1&to=http://{nobody}/there"));
+    let run = fetch([&url], "");
+    assert!(run.stderr.starts_with(&format!("{url}: at http://{nobody}/there: no connection")), "{run:?}");
+    let run = fetch([&url, "-o-"], "");
+    assert!(
+        run.json()[0]["error"].as_str().unwrap().starts_with(&format!("at http://{nobody}/there: no conn")),
+        "{run:?}"
+    );
+
+    // An empty reference is the page itself.
+    let around = site.url("/around?to=");
+    let run = fetch([&around], "");
+    assert!(
+        run.stderr.starts_with(&format!("{around}: redirect not followed: 10 redirects were followed, and")),
+        "{run:?}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What cannot be done is said before anything is fetched, with exit code 2.
 
 use crate::servers::TempDir;
-use crate::support::{Site, fetch};
+use crate::support::{Running, Site, fetch};
 
 #[test]
 fn a_mistake_is_named_with_what_would_be_right() {
@@ -50,11 +50,16 @@ fn a_mistake_is_named_with_what_would_be_right() {
 }
 
 #[test]
-fn help_has_examples_and_exit_codes() {
-    let run = fetch(["--help"], "");
-    assert_eq!(run.code, Some(0), "{run:?}");
-    for word in ["Examples:", "Exit status:", "--limit-per-host", "400 or above", "--cookies <FILE>"] {
-        assert!(run.stdout.contains(word), "{word}");
+fn help_has_examples_and_exit_codes_within_80_columns() {
+    let of_fetch = ["Examples:", "Exit status:", "--limit-per-host", "400 or above", "--cookies <FILE>", "--resume"];
+    let of_login = ["Examples:", "Exit status:", "--password-file <FILE>", "--expect <WHAT>", "cookie=sessionid"];
+    for (command, words) in [("fetch", &of_fetch[..]), ("login", &of_login[..])] {
+        for help in ["--help", "-h"] {
+            let run = Running::command(command, [help], []).finish();
+            assert_eq!(run.code, Some(0), "{run:?}");
+            assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
+            let missing = words.iter().find(|word| !run.stdout.contains(**word));
+            assert!(help == "-h" || missing.is_none(), "{missing:?}");
+        }
     }
-    assert!(run.stdout.lines().all(|line| line.chars().count() <= 120), "{}", run.stdout);
 }

@@ -1,4 +1,4 @@
-//! `trunkline fetch` as a child process that does not outlive its test.
+//! The program as a child process that does not outlive its test.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -33,10 +33,21 @@ pub(crate) fn fetch<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, inp
 }
 
 impl Running {
+    /// `trunkline fetch`
     pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::command("fetch", arguments, [])
+    }
+
+    /// One of its commands, with these variables in its environment.
+    pub(crate) fn command<A: AsRef<OsStr>, const N: usize>(
+        command: &str,
+        arguments: impl IntoIterator<Item = A>,
+        variables: [(&str, &str); N],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_trunkline"))
-            .arg("fetch")
+            .arg(command)
             .args(arguments)
+            .envs(variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

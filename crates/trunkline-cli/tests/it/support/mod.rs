@@ -2,11 +2,14 @@
 
 mod child;
 mod site;
+pub(crate) mod sites;
+mod terminal;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use self::child::{Running, fetch};
+pub(crate) use self::child::{Finished, Running, fetch};
 pub(crate) use self::site::Site;
+pub(crate) use self::terminal::on_a_terminal;
 
 /// Everything here takes much less, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(30);

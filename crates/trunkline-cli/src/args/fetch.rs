@@ -1,0 +1,144 @@
+//! `trunkline fetch`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{LoginForm, at_least_one, seconds, whole};
+
+const ABOUT: &str = "\
+Fetch many URLs at once over one session
+
+Prints a line for each page as it completes, `status bytes url`, in the order of
+completion. A page that did not come whole has ERR for its status, and standard
+error says why. Redirects are followed, 10 at most. The last line on standard
+error sums up: pages, failures, bytes, and how many connections it took.";
+
+const MORE: &str = "\
+Input:
+  One URL a line. Blank lines and lines that begin with # are skipped. A line
+  that is no URL is reported with its number and counts as a failed page; one
+  that is no text, or too long for a URL, has no line in the output. The input
+  is read as it is needed, so it may be endless.
+
+Output:
+  The members of a JSON line are url, final_url, status, bytes, elapsed
+  (seconds), reused (whether its connection had served another request), error
+  and, with --bodies, file. What is unknown is null. The files are named by the
+  number of the URL in the input and by the URL itself:
+  000017-example.com_page.html. Compressed pages are asked for, and decoded:
+  bytes counts what was decoded, and that is what the files hold.
+
+Going on:
+  With --resume, pages that have a line in the file of --output are not fetched
+  again, unless they failed; lines that tell of a failure are taken out of it,
+  and so is half a line at its end, as a crash leaves it. So the file has each
+  URL once in the end, in whole lines, however often it was interrupted and
+  however often the URL is in the input. With --bodies, a page whose file is not
+  there is fetched again as well; give it the same input, whose lines number the
+  files. URLs are remembered, in about 40 MB for a million.
+
+Time:
+  Within its --timeout a page also fails if a connection is not made in 30
+  seconds.
+
+Cookies:
+  What a page sets goes with later requests to its site. Without --cookies that
+  is forgotten at the end. The file is written also after failures and Ctrl-C,
+  and only you may read it: whoever has it is logged in as you are.
+
+Login:
+  With --login it logs in before the first page, as `trunkline login` does (see
+  its --help), and again when a page says that the login has run out: its status
+  is 401, or it leads to the login page. If the first login fails, nothing is
+  fetched, and the files of --output and --cookies are as they were.
+
+Failures:
+  A page that did not come whole, and one with a status of 400 or above: that
+  one keeps its status on its line, and its body is counted but not kept in
+  --bodies.
+
+Exit status:
+  0  every page was fetched
+  1  some pages failed, or the login did
+  2  the arguments cannot be used
+  130  stopped by Ctrl-C (143: by SIGTERM): no new pages were begun, those under
+       way were given 5 seconds; a second Ctrl-C ends it at once
+  A reader of standard output that ends early (`| head`) ends it quietly, with
+  0.
+
+Examples:
+  trunkline fetch https://example.com/ https://example.org/
+      Two pages: a line for each, then a summary.
+  trunkline fetch -i urls.txt -c 200 --limit 8 > fetched.txt
+      A file of URLs, at most 200 pages under way over at most 8 connections.
+  trunkline fetch -i urls.txt -o - | jq -r 'select(.error) | .url'
+      The URLs that failed.
+  trunkline fetch -i urls.txt -o pages.jsonl --resume
+      What is not in pages.jsonl yet. Interrupted, it goes on the next time.
+  trunkline fetch --cookies jar.txt https://example.com/members
+      With the cookies that `trunkline login` got, or `curl -c jar.txt`.
+  trunkline fetch -i urls.txt --login https://example.com/login --field user=ann
+      Logs in first, and asks for the password on the terminal.
+  generate-urls | trunkline fetch -i - --bodies pages -H 'Accept-Language: en'
+      URLs from another program; each page becomes a file in pages/.";
+
+#[derive(clap::Args, Debug)]
+#[command(about = "Fetch many URLs at once over one session", long_about = ABOUT, after_long_help = MORE)]
+#[command(override_usage = "trunkline fetch [OPTIONS] [URL]... [-i FILE]")]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["urls", "input"])))]
+pub(crate) struct Fetch {
+    /// What to fetch: http and https URLs
+    #[arg(value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+
+    /// Read URLs from FILE, one a line, after those given here; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
+    /// The most pages under way at once, those that wait for a connection included
+    #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = at_least_one, allow_negative_numbers = true)]
+    pub(crate) concurrency: usize,
+
+    /// The most connections open at once; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole, allow_negative_numbers = true)]
+    pub(crate) limit: usize,
+
+    /// The most connections to one host and port; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole, allow_negative_numbers = true)]
+    pub(crate) limit_per_host: usize,
+
+    /// How long a page may take in all, waiting and redirects included; may be a fraction
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+
+    /// A header for every request, such as 'Accept-Language: en'; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+
+    /// Keep cookies in FILE, the one of curl's -b and -c: read at the start if it is there, written at the end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cookies: Option<PathBuf>,
+
+    /// Give up at the first failure
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// Write a line of JSON for each page to FILE; - is standard output, instead of the plain lines
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Go on from the file of --output, if it is there: fetch what it has no line of, and what failed
+    #[arg(long, requires = "output")]
+    pub(crate) resume: bool,
+
+    /// Keep each page as a file of its own in DIR, where it appears when it is whole
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bodies: Option<PathBuf>,
+
+    /// Log in first, through the form on this page
+    #[arg(long, value_name = "URL", help_heading = "Login")]
+    pub(crate) login: Option<String>,
+
+    #[command(flatten, next_help_heading = "Login")]
+    pub(crate) form: LoginForm,
+}

@@ -1,0 +1,84 @@
+//! What failed, in the words of this command: the library's settings have other names here.
+
+use std::borrow::Cow;
+
+use url::Url;
+
+/// What the library calls it, and what it is called here.
+const NAMES: [(&str, &str); 4] = [
+    ("(timeout `total`)", "(--timeout)"),
+    ("(timeout `read`)", "(--timeout)"),
+    (" (max_redirects)", ""),
+    ("unusable value: ", ""),
+];
+
+/// The error and its causes, each once: some errors quote theirs.
+pub(crate) fn words(error: &anyhow::Error) -> String {
+    let told = error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
+        told if told.is_empty() => cause,
+        told if told.contains(&cause) => told,
+        told => format!("{told}: {cause}"),
+    });
+    NAMES
+        .iter()
+        .fold(told, |told, (theirs, ours)| if told.contains(theirs) { told.replace(theirs, ours) } else { told })
+}
+
+/// What it says, without the request that it begins with: whoever shows it has named the page. That it was another one's, to which that page redirects, is
+/// told.
+pub(crate) fn without_request(error: &trunkline::Error, asked: &str, told: &str) -> String {
+    let (Some(method), Some(url)) = (error.method(), error.url()) else { return told.to_owned() };
+    let Some(rest) = told.strip_prefix(&format!("{method} {url}: ")) else { return told.to_owned() };
+    if Url::parse(asked).is_ok_and(|asked| bare(asked) == *url) { rest.to_owned() } else { format!("at {url}: {rest}") }
+}
+
+/// An address without what may be a secret in it.
+pub(crate) fn bare(mut url: Url) -> Url {
+    url.set_query(None);
+    url.set_fragment(None);
+    without_user(url)
+}
+
+/// A URL as it was given, but for a name and a password in it.
+pub(crate) fn named(url: &str) -> Cow<'_, str> {
+    match Url::parse(url) {
+        Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
+            Cow::Owned(without_user(parsed).into())
+        }
+        _ => Cow::Borrowed(url),
+    }
+}
+
+fn without_user(mut url: Url) -> Url {
+    // Both fail only for addresses that carry none in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow!("refused").context("no connection: refused").context("the file");
+        assert_eq!(words(&error), "the file: no connection: refused");
+    }
+
+    #[test]
+    fn settings_have_the_names_of_options() {
+        let error = anyhow!("unusable value: line 2").context("the file");
+        assert_eq!(words(&error), "the file: line 2");
+        assert_eq!(words(&anyhow!("too slow (timeout `total`)")), "too slow (--timeout)");
+    }
+
+    #[test]
+    fn a_url_is_named_without_a_password() {
+        assert_eq!(named("http://a/b c?d=e#f"), "http://a/b c?d=e#f");
+        assert_eq!(named("http://ann:s3cret@a/?d=e"), "http://a/?d=e");
+        assert_eq!(named("http://ann@a"), "http://a/");
+    }
+}

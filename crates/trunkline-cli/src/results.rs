@@ -1,0 +1,70 @@
+//! The JSON lines of `--output`: where they go, and whether they go on with what is there.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::resume::{Earlier, Seen, lock};
+
+/// Where they will go. It has yesterday's still.
+pub(crate) enum Results {
+    None,
+    /// Instead of the plain lines.
+    Stdout,
+    File(PathBuf, File),
+    /// After what is in it.
+    Resume(Earlier),
+}
+
+/// Where they go.
+pub(crate) enum Json {
+    None,
+    Stdout,
+    File(PathBuf, File),
+}
+
+impl Results {
+    /// # Errors
+    ///
+    /// The file cannot be opened, or gone on with. It is as it was.
+    pub(crate) fn open(path: &Path, resume: bool, bodies: Option<&Path>) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        if resume {
+            return Earlier::read(path, bodies).map(Self::Resume);
+        }
+        let unusable = || {
+            format!(
+                "cannot write to {path:?}: --output has to be a file in a directory that exists, or - for standard output"
+            )
+        };
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).with_context(unusable)?;
+        lock(&file).with_context(unusable)?;
+        Ok(Self::File(path.to_owned(), file))
+    }
+
+    /// Makes room for the new ones. What comes out besides is what need not be fetched again.
+    ///
+    /// # Errors
+    ///
+    /// The disk's.
+    pub(crate) fn begin(self) -> anyhow::Result<(Json, Option<Seen>)> {
+        Ok(match self {
+            Self::None => (Json::None, None),
+            Self::Stdout => (Json::Stdout, None),
+            Self::File(path, file) => {
+                // A device or a pipe has nothing to be emptied of.
+                let kind = file.metadata().map(|kind| kind.is_file());
+                let emptied = kind.and_then(|regular| if regular { file.set_len(0) } else { Ok(()) });
+                emptied.with_context(|| format!("cannot write to {path:?}"))?;
+                (Json::File(path, file), None)
+            }
+            Self::Resume(earlier) => {
+                let (path, file, seen) = earlier.go_on()?;
+                (Json::File(path, file), Some(seen))
+            }
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! `--resume`: the file of an earlier run, read, put in order, and gone on with.
+//!
+//! A line counts once it is whole, so whatever ended the earlier run, and wherever in a line, its file can be gone on with. It is
+//! read before anything is fetched, and changed only when all else is ready.
+
+mod line;
+mod seen;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+
+use self::line::Line;
+pub(crate) use self::seen::Seen;
+
+/// The longest line that can be one of ours: the longest URL, escaped, twice and in an error.
+const LONGEST: u64 = 2 * 1024 * 1024;
+
+/// What each line of ours begins with.
+const BEGINNING: &[u8] = br#"{"url":""#;
+
+/// The output of an earlier run, found to be one. Nothing of it is changed yet.
+pub(crate) struct Earlier {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    /// Where the lines are that stay.
+    kept: Vec<Range<u64>>,
+    seen: Seen,
+}
+
+impl Earlier {
+    /// Reads it; one that is not there yet is begun. `bodies` is where its pages have their files: without its file, a page is not done.
+    ///
+    /// # Errors
+    ///
+    /// It is something else than an output of ours, another run is writing it, or it cannot be read or written.
+    pub(crate) fn read(path: &Path, bodies: Option<&Path>) -> anyhow::Result<Self> {
+        let unusable = || format!("cannot go on from {path:?}");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.with_context(unusable)?;
+        let there = file.metadata().with_context(unusable)?;
+        ensure!(there.is_file(), "{}: --resume needs a regular file, which can be read again", unusable());
+        lock(&file).with_context(unusable)?;
+        let mut earlier =
+            Self { path: path.to_owned(), file, length: there.len(), kept: Vec::new(), seen: Seen::default() };
+        earlier.read_lines(bodies).with_context(unusable)?;
+        Ok(earlier)
+    }
+
+    fn read_lines(&mut self, bodies: Option<&Path>) -> anyhow::Result<()> {
+        let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
+        let (mut number, mut at, mut text) = (1_u64, 0, Vec::new());
+        loop {
+            text.clear();
+            let length = reader.by_ref().take(LONGEST).read_until(b'\n', &mut text)? as u64;
+            let Some(whole) = text.strip_suffix(b"\n") else {
+                let torn =
+                    length < LONGEST && (number > 1 || text.iter().zip(BEGINNING).all(|(one, other)| one == other));
+                ensure!(torn, "its line {number} is none that `trunkline fetch --output` writes: use another file");
+                return Ok(());
+            };
+            let Some(line) = Line::parse(whole) else {
+                bail!("its line {number} is none that `trunkline fetch --output` writes: use another file");
+            };
+            if line.is_done(bodies) && self.seen.insert(&line.url) {
+                match self.kept.last_mut() {
+                    Some(last) if last.end == at => last.end += length,
+                    _ => self.kept.push(at..at + length),
+                }
+            }
+            (number, at) = (number + 1, at + length);
+        }
+    }
+
+    /// Leaves the lines that stay, and nothing behind them: there the next ones follow. What comes out besides is what need not be fetched again.
+    ///
+    /// # Errors
+    ///
+    /// The disk's. The file is then as it was.
+    pub(crate) fn go_on(mut self) -> anyhow::Result<(PathBuf, File, Seen)> {
+        let unusable = || format!("cannot go on from {:?}", self.path);
+        match self.kept.as_slice() {
+            [] => cut(&mut self.file, self.length, 0),
+            [Range { start: 0, end }] => cut(&mut self.file, self.length, *end),
+            _ => self.copy().map(|file| self.file = file),
+        }
+        .with_context(unusable)?;
+        Ok((self.path, self.file, self.seen))
+    }
+
+    /// The lines that stay, in a file that takes the place of the old one in one step: a crash meanwhile loses nothing.
+    fn copy(&self) -> io::Result<File> {
+        let path = self.path.canonicalize()?;
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        let mut copy = tempfile::Builder::new().prefix(".trunkline-").suffix(".part").tempfile_in(dir)?;
+        let mut old = &self.file;
+        for Range { start, end } in &self.kept {
+            old.seek(SeekFrom::Start(*start))?;
+            io::copy(&mut old.take(end - start), copy.as_file_mut())?;
+        }
+        copy.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
+        lock(copy.as_file())?;
+        copy.as_file().sync_all()?;
+        Ok(copy.persist(path)?)
+    }
+}
+
+fn cut(file: &mut File, length: u64, end: u64) -> io::Result<()> {
+    if length != end {
+        file.set_len(end)?;
+    }
+    file.seek(SeekFrom::Start(end)).map(drop)
+}
+
+/// Two runs that write one file would tear each other's lines. Held until the file is closed, however the program ends.
+///
+/// # Errors
+///
+/// Another run holds it.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another run is writing it")),
+        // Some file systems have no locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(url: &str, error: &str) -> String {
+        format!(r#"{{"url":"{url}","status":200,"bytes":1,"elapsed":0.1,"reused":null,"error":{error}}}"#) + "\n"
+    }
+
+    fn gone_on(content: &str) -> Result<String, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        fs::write(&path, content).unwrap();
+        let done = Earlier::read(&path, None).and_then(Earlier::go_on);
+        let now = fs::read_to_string(&path).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        match done {
+            Ok((_, mut file, _)) => {
+                assert_eq!(file.stream_position().unwrap(), now.len() as u64);
+                Ok(now)
+            }
+            Err(error) => {
+                assert_eq!(now, content, "it is as it was");
+                Err(format!("{error:#}"))
+            }
+        }
+    }
+
+    #[test]
+    fn whole_lines_of_pages_that_came_stay() {
+        let (one, two, bad) =
+            (line("http://a/1", "null"), line("http://a/2", "null"), line("http://a/3", "\"status 500\""));
+        for (content, left) in [
+            (String::new(), String::new()),
+            (one.clone(), one.clone()),
+            (format!("{one}{two}"), format!("{one}{two}")),
+            (format!("{one}{bad}{two}"), format!("{one}{two}")),
+            (format!("{bad}{one}"), one.clone()),
+            (format!("{one}{two}{bad}{bad}"), format!("{one}{two}")),
+            (format!("{one}{two}{one}"), format!("{one}{two}")),
+            (bad, String::new()),
+        ] {
+            assert_eq!(gone_on(&content), Ok(left), "{content}");
+        }
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_off_wherever_it_was_torn() {
+        let (one, two) = (line("http://a/1", "null"), line("http://a/2", "null"));
+        for end in 0..two.len() {
+            assert_eq!(gone_on(&two[..end]), Ok(String::new()), "{end}");
+            assert_eq!(gone_on(&format!("{one}{}", &two[..end])), Ok(one.clone()), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_output_of_ours_is_refused_and_left_alone() {
+        let one = line("http://a/1", "null");
+        for (content, number) in [
+            ("my notes", 1),
+            ("my notes\n", 1),
+            ("{\"url\":7}\n", 1),
+            ("{\"url\":\"http://a\"}\n", 1),
+            ("[]\n", 1),
+            ("{\"url\" and the rest", 1),
+            (&format!("{one}\n{one}"), 2),
+            (&format!("{one}my notes\n"), 2),
+            (&"x".repeat(3 << 20), 1),
+            (&format!("{one}{}", "\0".repeat(3 << 20)), 2),
+        ] {
+            let told = gone_on(content).unwrap_err();
+            assert!(told.contains(&format!("its line {number} is none that")), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_another_run_writes_is_left_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        let first = Earlier::read(&path, None).unwrap();
+        let Err(error) = Earlier::read(&path, None) else { panic!("both would write it") };
+        assert!(format!("{error:#}").contains("another run is writing it"), "{error:#}");
+        drop(first);
+        Earlier::read(&path, None).unwrap();
+    }
+}

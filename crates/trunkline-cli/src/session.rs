@@ -1,0 +1,77 @@
+//! The session of either command, and what goes with each of its requests.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use trunkline::{Session, SessionBuilder, Timeouts};
+
+use crate::cookies::CookieFile;
+
+/// With this command's name, these cookies and that time for each request.
+pub(crate) fn builder(timeout: Duration, cookies: Option<&CookieFile>) -> SessionBuilder {
+    let agent = concat!("trunkline-cli/", env!("CARGO_PKG_VERSION"));
+    // A page that is allowed so long may be silent for as long.
+    let timeouts = Timeouts::new().total(timeout).read(timeout);
+    let session = Session::builder().user_agent(agent).timeouts(timeouts);
+    match cookies {
+        Some(file) => session.cookie_jar(file.jar.clone()),
+        None => session,
+    }
+}
+
+pub(crate) fn check_url(session: &Session, url: &str) -> anyhow::Result<()> {
+    ensure!(url != "-", "\"-\" is not a URL: to read URLs from standard input, use -i -");
+    session.get(url).build()?;
+    Ok(())
+}
+
+/// The value may be a secret and is in no message.
+pub(crate) fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
+    const WANTED: &str = "write it as 'Name: value', such as 'Accept-Language: en'";
+    let Some((name, value)) = text.split_once(':') else {
+        let start = text.split_whitespace().next().unwrap_or_default();
+        bail!("the header {start:?} has no colon: {WANTED}");
+    };
+    let parsed = name.trim().parse::<HeaderName>();
+    let parsed = parsed.with_context(|| format!("{name:?} is not the name of a header: {WANTED}"))?;
+    ensure!(
+        parsed != CONTENT_LENGTH && parsed != TRANSFER_ENCODING,
+        "the header {parsed} describes a body, which -H is not for: leave it out"
+    );
+    let value = value.trim_matches([' ', '\t']).parse::<HeaderValue>();
+    let mut value = value.with_context(|| {
+        format!("the value of the header {parsed} has a line break or another control character in it")
+    })?;
+    value.set_sensitive(true);
+    Ok((parsed, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_a_name_a_colon_and_a_value() {
+        let (name, value) = header("X-Two:  a: b ").unwrap();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-two", "a: b"));
+        assert_eq!(header("X-Empty:").unwrap().1, "");
+        assert_eq!(header("X-Name: Zoë").unwrap().1, "Zoë");
+    }
+
+    #[test]
+    fn an_unusable_header_is_named_without_its_value() {
+        for text in [
+            "Authorization se-cret",
+            "Two words: se-cret",
+            ": se-cret",
+            "X-Break: se-cret\r\nX: y",
+            "Content-Length: 5",
+            "",
+        ] {
+            let message = format!("{:#}", header(text).unwrap_err());
+            assert!(!message.contains("se-cret"), "{message}");
+        }
+        assert!(header("Authorization se-cret").unwrap_err().to_string().contains("\"Authorization\" has no colon"));
+    }
+}

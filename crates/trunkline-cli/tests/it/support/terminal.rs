@@ -1,0 +1,62 @@
+//! The program on a terminal of its own, where somebody types.
+
+use std::process::Command;
+
+use serde::Deserialize;
+
+/// Starts the rest of its arguments on a new terminal, waits until it has asked its question and echoes nothing any more, types, or sends a signal, and tells
+/// what was to be seen, how it ended, and whether the terminal echoes again.
+const TYPIST: &str = r#"
+import fcntl, json, os, pty, select, signal, struct, sys, termios, time
+
+question, typed = os.environ.pop("QUESTION").encode(), os.environ.pop("TYPED").encode()
+pid, master = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+number = struct.unpack("i", fcntl.ioctl(master, 0x80045430, b"\0" * 4))[0]
+slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY)
+
+def echoes():
+    return bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+
+seen, done, status, deadline = b"", False, None, time.monotonic() + 60
+while status is None:
+    if time.monotonic() > deadline:
+        os.kill(pid, signal.SIGKILL)
+    if select.select([master], [], [], 0.01)[0]:
+        seen += os.read(master, 65536)
+        continue
+    if not done and question in seen and not echoes():
+        done = True
+        if typed.startswith(b"SIG"):
+            os.kill(pid, getattr(signal, typed.decode()))
+        else:
+            os.write(master, typed)
+    ended, how = os.waitpid(pid, os.WNOHANG)
+    if ended:
+        status = os.waitstatus_to_exitcode(how)
+while select.select([master], [], [], 0.1)[0]:
+    seen += os.read(master, 65536)
+print(json.dumps({"seen": seen.decode(), "code": status, "echoes": echoes()}))
+"#;
+
+/// What came of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Typed {
+    pub(crate) seen: String,
+    pub(crate) code: i32,
+    pub(crate) echoes: bool,
+}
+
+/// Types that, or sends the signal of that name, once this question stands there.
+pub(crate) fn on_a_terminal<'a>(question: &str, typed: &str, arguments: impl IntoIterator<Item = &'a str>) -> Typed {
+    let python = super::sites::process::python("python");
+    let run = Command::new(python)
+        .args(["-c", TYPIST, env!("CARGO_BIN_EXE_trunkline")])
+        .args(arguments)
+        .envs([("QUESTION", question), ("TYPED", typed)])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_slice(&run.stdout).unwrap()
+}
