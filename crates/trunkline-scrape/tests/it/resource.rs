@@ -1,36 +1,14 @@
 //! The scraper as a resource: whatever becomes of the login, no socket is left.
 
-use std::time::{Duration, Instant};
-
 use trunkline::Session;
 use trunkline_lifespan::{Phase, run};
 use trunkline_scrape::{Login, resource};
 
 use crate::support::site::Site;
+use crate::support::sockets::{assert_no_connections, connections};
 
 fn login(site: &Site, password: &str) -> Login {
     Login::at(site.url("/login")).field("user", "ann").field("pass", password)
-}
-
-/// The connections to this port that this machine's clients have open, by the kernel's list.
-fn connections(port: u16) -> usize {
-    let list = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let open = list.lines().skip(1).filter(|line| {
-        let words: Vec<_> = line.split_ascii_whitespace().collect();
-        let to = u16::from_str_radix(words[2].rsplit_once(':').unwrap().1, 16).unwrap();
-        // What is in TIME_WAIT (06) belongs to nobody any more.
-        to == port && words[3] != "06"
-    });
-    open.count()
-}
-
-/// A socket that is closed is gone when the other side has said so too.
-async fn assert_no_connections(port: u16) {
-    let started = Instant::now();
-    while connections(port) > 0 {
-        assert!(started.elapsed() < Duration::from_secs(30), "{} connections are left", connections(port));
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test]

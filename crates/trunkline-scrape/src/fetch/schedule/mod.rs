@@ -9,6 +9,9 @@
 //! 6. More is wanted until [`AHEAD`] wait, or [`MOST`] if of those none may start.
 //! 7. A host is forgotten when nothing of it waits or is under way, and it has had its pause.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +20,9 @@ use std::time::{Duration, Instant};
 const AHEAD: usize = 1_000;
 /// and so many if those read have to wait, all of them: behind them may be others that have not.
 const MOST: usize = 20_000;
+
+/// Longer pauses are no longer: a clock ends somewhere.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// What waits, by host. `J` is what there is to do.
 #[derive(Debug)]
@@ -78,7 +84,7 @@ impl<J> Schedule<J> {
             resting: BTreeMap::new(),
             turns: 0,
             waiting: 0,
-            pause,
+            pause: pause.min(FOREVER),
             rules,
         }
     }
@@ -119,7 +125,7 @@ impl<J> Schedule<J> {
     pub(super) fn ruled(&mut self, host: &Arc<str>, pause: Duration, now: Instant) {
         let known = self.host(host, now);
         known.rules = Rules::Known;
-        known.pause = known.pause.max(pause);
+        known.pause = known.pause.max(pause.min(FOREVER));
         self.settle(host, now);
     }
 
