@@ -8,7 +8,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, Header
 use tokio::sync::OnceCell;
 
 use super::address::Recent;
-use super::headers::header;
+use super::headers::{header, is_secret};
 use super::into_url::IntoUrl;
 use super::policy::{Policy, Redirect, Verdict};
 use super::settings::Settings;
@@ -82,6 +82,15 @@ impl SessionBuilder {
             headers.insert(name, value);
             Ok(headers)
         });
+        self
+    }
+
+    /// The same for several at once. A name may come more than once, and all of it holds; what was set of that name before does not.
+    pub fn headers(mut self, mut more: HeaderMap) -> Self {
+        more.iter_mut().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| value.set_sensitive(true));
+        if let Ok(headers) = &mut self.headers {
+            headers.extend(more);
+        }
         self
     }
 

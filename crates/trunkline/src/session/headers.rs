@@ -21,10 +21,15 @@ where
         // The value itself may be a secret.
         Error::input(format!("the value of the header {name} has a character that a header cannot hold")).because(error)
     })?;
-    if [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name) {
+    if is_secret(&name) {
         value.set_sensitive(true);
     }
     Ok((name, value))
+}
+
+/// Nothing prints the value of a header that is.
+pub(super) fn is_secret(name: &HeaderName) -> bool {
+    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
 }
 
 /// `Basic` credentials (RFC 7617).

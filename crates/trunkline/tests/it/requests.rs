@@ -1,6 +1,6 @@
 //! Requests as they are put together and responses as they are read, against httpbin and word by word.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use trunkline::{Body, Phase, Pool, RequestBuilder, RequestSent, Session, SessionBuilder, Timeouts};
@@ -126,6 +126,21 @@ async fn headers_of_a_session_replace_the_defaults() {
     assert_eq!((all(&seen, "accept"), all(&seen, "x")), (vec!["text/html"], vec!["last"]));
     let seen = sent(&rogue, session.get(rogue.url("/")).header(USER_AGENT, HeaderValue::from_static("own"))).await;
     assert_eq!(all(&seen, "user-agent"), ["own"]);
+}
+
+#[tokio::test]
+async fn several_headers_of_a_session_may_have_one_name() {
+    let rogue = Rogue::start(Step::serve("")).await;
+    let mut headers = HeaderMap::new();
+    for (name, value) in [("x", "one"), ("x", "two"), ("user-agent", "mine/1"), ("cookie", "s3cret=1")] {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let session = Session::builder().header("x", "before").headers(headers).build().unwrap();
+    let seen = sent(&rogue, session.get(rogue.url("/"))).await;
+    assert_eq!((all(&seen, "x"), all(&seen, "user-agent")), (vec!["one", "two"], vec!["mine/1"]));
+    assert_eq!(all(&seen, "cookie"), ["s3cret=1"]);
+    let seen = sent(&rogue, session.get(rogue.url("/")).header("x", "own")).await;
+    assert_eq!(all(&seen, "x"), ["own"]);
 }
 
 #[tokio::test]
