@@ -5,28 +5,28 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use http::header::{HeaderName, HeaderValue};
-use trunkline::{Pool, Session};
+use http::HeaderMap;
+use trunkline::Pool;
+use trunkline_scrape::Scraper;
 
 use crate::args::Fetch;
 use crate::bodies::Bodies;
 use crate::cookies::CookieFile;
 use crate::login::Plan;
 use crate::results::Results;
-use crate::session::{self, check_url, header};
+use crate::session::{self, check_url, headers, robot};
 
 /// What is to be done, with everything it needs opened.
 pub(crate) struct Config {
-    /// Nothing is connected yet.
-    pub(crate) session: Session,
-    /// For every request; a name may come more than once.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// How pages are fetched. Nothing is connected yet.
+    pub(crate) scraper: Scraper,
     /// To log in with before the first page.
     pub(crate) login: Option<Plan>,
     pub(crate) urls: Vec<String>,
     pub(crate) input: Option<InputFile>,
-    pub(crate) concurrency: usize,
     pub(crate) fail_fast: bool,
+    /// Figures of each host are wanted at the end.
+    pub(crate) per_host: bool,
     pub(crate) results: Results,
     pub(crate) bodies: Option<Bodies>,
     pub(crate) cookies: Option<CookieFile>,
@@ -44,22 +44,22 @@ pub(crate) struct InputFile {
 impl Config {
     /// The output file is opened last, and emptied later: a mistake elsewhere leaves yesterday's results alone.
     pub(crate) fn check(args: Fetch) -> anyhow::Result<Self> {
-        let headers = args.headers.iter().map(|text| header(text)).collect::<anyhow::Result<_>>()?;
+        let headers = headers(&args.headers)?;
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
-        let session = session(&args, cookies.as_ref())?;
+        let scraper = scraper(&args, headers, cookies.as_ref())?;
         for url in args.urls.iter().chain(&args.login) {
-            check_url(&session, url)?;
+            check_url(scraper.session(), url)?;
         }
         check_files(&args)?;
         let input = args.input.as_deref().map(InputFile::open).transpose()?;
-        let Fetch { urls, concurrency, fail_fast, login, form, resume, .. } = args;
-        let login = login.map(|url| Plan::check(url, form)).transpose()?;
+        let Fetch { urls, fail_fast, login, form, logged_out, resume, per_host, .. } = args;
+        let login = login.map(|url| Plan::check(url, form)).transpose()?.map(|plan| plan.over_when(logged_out));
         let bodies = args.bodies.map(Bodies::open).transpose()?;
         let results = match args.output {
             Some(path) => Results::open(&path, resume, bodies.as_ref().map(Bodies::dir))?,
             None => Results::None,
         };
-        Ok(Self { session, headers, login, urls, input, concurrency, fail_fast, results, bodies, cookies })
+        Ok(Self { scraper, login, urls, input, fail_fast, per_host, results, bodies, cookies })
     }
 }
 
@@ -98,10 +98,13 @@ fn place(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(to_come)
 }
 
-fn session(args: &Fetch, cookies: Option<&CookieFile>) -> anyhow::Result<Session> {
+fn scraper(args: &Fetch, headers: HeaderMap, cookies: Option<&CookieFile>) -> anyhow::Result<Scraper> {
     let bounded = |limit: usize| (limit > 0).then_some(limit);
     let pool = Pool::builder().limit(bounded(args.limit)).limit_per_host(bounded(args.limit_per_host)).build()?;
-    Ok(session::builder(args.timeout, cookies).pool(pool).build()?)
+    let robot = robot(&headers).to_owned();
+    let session = session::builder(args.timeout, cookies).headers(headers).pool(pool).build()?;
+    let scraper = Scraper::new(session).concurrency(args.concurrency).retries(args.retries).delay(args.delay);
+    Ok(if args.robots { scraper.robots(robot) } else { scraper })
 }
 
 impl InputFile {

@@ -35,7 +35,7 @@ impl Unusable {
 
     /// The arguments are to blame, whatever it says.
     pub(crate) fn arguments(error: &anyhow::Error) -> anyhow::Error {
-        Self::error(failure::words(error))
+        Self::error(failure::words(error.as_ref()))
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn exit_code(ending: anyhow::Result<Ending>) -> ExitCode {
         Ok(Ending::Signal(number)) => ExitCode::from(128 + number),
         Err(error) => {
             // With standard error closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {}", failure::words(&error));
+            let _ = writeln!(std::io::stderr(), "error: {}", failure::words(error.as_ref()));
             ExitCode::from(if error.is::<Unusable>() { USAGE } else { FAILED })
         }
     }

@@ -1,6 +1,8 @@
 //! What failed, in the words of this command: the library's settings have other names here.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::iter::successors;
 
 use url::Url;
 
@@ -13,8 +15,9 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 /// The error and its causes, each once: some errors quote theirs.
-pub(crate) fn words(error: &anyhow::Error) -> String {
-    let told = error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
+pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
+    let chain = successors(Some(error), |error| (*error).source());
+    let told = chain.map(ToString::to_string).fold(String::new(), |told, cause| match told {
         told if told.is_empty() => cause,
         told if told.contains(&cause) => told,
         told => format!("{told}: {cause}"),
@@ -24,12 +27,16 @@ pub(crate) fn words(error: &anyhow::Error) -> String {
         .fold(told, |told, (theirs, ours)| if told.contains(theirs) { told.replace(theirs, ours) } else { told })
 }
 
-/// What it says, without the request that it begins with: whoever shows it has named the page. That it was another one's, to which that page redirects, is
-/// told.
-pub(crate) fn without_request(error: &trunkline::Error, asked: &str, told: &str) -> String {
-    let (Some(method), Some(url)) = (error.method(), error.url()) else { return told.to_owned() };
-    let Some(rest) = told.strip_prefix(&format!("{method} {url}: ")) else { return told.to_owned() };
-    if Url::parse(asked).is_ok_and(|asked| bare(asked) == *url) { rest.to_owned() } else { format!("at {url}: {rest}") }
+/// Why that page failed, without the request that it begins with: whoever shows it has named the page. That it was another one's, to which the page
+/// redirects, is told.
+pub(crate) fn of_page(error: &trunkline_scrape::Error, asked: &Url) -> String {
+    let (told, asked) = (words(error), bare(asked.clone()));
+    let at = error.http().and_then(trunkline::Error::url).unwrap_or(&asked);
+    match told.strip_prefix(&format!("GET {at}: ")) {
+        Some(rest) if *at == asked => rest.to_owned(),
+        Some(rest) => format!("at {at}: {rest}"),
+        None => told,
+    }
 }
 
 /// An address without what may be a secret in it.
@@ -65,14 +72,14 @@ mod tests {
     #[test]
     fn causes_are_told_once() {
         let error = anyhow!("refused").context("no connection: refused").context("the file");
-        assert_eq!(words(&error), "the file: no connection: refused");
+        assert_eq!(words(error.as_ref()), "the file: no connection: refused");
     }
 
     #[test]
     fn settings_have_the_names_of_options() {
         let error = anyhow!("unusable value: line 2").context("the file");
-        assert_eq!(words(&error), "the file: line 2");
-        assert_eq!(words(&anyhow!("too slow (timeout `total`)")), "too slow (--timeout)");
+        assert_eq!(words(error.as_ref()), "the file: line 2");
+        assert_eq!(words(anyhow!("too slow (timeout `total`)").as_ref()), "too slow (--timeout)");
     }
 
     #[test]

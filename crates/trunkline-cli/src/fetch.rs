@@ -2,18 +2,20 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use trunkline::Session;
-use trunkline_scrape::Scraper;
+use trunkline_scrape::{Fetch, Scraper};
 
+use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::ending::Ending;
-use crate::input::{Entry, Input};
+use crate::hosts::Table;
+use crate::input::{Entry, Input, Url};
+use crate::login::log_in;
 use crate::output::Output;
-use crate::page::{Fate, Fetcher, Page};
+use crate::page::{Asked, Fate, Kept, Page};
 use crate::progress::{Figures, Progress};
 use crate::resume::Seen;
 use crate::signals::Shutdown;
@@ -35,19 +37,10 @@ const BEAT: Duration = Duration::from_millis(50);
 /// The login failed: then nothing was fetched, and all files are as they were. Or the output or the cookie file could not be written, or the
 /// system gave no thread.
 pub(crate) async fn run(mut config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let scraper = Scraper::new(config.session.clone());
-    if let Some(plan) = config.login.take() {
-        let logged_in = tokio::select! {
-            biased;
-            signal = shutdown.next() => Ok(Some(Ending::Signal(signal))),
-            done = plan.log_in(&scraper) => done.map(|_| None),
-        };
-        if !matches!(logged_in, Ok(None)) {
-            config.session.close_within(Duration::ZERO).await;
-        }
-        if let Some(ending) = logged_in? {
-            return Ok(ending);
-        }
+    if let Some(plan) = config.login.take()
+        && let Err(signal) = log_in(plan, &config.scraper, &mut shutdown).await?
+    {
+        return Ok(Ending::Signal(signal));
     }
     let cookies = config.cookies.take();
     let ending = fetch(config, shutdown).await;
@@ -60,31 +53,13 @@ pub(crate) async fn run(mut config: Config, mut shutdown: Shutdown) -> anyhow::R
 }
 
 async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let Config { session, headers, urls, input, concurrency, fail_fast, results, bodies, .. } = config;
-    // It may copy a large file.
-    let (json, seen) = tokio::task::spawn_blocking(|| results.begin()).await??;
-    if let Some(bodies) = bodies.as_ref().filter(|_| seen.is_some()) {
-        bodies.sweep()?;
-    }
-    let progress = Progress::is_wanted();
-    let mut run = Run {
-        input: Input::start(urls, input, progress)?,
-        seen,
-        output: Output::start(json)?,
-        fetcher: Arc::new(Fetcher { session: session.clone(), headers, bodies }),
-        pages: JoinSet::new(),
-        tally: Tally::default(),
-        concurrency,
-        fail_fast,
-        progress,
-        stop: None,
-        deadline: None,
-    };
+    let (session, per_host) = (config.scraper.session().clone(), config.per_host);
+    let mut run = Run::start(config).await?;
     let begun = Instant::now();
     run.work(&mut shutdown).await?;
     run.deadline = run.deadline.map(|deadline| deadline.max(Instant::now() + AT_ONCE));
-    run.tally.given_up += run.pages.len() as u64;
-    run.pages.shutdown().await;
+    run.pages.cancel().await;
+    run.tally.given_up = run.begun.load(Ordering::Relaxed).saturating_sub(run.ended);
     let end = async { (session.close_within(Duration::ZERO).await, run.output.finish().await).1 };
     let written = tokio::select! {
         biased;
@@ -99,9 +74,10 @@ async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending>
     if !written? && !matches!(run.stop, Some(Ending::Signal(_))) {
         return Ok(Ending::PipeClosed);
     }
+    let table = if per_host { Table::new(run.pages.figures()).to_string() } else { String::new() };
     let summary = Summary::new(run.tally, begun.elapsed(), &session.stats());
     // Whoever closed standard error wants no summary.
-    let _ = writeln!(std::io::stderr(), "{summary}");
+    let _ = writeln!(std::io::stderr(), "{table}{summary}");
     Ok(run.stop.unwrap_or(Ending::Complete { failed: run.tally.failed }))
 }
 
@@ -110,11 +86,13 @@ struct Run {
     /// What need not be fetched any more, with `--resume`.
     seen: Option<Seen>,
     output: Output,
-    fetcher: Arc<Fetcher>,
-    /// Under way: never more than `concurrency`.
-    pages: JoinSet<Page>,
+    scraper: Scraper,
+    /// Those that wait for their turn, and never more than `concurrency` under way.
+    pages: Fetch<Asked, Kept>,
+    /// How many there have been an attempt at, and how many of them were not given up.
+    begun: Arc<AtomicU64>,
+    ended: u64,
     tally: Tally,
-    concurrency: usize,
     fail_fast: bool,
     /// Somebody watches a bar.
     progress: bool,
@@ -125,14 +103,39 @@ struct Run {
 }
 
 impl Run {
+    async fn start(config: Config) -> anyhow::Result<Self> {
+        let Config { scraper, urls, input, fail_fast, results, bodies, .. } = config;
+        // It may copy a large file.
+        let (json, seen) = tokio::task::spawn_blocking(|| results.begin()).await??;
+        if let Some(bodies) = bodies.as_ref().filter(|_| seen.is_some()) {
+            bodies.sweep()?;
+        }
+        let (progress, begun) = (Progress::is_wanted(), Arc::default());
+        Ok(Self {
+            input: Input::start(urls, input, progress)?,
+            seen,
+            output: Output::start(json)?,
+            pages: pages(&scraper, bodies, &begun),
+            scraper,
+            begun,
+            ended: 0,
+            tally: Tally::default(),
+            fail_fast,
+            progress,
+            stop: None,
+            deadline: None,
+        })
+    }
+
     async fn work(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<()> {
         let mut beat = interval(BEAT);
         // After a pause the first line is handed over at once.
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_over() {
-            let wanted = self.stop.is_none() && self.pages.len() < self.concurrency && !self.input.has_ended();
+            let wanted = self.stop.is_none() && self.pages.has_room() && !self.input.has_ended();
             // At the end there are few lines more, and a reader that takes none holds up no page.
             let room = !self.output.is_full() || self.deadline.is_some();
+            let waited_for = !self.pages.is_empty();
             tokio::select! {
                 biased;
                 signal = shutdown.next() => match self.deadline {
@@ -149,9 +152,13 @@ impl Run {
                     self.stop = Some(self.stop.unwrap_or(Ending::PipeClosed));
                     break;
                 },
-                Some(page) = self.pages.join_next(), if room => self.finished(&page?)?,
+                Some(fetched) = self.pages.next(), if room && waited_for => {
+                    let page = Page::of(fetched);
+                    self.ended += u64::from(page.fate != Fate::GivenUp);
+                    self.finished(&page)?;
+                },
                 entry = self.input.next(), if wanted && room => if let Some(entry) = entry {
-                    self.begin(entry);
+                    self.take(entry)?;
                 },
             }
         }
@@ -166,21 +173,28 @@ impl Run {
         }
     }
 
-    fn begin(&mut self, entry: Entry) {
+    fn take(&mut self, entry: Entry) -> anyhow::Result<()> {
         match entry {
-            Entry::Url(url) if self.seen.as_mut().is_some_and(|seen| !seen.insert(&url.text)) => {
-                self.tally.skipped += 1
-            }
-            Entry::Url(url) => {
-                let fetcher = self.fetcher.clone();
-                self.pages.spawn(async move { fetcher.page(url).await });
-            }
+            Entry::Url(url) => self.take_url(url),
             Entry::Bad { place, reason } => {
                 self.output.note(&format!("{place}: {reason}"));
                 self.tally.count_failure();
                 self.failed();
+                Ok(())
             }
         }
+    }
+
+    fn take_url(&mut self, url: Url) -> anyhow::Result<()> {
+        if self.seen.as_mut().is_some_and(|seen| !seen.insert(&url.text)) {
+            self.tally.skipped += 1;
+            return Ok(());
+        }
+        match self.scraper.url(&url.text) {
+            Ok(parsed) => self.pages.push(parsed, Asked::new(url)),
+            Err(error) => return self.finished(&Page::unusable(url, &error)),
+        };
+        Ok(())
     }
 
     fn finished(&mut self, page: &Page) -> anyhow::Result<()> {
@@ -200,7 +214,7 @@ impl Run {
 
     fn beat(&mut self) {
         if self.progress {
-            let (stats, done) = (self.session().stats(), self.tally.pages + self.tally.skipped);
+            let (stats, done) = (self.scraper.session().stats(), self.tally.pages + self.tally.skipped);
             self.output.figures(Figures { done, total: self.input.total(), open: stats.open, waiting: stats.waiting });
         }
         self.output.beat();
@@ -210,17 +224,24 @@ impl Run {
     fn wind_down(&mut self, signal: u8) {
         self.stop = Some(Ending::Signal(signal));
         self.output.wind_down();
+        self.pages.stop();
         if !self.pages.is_empty() {
             self.output.note("finishing the pages under way; once more to end at once");
         }
-        let session = self.session().clone();
+        let session = self.scraper.session().clone();
         tokio::spawn(async move { session.close_within(GRACE).await });
         self.deadline = Some(Instant::now() + GRACE + AFTERWARDS);
     }
+}
 
-    fn session(&self) -> &Session {
-        &self.fetcher.session
-    }
+fn pages(scraper: &Scraper, bodies: Option<Bodies>, begun: &Arc<AtomicU64>) -> Fetch<Asked, Kept> {
+    let (bodies, begun) = (bodies.map(Arc::new), begun.clone());
+    let pages = scraper.fetch_with(move |asked: &Asked| {
+        begun.fetch_add(u64::from(asked.begin()), Ordering::Relaxed);
+        let reader = asked.reader(bodies.clone());
+        move |response| reader.clone().read(response)
+    });
+    pages.measured(|kept| kept.bytes)
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -12,6 +12,7 @@ mod page;
 mod signals;
 
 mod bodies;
+mod hosts;
 mod output;
 mod progress;
 mod results;

@@ -1,14 +1,15 @@
-//! One page: asked for, read to its end, and what is to be said of it.
+//! One page: read to its end, and what is to be said of it.
 
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
-use trunkline::{Response, Session};
+use trunkline::Response;
+use trunkline_scrape::{Error, Fetched};
 
 use crate::bodies::Bodies;
 use crate::failure;
-use crate::input::{Place, Url};
+use crate::input::Url;
 
 /// What became of a URL: a line of the JSON output.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,7 @@ pub(crate) struct Page {
     pub(crate) status: Option<u16>,
     /// Of the body, decoded, as far as it came.
     pub(crate) bytes: u64,
+    /// Of the last attempt.
     #[serde(serialize_with = "seconds")]
     pub(crate) elapsed: Duration,
     /// Whether its connection had served another request; the last one's, if redirects were followed.
@@ -47,47 +49,91 @@ pub(crate) enum Fate {
     GivenUp,
 }
 
-/// What every page needs.
-pub(crate) struct Fetcher {
-    pub(crate) session: Session,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) bodies: Option<Bodies>,
+/// A URL on its way to being a page.
+pub(crate) struct Asked {
+    url: Url,
+    sight: Arc<Mutex<Sight>>,
 }
 
-impl Fetcher {
-    /// Fetches a page. Of its body no more is held than a file's next block.
+/// What has been seen of the last attempt: one that fails in the end tells no more than that.
+#[derive(Default)]
+struct Sight {
+    begun: bool,
+    status: Option<u16>,
+    final_url: Option<String>,
+    reused: Option<bool>,
+    bytes: u64,
+}
+
+/// Reads what answers to one URL.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    bodies: Option<Arc<Bodies>>,
+    ordinal: u64,
+    sight: Arc<Mutex<Sight>>,
+}
+
+/// A page that came.
+pub(crate) struct Kept {
+    pub(crate) bytes: u64,
+    /// Its file, if it was to have one. A disk that is full is not asked for another attempt.
+    file: anyhow::Result<Option<String>>,
+}
+
+impl Asked {
+    pub(crate) fn new(url: Url) -> Self {
+        Self { url, sight: Arc::default() }
+    }
+
+    /// Called for each attempt; says whether it is the first.
+    pub(crate) fn begin(&self) -> bool {
+        let first = !lock(&self.sight).begun;
+        *lock(&self.sight) = Sight { begun: true, ..Sight::default() };
+        first
+    }
+
+    pub(crate) fn reader(&self, bodies: Option<Arc<Bodies>>) -> Reader {
+        Reader { bodies, ordinal: self.url.ordinal, sight: self.sight.clone() }
+    }
+}
+
+impl Reader {
+    /// Reads it to its end. Of the body no more is held than a file's next block.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it leaves no part of a file behind.
-    pub(crate) async fn page(&self, url: Url) -> Page {
-        let begun = Instant::now();
-        let mut page = Page::new(url.text);
-        if let Err(error) = self.exchange(&mut page, url.ordinal).await {
-            page.fail(&error, url.place.as_ref());
-        }
-        page.elapsed = begun.elapsed();
-        page
-    }
-
-    async fn exchange(&self, page: &mut Page, ordinal: u64) -> anyhow::Result<()> {
-        let request = self.session.get(&page.url);
-        let request = self.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-        let mut response = request.send().await?;
-        page.see(&response);
-        let keep = self.bodies.as_ref().filter(|_| page.fate == Fate::Fetched);
-        let mut file = keep.map(|bodies| bodies.begin(ordinal, asked(&response)));
+    pub(crate) async fn read(self, mut response: Response) -> trunkline::Result<Kept> {
+        let refused = is_refused(response.status().as_u16());
+        *lock(&self.sight) = Sight {
+            begun: true,
+            status: Some(response.status().as_u16()),
+            final_url: Some(response.url().as_str().to_owned()),
+            reused: Some(response.connection().reused),
+            bytes: 0,
+        };
+        let bodies = self.bodies.filter(|_| !refused);
+        let mut file = bodies.map(|bodies| bodies.begin(self.ordinal, asked(&response)));
+        let mut bytes = 0;
         while let Some(chunk) = response.chunk().await? {
-            page.bytes += chunk.len() as u64;
-            if let Some(file) = &mut file {
-                file.write(&chunk).await?;
+            bytes += chunk.len() as u64;
+            lock(&self.sight).bytes = bytes;
+            if let Some(file) = &mut file
+                && let Err(error) = file.write(&chunk).await
+            {
+                return Ok(Kept { bytes, file: Err(error) });
             }
         }
-        if let Some(file) = file {
-            page.file = Some(file.finish().await?);
-        }
-        Ok(())
+        let file = match file {
+            Some(file) => file.finish().await.map(Some),
+            None => Ok(None),
+        };
+        Ok(Kept { bytes, file })
     }
+}
+
+fn lock(sight: &Mutex<Sight>) -> MutexGuard<'_, Sight> {
+    sight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The URL that was asked for first, as the library read it: without credentials.
@@ -95,15 +141,40 @@ fn asked(response: &Response) -> &str {
     response.history().first().map_or(response.url(), |hop| &hop.url).as_str()
 }
 
+fn is_refused(status: u16) -> bool {
+    status >= 400
+}
+
 impl Page {
-    fn new(url: String) -> Self {
+    /// What came of it.
+    pub(crate) fn of(fetched: Fetched<Asked, Kept>) -> Self {
+        let Asked { url, sight } = fetched.key;
+        let page = Self::seen(url.text, std::mem::take(&mut lock(&sight)), fetched.elapsed);
+        match fetched.result {
+            Ok(Kept { file: Ok(file), .. }) => Self { file, ..page.judged() },
+            Ok(Kept { file: Err(error), .. }) => page.failed(failure::words(error.as_ref())),
+            Err(error) if error.http().is_some_and(trunkline::Error::is_closed) => Self { fate: Fate::GivenUp, ..page },
+            Err(error) => page.failed(failure::of_page(&error, &fetched.url)),
+        }
+    }
+
+    /// What is no URL; where it stands helps to find it.
+    pub(crate) fn unusable(url: Url, error: &Error) -> Self {
+        let told = failure::words(error);
+        let told = url.place.map_or_else(|| told.clone(), |place| format!("{place}: {told}"));
+        let page = Self::seen(url.text, Sight::default(), Duration::ZERO);
+        Self { fate: Fate::Failed, notice: Some(told.clone()), error: Some(told), ..page }
+    }
+
+    fn seen(url: String, sight: Sight, elapsed: Duration) -> Self {
+        let Sight { status, final_url, reused, bytes, begun: _ } = sight;
         Self {
             url,
-            final_url: None,
-            status: None,
-            bytes: 0,
-            elapsed: Duration::ZERO,
-            reused: None,
+            final_url,
+            status,
+            bytes,
+            elapsed,
+            reused,
             file: None,
             error: None,
             notice: None,
@@ -111,29 +182,15 @@ impl Page {
         }
     }
 
-    fn see(&mut self, response: &Response) {
-        let status = response.status();
-        self.status = Some(status.as_u16());
-        self.final_url = Some(response.url().as_str().to_owned());
-        self.reused = Some(response.connection().reused);
-        if status.is_client_error() || status.is_server_error() {
-            self.fate = Fate::Refused;
-            self.error = Some(format!("status {status}"));
-        }
+    fn judged(self) -> Self {
+        let refused = self.status.filter(|status| is_refused(*status));
+        let Some(status) = refused.and_then(|status| http::StatusCode::from_u16(status).ok()) else { return self };
+        Self { fate: Fate::Refused, error: Some(format!("status {status}")), ..self }
     }
 
-    fn fail(&mut self, error: &anyhow::Error, place: Option<&Place>) {
-        let cause = error.downcast_ref::<trunkline::Error>();
-        self.fate = if cause.is_some_and(trunkline::Error::is_closed) { Fate::GivenUp } else { Fate::Failed };
-        let told = failure::words(error);
-        if cause.is_some_and(trunkline::Error::is_input) {
-            // A line that is no URL names none: where it stands helps to find it.
-            let told = place.map_or_else(|| told.clone(), |place| format!("{place}: {told}"));
-            (self.notice, self.error) = (Some(told.clone()), Some(told));
-        } else {
-            let told = cause.map_or_else(|| told.clone(), |cause| failure::without_request(cause, &self.url, &told));
-            (self.notice, self.error) = (Some(format!("{}: {told}", failure::named(&self.url))), Some(told));
-        }
+    fn failed(self, told: String) -> Self {
+        let notice = Some(format!("{}: {told}", failure::named(&self.url)));
+        Self { fate: Fate::Failed, notice, error: Some(told), ..self }
     }
 }
 

@@ -3,21 +3,27 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use trunkline::{Session, SessionBuilder, Timeouts};
 
 use crate::cookies::CookieFile;
 
 /// With this command's name, these cookies and that time for each request.
 pub(crate) fn builder(timeout: Duration, cookies: Option<&CookieFile>) -> SessionBuilder {
-    let agent = concat!("trunkline-cli/", env!("CARGO_PKG_VERSION"));
     // A page that is allowed so long may be silent for as long.
     let timeouts = Timeouts::new().total(timeout).read(timeout);
-    let session = Session::builder().user_agent(agent).timeouts(timeouts);
+    let session =
+        Session::builder().user_agent(concat!("trunkline-cli/", env!("CARGO_PKG_VERSION"))).timeouts(timeouts);
     match cookies {
         Some(file) => session.cookie_jar(file.jar.clone()),
         None => session,
     }
+}
+
+/// The name that robots.txt is looked through for: what the `User-Agent` begins with.
+pub(crate) fn robot(headers: &HeaderMap) -> &str {
+    let given = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    given.and_then(|agent| agent.split(['/', ' ']).next()).filter(|name| !name.is_empty()).unwrap_or("trunkline-cli")
 }
 
 pub(crate) fn check_url(session: &Session, url: &str) -> anyhow::Result<()> {
@@ -26,8 +32,18 @@ pub(crate) fn check_url(session: &Session, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// For every request; a name may come more than once.
+pub(crate) fn headers(texts: &[String]) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for text in texts {
+        let (name, value) = header(text)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
 /// The value may be a secret and is in no message.
-pub(crate) fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
+fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
     const WANTED: &str = "write it as 'Name: value', such as 'Accept-Language: en'";
     let Some((name, value)) = text.split_once(':') else {
         let start = text.split_whitespace().next().unwrap_or_default();

@@ -25,7 +25,8 @@ impl Tally {
         match page.fate {
             Fate::Fetched => self.pages += 1,
             Fate::Refused | Fate::Failed => self.count_failure(),
-            Fate::GivenUp => self.given_up += 1,
+            // As those that are cancelled: counted at the end.
+            Fate::GivenUp => {}
         }
     }
 
@@ -82,7 +83,7 @@ impl fmt::Display for Count {
 }
 
 /// A size for people, in powers of 1000.
-struct Bytes(u64);
+pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
     #[expect(clippy::cast_precision_loss, reason = "a size to read, not to compute with")]

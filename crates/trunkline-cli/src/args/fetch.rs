@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{LoginForm, at_least_one, seconds, whole};
+use trunkline_scrape::Expect;
+
+use super::{LoginForm, at_least_one, number, pause, seconds, whole};
 
 const ABOUT: &str = "\
 Fetch many URLs at once over one session
@@ -22,9 +24,9 @@ Input:
 
 Output:
   The members of a JSON line are url, final_url, status, bytes, elapsed
-  (seconds), reused (whether its connection had served another request), error
-  and, with --bodies, file. What is unknown is null. The files are named by the
-  number of the URL in the input and by the URL itself:
+  (seconds, of the last attempt), reused (whether its connection had served
+  another request), error and, with --bodies, file. What is unknown is null. The
+  files are named by the number of the URL in the input and by the URL itself:
   000017-example.com_page.html. Compressed pages are asked for, and decoded:
   bytes counts what was decoded, and that is what the files hold.
 
@@ -38,8 +40,8 @@ Going on:
   files. URLs are remembered, in about 40 MB for a million.
 
 Time:
-  Within its --timeout a page also fails if a connection is not made in 30
-  seconds.
+  Each attempt at a page has its --timeout, and fails as well if a connection is
+  not made in 30 seconds.
 
 Cookies:
   What a page sets goes with later requests to its site. Without --cookies that
@@ -49,13 +51,18 @@ Cookies:
 Login:
   With --login it logs in before the first page, as `trunkline login` does (see
   its --help), and again when a page says that the login has run out: its status
-  is 401, or it leads to the login page. If the first login fails, nothing is
-  fetched, and the files of --output and --cookies are as they were.
+  is 401, it leads to the login page, or it is what --logged-out says. All pages
+  wait for that one login. If the first login fails, nothing is fetched, and the
+  files of --output and --cookies are as they were.
 
 Failures:
   A page that did not come whole, and one with a status of 400 or above: that
   one keeps its status on its line, and its body is counted but not kept in
-  --bodies.
+  --bodies. With 429, 500, 502, 503 or 504, and if the connection fails, a page
+  is tried again, --retries times, before it is one: after what Retry-After asks
+  for, or else after a random time up to 0.5 s, 1 s, 2 s and so on. Other pages
+  go on meanwhile. A server that asks for more than ten minutes is not waited
+  for. --retries 0 takes each page as it comes.
 
 Exit status:
   0  every page was fetched
@@ -107,9 +114,21 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole, allow_negative_numbers = true)]
     pub(crate) limit_per_host: usize,
 
-    /// How long a page may take in all, waiting and redirects included; may be a fraction
+    /// How long each attempt at a page may take in all, waiting and redirects included; may be a fraction
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
+
+    /// How often a page is tried again that the network or the server has failed; see Failures
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = number, allow_negative_numbers = true)]
+    pub(crate) retries: u32,
+
+    /// The pause between the starts of two requests to one host; may be a fraction. Other hosts go on
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = pause, allow_negative_numbers = true)]
+    pub(crate) delay: Duration,
+
+    /// Obey each host's robots.txt, as the robot that the User-Agent begins with: trunkline-cli, if -H sets no other
+    #[arg(long)]
+    pub(crate) robots: bool,
 
     /// A header for every request, such as 'Accept-Language: en'; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
@@ -135,10 +154,25 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "DIR")]
     pub(crate) bodies: Option<PathBuf>,
 
+    /// Print a table of figures for each host before the summary
+    #[arg(long)]
+    pub(crate) per_host: bool,
+
     /// Log in first, through the form on this page
     #[arg(long, value_name = "URL", help_heading = "Login")]
     pub(crate) login: Option<String>,
 
     #[command(flatten, next_help_heading = "Login")]
     pub(crate) form: LoginForm,
+
+    /// What tells of a page that the login has run out, besides status=401 and the login page itself: status=403 or url=/path; may be repeated
+    #[arg(long, value_name = "WHAT", requires = "login", value_parser = logged_out, help_heading = "Login")]
+    pub(crate) logged_out: Vec<Expect>,
+}
+
+fn logged_out(text: &str) -> Result<Expect, String> {
+    match text.parse() {
+        Ok(told @ (Expect::Status(_) | Expect::Url(_))) => Ok(told),
+        _ => Err("write status=403 or url=/path".into()),
+    }
 }

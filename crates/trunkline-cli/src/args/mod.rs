@@ -40,11 +40,18 @@ fn whole(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "use a whole number, 0 for no limit".into())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "use a whole number, 0 for none".into())
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
     let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    parsed
-        .filter(|time| !time.is_zero())
-        .ok_or_else(|| "use a number of seconds greater than 0, such as 30 or 0.5".into())
+    parsed.ok_or_else(|| "use a number of seconds, such as 1 or 0.5, or 0 for none".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wanted = || "use a number of seconds greater than 0, such as 30 or 0.5".to_owned();
+    pause(text).ok().filter(|time| !time.is_zero()).ok_or_else(wanted)
 }
 
 #[cfg(test)]

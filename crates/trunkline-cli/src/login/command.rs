@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use trunkline_scrape::Scraper;
 
-use super::Plan;
+use super::{Plan, log_in};
 use crate::args::Login;
 use crate::cookies::CookieFile;
 use crate::ending::Ending;
 use crate::failure;
-use crate::session::{self, header};
+use crate::session::{self, headers};
 use crate::signals::Shutdown;
 
 /// What is to be done, checked as far as that goes without the page.
@@ -22,11 +22,8 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn check(args: Login) -> anyhow::Result<Self> {
-        let headers = args.headers.iter().map(|text| header(text)).collect::<anyhow::Result<Vec<_>>>()?;
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
-        let session = session::builder(args.timeout, cookies.as_ref());
-        let session =
-            headers.into_iter().fold(session, |session, (name, value)| session.header(name, value)).build()?;
+        let session = session::builder(args.timeout, cookies.as_ref()).headers(headers(&args.headers)?).build()?;
         session::check_url(&session, &args.url)?;
         let plan = Plan::check(args.url, args.form)?;
         Ok(Self { scraper: Scraper::new(session), plan, cookies })
@@ -40,16 +37,11 @@ impl Config {
 /// The login failed, or the cookie file cannot be written. If it failed, the file is as it was.
 pub(crate) async fn run(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
     let Config { scraper, plan, cookies } = config;
-    let done = tokio::select! {
-        biased;
-        signal = shutdown.next() => Ok(Err(signal)),
-        done = plan.log_in(&scraper) => done.map(Ok),
-    };
-    scraper.session().close_within(Duration::ZERO).await;
-    let page = match done? {
+    let page = match log_in(plan, &scraper, &mut shutdown).await? {
         Ok(page) => page,
         Err(signal) => return Ok(Ending::Signal(signal)),
     };
+    scraper.session().close_within(Duration::ZERO).await;
     let kept = match cookies {
         Some(file) => file.save().await?,
         None => "its cookies are forgotten now: --cookies FILE keeps them".into(),

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use trunkline_scrape::{Document, Error, Expect, FormChoice, Login, Page, Scraper};
+use url::{Position, Url};
 
 use super::fields::{self, Fields};
 use super::password::Password;
@@ -16,6 +17,8 @@ pub(crate) struct Plan {
     expected: Vec<Expect>,
     password: Password,
     password_field: Option<String>,
+    /// What tells, besides what always does, that it has run out.
+    over: Vec<Expect>,
 }
 
 impl Plan {
@@ -26,7 +29,12 @@ impl Plan {
         let LoginForm { fields, password_file, password_env, password_field, form, expected } = args;
         let fields = Fields::parse(&fields)?;
         let password = Password::read(password_file.as_deref(), password_env.as_deref())?;
-        Ok(Self { url, form: form.unwrap_or_default(), fields, expected, password, password_field })
+        Ok(Self { url, form: form.unwrap_or_default(), fields, expected, password, password_field, over: Vec::new() })
+    }
+
+    /// What tells of a page, besides a status of 401 and the address of the login page, that the login has run out: statuses and addresses.
+    pub(crate) fn over_when(self, over: Vec<Expect>) -> Self {
+        Self { over, ..self }
     }
 
     /// Looks at the form, asks for the password if it has not been given, and logs in. What comes out is the page that it led to.
@@ -39,7 +47,7 @@ impl Plan {
     ///
     /// Dropped while the password is asked for, it leaves the terminal as it was.
     pub(crate) async fn log_in(self, scraper: &Scraper) -> anyhow::Result<Page> {
-        let Self { url, form: choice, fields, expected, password, password_field } = self;
+        let Self { url, form: choice, fields, expected, password, password_field, over } = self;
         let response = scraper.session().get(&url).await?;
         let status = response.status();
         let page = Document::read(response).await?;
@@ -49,12 +57,25 @@ impl Plan {
 
         let login = fields.fill(Login::at(url).form(choice));
         let login = expected.into_iter().fold(login, Login::expect);
+        let at = page.url().clone();
+        let login = login.is_over_when(move |page| is_over(page, &at, &over));
         let login = match field {
             Some(name) => login.field(name, password.get(&place(&page)).await?),
             None => password.is_not_wanted().map(|()| login)?,
         };
         scraper.login(login).await.map_err(unusable)
     }
+}
+
+fn is_over(page: &Page, at: &Url, over: &[Expect]) -> bool {
+    let same_place = |address: &Url| page.url[..Position::AfterPath] == address[..Position::AfterPath];
+    let meets = |expected: &Expect| match expected {
+        Expect::Status(status) => page.status == *status,
+        Expect::Url(address) => Url::parse(address).map_or(page.url.path() == address, |address| same_place(&address)),
+        // The arguments have no others.
+        _ => false,
+    };
+    page.status == StatusCode::UNAUTHORIZED || same_place(at) || over.iter().any(meets)
 }
 
 /// The page has no such form. If it is not the page that was meant, that is why.
@@ -72,5 +93,5 @@ pub(super) fn unusable(error: Error) -> anyhow::Error {
 /// The page, for a question about it.
 fn place(page: &Document) -> String {
     let url = page.url();
-    format!("{}{}", &url[url::Position::BeforeHost..url::Position::AfterPort], url.path())
+    format!("{}{}", &url[Position::BeforeHost..Position::AfterPort], url.path())
 }
