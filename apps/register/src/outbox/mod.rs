@@ -166,23 +166,21 @@ impl Outbox {
     }
 
     fn spawn(&self, mail: Claimed, sends: &mut JoinSet<()>) {
-        self.state().held.insert(mail.id, mail);
-        let outbox = self.clone();
+        let (outbox, held) = (self.clone(), Held::new(self.state.clone(), mail));
         sends.spawn(async move {
             outbox.attempt(mail).await;
-            outbox.state().held.remove(&mail.id);
+            drop(held);
         });
     }
 
     async fn finish(&self, mut sends: JoinSet<()>) {
         let all = async { while sends.join_next().await.is_some() {} };
-        if timeout(self.settings.finish_within, all).await.is_err() {
-            sends.shutdown().await;
-        }
-        let held: Vec<_> = self.state().held.drain().map(|(_, mail)| mail).collect();
-        if held.is_empty() {
+        if timeout(self.settings.finish_within, all).await.is_ok() {
             return;
         }
+        // Before they are cut off, which ends their hold. To hand back one that has ended meanwhile changes nothing.
+        let held: Vec<_> = self.state().held.values().copied().collect();
+        sends.shutdown().await;
         tracing::warn!(count = held.len(), "handing back mails that could not be sent in time");
         for mail in held {
             if let Err(error) = self.store.hand_back(mail).await {
@@ -197,11 +195,64 @@ impl Outbox {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+/// A mail that is being sent, until its attempt has ended, however it does.
+struct Held {
+    state: Arc<Mutex<State>>,
+    id: Uuid,
+}
+
+impl Held {
+    fn new(state: Arc<Mutex<State>>, mail: Claimed) -> Self {
+        lock(&state).held.insert(mail.id, mail);
+        Self { state, id: mail.id }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        lock(&self.state).held.remove(&self.id);
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the database answers, if it does.
 async fn answered<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     timeout(ANSWER_WITHIN, question).await.context("the database does not answer")?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_panics_or_is_cut_off_holds_nothing() {
+        let state = Arc::<Mutex<State>>::default();
+        let hold = || {
+            let mail = Claimed { id: Uuid::now_v7(), claim: Uuid::now_v7(), attempt: 1 };
+            Held::new(state.clone(), mail)
+        };
+        let (panics, hangs) = (hold(), hold());
+        assert_eq!(lock(&state).held.len(), 2);
+        let mut sends = JoinSet::new();
+        sends.spawn(async move {
+            let _held = panics;
+            panic!("a test's")
+        });
+        sends.spawn(async move {
+            let _held = hangs;
+            std::future::pending::<()>().await;
+        });
+        let panicked = sends.join_next().await.unwrap().unwrap_err();
+        assert!(panicked.is_panic());
+        assert_eq!(lock(&state).held.len(), 1);
+        sends.shutdown().await;
+        assert_eq!(lock(&state).held.len(), 0);
+    }
 }
