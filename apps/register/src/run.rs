@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use trunkline::{Pool, Session};
 use trunkline_lifespan::{self as lifespan, Ending, Life, Lifespan, Stop, resource};
 use url::Url;
@@ -32,6 +32,9 @@ const NOBODY: &str = "Register <no-reply@example.com>";
 
 /// How often what is over is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// Of large tables it takes a while; a database that has vanished from the network would never answer.
+const SWEEP_WITHIN: Duration = Duration::from_secs(600);
 
 /// Longer than a send that is under way at the end may take: to hand it back.
 const TO_HAND_BACK: Duration = Duration::from_secs(5);
@@ -123,7 +126,8 @@ async fn sweep(store: Store, keep: Duration, stop: Stop) {
     let mut ticks = interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.or(ticks.tick()).await.is_some() {
-        match stop.or(store.sweep(keep)).await {
+        let swept = async { timeout(SWEEP_WITHIN, store.sweep(keep)).await.context("the database does not answer")? };
+        match stop.or(swept).await {
             Some(Ok(rows @ 1..)) => tracing::info!(rows, "swept away what is over"),
             Some(Err(error)) => tracing::warn!(error = format!("{error:#}"), "cannot sweep away what is over"),
             _ => {}

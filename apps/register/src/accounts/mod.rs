@@ -21,7 +21,7 @@ use self::hashing::Hashing;
 pub use self::password::{InvalidPassword, Password};
 pub use self::token::{InvalidToken, Token};
 use crate::settings::Limit;
-use crate::store::{Activated, Registration, Rules, Store, TooOften};
+use crate::store::{Activated, Registration, Rules, Store, TooOften, answered};
 
 /// The accounts. A clone is a handle to the same.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Accounts {
         let hash = self.hashing.hash(password).await?;
         let (key, typed) = (address.key(), address.as_typed());
         let registration = Registration { typed, key: &key, password_hash: &hash };
-        taken(self.store.register(&registration, &self.rules).await)
+        taken(answered(self.store.register(&registration, &self.rules)).await)
     }
 
     /// Sends another mail for the latest request of an address; to one that has an account, that it has one; to an unknown one,
@@ -112,20 +112,20 @@ impl Accounts {
     ///
     /// Dropped, it has been taken whole or not at all.
     pub async fn resend(&self, address: Address) -> Result<(), Refused> {
-        taken(self.store.resend(&address.key(), &self.rules).await)
+        taken(answered(self.store.resend(&address.key(), &self.rules)).await)
     }
 
     /// Activates the account that this token is for.
     ///
     /// # Errors
     ///
-    /// If the database fails.
+    /// If the database fails, or does not answer.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it has been done whole or not at all.
     pub async fn activate(&self, token: &Token) -> anyhow::Result<Activation> {
-        Ok(match self.store.activate(&token.digest()).await? {
+        Ok(match answered(self.store.activate(&token.digest())).await? {
             Activated::Now => Activation::Done,
             Activated::Over => Activation::Gone,
             Activated::Never => Activation::Unknown,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::Outbox;
 use super::pace::retry_after;
-use super::{Outbox, answered};
 use crate::accounts::Token;
 use crate::mail::{self, Mail, Unsent};
-use crate::store::{Claimed, Recipient};
+use crate::store::{Claimed, Recipient, answered};
 
 /// The pause between two tries to write down that a mail was sent.
 const AGAIN: Duration = Duration::from_millis(250);

@@ -12,7 +12,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use trunkline_lifespan::Stop;
@@ -21,13 +20,10 @@ use uuid::Uuid;
 
 use self::pace::{Pace, Room};
 use crate::mail::Ses;
-use crate::store::{Claimed, Store};
+use crate::store::{Claimed, Store, answered};
 
 /// How often to look although nobody has called: a call may be missed while the database is out of reach.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// How long the database may take to answer. One that has vanished from the network would never do, and nobody else would notice.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What is due and was not there to be claimed is being claimed by another copy.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
@@ -220,11 +216,6 @@ impl Drop for Held {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What the database answers, if it does.
-async fn answered<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    timeout(ANSWER_WITHIN, question).await.context("the database does not answer")?
 }
 
 #[cfg(test)]

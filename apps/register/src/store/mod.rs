@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use sqlx::{PgPool, Pool};
 use tokio::sync::Notify;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 pub use self::accounts::{Activated, Registration, Rules, TooOften};
@@ -27,6 +28,9 @@ pub use self::mails::{Claimed, Recipient};
 use self::open::Sqlite;
 pub use self::wake::WakeUps;
 use crate::settings::DatabaseSettings;
+
+/// How long the database may take to answer. One that has vanished from the network would never do, and nobody else would notice.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The database. A clone is a handle to the same.
 #[derive(Clone, Debug)]
@@ -105,6 +109,21 @@ impl Store {
     }
 }
 
+/// What the database answers, if it does in time. Given up, a question changes nothing or all that it was to change.
+pub(crate) async fn answered<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    timeout(ANSWER_WITHIN, question).await.context("the database does not answer")?
+}
+
+/// Whether the database could not be reached: what has failed with this may be done another time.
+pub(crate) fn is_away(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => true,
+        // Postgres shuts down or starts.
+        Some(sqlx::Error::Database(said)) => said.code().is_some_and(|code| code.starts_with("57P")),
+        _ => error.is::<Elapsed>(),
+    }
+}
+
 fn figures<DB: sqlx::Database>(pool: &Pool<DB>) -> DatabaseFigures {
     let size = pool.size();
     let idle = pool.num_idle().try_into().unwrap_or(size);
@@ -126,4 +145,17 @@ fn millis(time: Duration) -> i64 {
 
 fn duration(millis: i64) -> Duration {
     Duration::from_millis(millis.try_into().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_does_not_answer_is_away_and_one_that_fails_is_not() {
+        assert!(is_away(&answered(std::future::pending::<anyhow::Result<()>>()).await.unwrap_err()));
+        for (error, away) in [(sqlx::Error::PoolTimedOut, true), (sqlx::Error::RowNotFound, false)] {
+            assert_eq!(is_away(&anyhow::Error::new(error).context("asking")), away);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 
-use super::{Database, Store};
+use super::{Database, Store, answered};
 
 /// What Postgres calls the bell.
 const CHANNEL: &str = "register_outbox";
@@ -23,13 +23,15 @@ impl Store {
         let listener = match &self.database {
             Database::Sqlite(_) => None,
             Database::Postgres(pool) => {
-                let listening = async {
+                // Connecting makes a large future, and everybody's who waits for this would be.
+                let listening = answered(Box::pin(async {
                     let mut listener = PgListener::connect_with(pool).await?;
                     listener.listen(CHANNEL).await?;
-                    Ok::<_, sqlx::Error>(listener)
-                };
-                let listening = listening.await;
-                listening.inspect_err(|error| tracing::warn!(%error, "cannot hear of the other copies' mails")).ok()
+                    Ok(listener)
+                }));
+                let warn =
+                    |error: &_| tracing::warn!(error = format!("{error:#}"), "cannot hear of the other copies' mails");
+                listening.await.inspect_err(warn).ok()
             }
         };
         WakeUps { bell: self.bell.clone(), listener }

@@ -8,8 +8,13 @@ use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::store;
+
 /// What there is to say of what is not the request's fault: the reason is for the log.
 pub(crate) const OUR_FAULT: &str = "Something went wrong on our side. Please try again later.";
+
+/// When to try again what the database was away for.
+const AWAY: Duration = Duration::from_secs(10);
 
 /// A request that was not done, and why.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -62,10 +67,13 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
-    /// 500: the reason is for the log, not for whoever asks.
+    /// 500, or 503 while the database is away: the reason is for the log, not for whoever asks.
     pub(crate) fn internal(error: &anyhow::Error) -> Self {
         tracing::error!(error = format!("{error:#}"), "request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, OUR_FAULT)
+        match store::is_away(error) {
+            true => Self::new(StatusCode::SERVICE_UNAVAILABLE, "This cannot be done at the moment.").retry_after(AWAY),
+            false => Self::new(StatusCode::INTERNAL_SERVER_ERROR, OUR_FAULT),
+        }
     }
 
     /// When to try again: in words, and in the header `Retry-After` (RFC 9110, 10.2.3).

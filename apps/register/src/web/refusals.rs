@@ -18,7 +18,7 @@ impl IntoResponses for Refusals {
             (422, "Fields are missing, not known or not valid; `errors` says which."),
             (429, "Too many requests."),
             (500, "The service has failed."),
-            (503, "The service has too much to do."),
+            (503, "The service has too much to do, or its database is away."),
         ];
         refusals.map(|(status, description)| (status.to_string(), refusal(status, description).into())).into()
     }

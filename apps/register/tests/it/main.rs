@@ -6,6 +6,7 @@
 mod support;
 
 mod accounts;
+mod away;
 mod browser;
 mod copies;
 mod crashes;
