@@ -1,4 +1,4 @@
-//! Web forms as browsers send them, over a [`trunkline`] session.
+//! Web forms as browsers send them, logins, and many pages at once, over a [`trunkline`] session.
 //!
 //! A page is read into a [`Document`], one of its forms is chosen and filled in, and what comes out is the request that a browser would
 //! send for it: the same entries in the same order, in the same encoding, with the same `Content-Type`, `Referer` and `Origin`.
@@ -41,6 +41,42 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Fetching many
+//!
+//! [`Scraper::fetch`] takes any number of URLs, and is a stream of their pages: so many at a time, each URL once, as they come or in order. What fails for now is
+//! tried again later, a host that asks to be left alone is, and others go on meanwhile. Dropped, it leaves nothing behind.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use trunkline::{Pool, Session};
+//! use trunkline_scrape::Scraper;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // No more than four connections to a host, and two requests a second at most.
+//! let pool = Pool::builder().limit_per_host(4).build()?;
+//! let session = Session::builder().pool(pool).user_agent("example-bot/1.0 (+https://example.com/bot)").build()?;
+//! let scraper = Scraper::new(session.clone()).concurrency(32).delay(Duration::from_millis(500)).robots("example-bot");
+//!
+//! let mut pages = scraper.fetch((1..=500).map(|number| format!("https://example.com/page/{number}")));
+//! while let Some(page) = pages.next().await {
+//!     match page {
+//!         Ok(page) => println!("{} {} {} bytes", page.requested, page.status, page.body.len()),
+//!         Err(error) => eprintln!("{error}"),
+//!     }
+//! }
+//! for host in pages.figures() {
+//!     println!("{}: {} pages, {} retries, p99 {:?}", host.host, host.pages, host.retries, host.elapsed.quantile(0.99));
+//! }
+//! # session.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It stands on two layers that can be used by themselves: [`Scraper::fetch_with`] is a [`Fetch`] that URLs of any source are pushed into, and that makes
+//! of each response what is wanted instead of a whole page; [`Scraper::visit`] is one attempt at one URL, for those who keep a schedule of their own.
 //!
 //! # What is meant by "as browsers send them"
 //!

@@ -53,7 +53,7 @@ const BOUNDS: [Duration; 23] = {
 };
 
 impl Histogram {
-    /// One more.
+    /// Counts one more: histograms of one's own have the same buckets as the pool's.
     pub fn record(&mut self, duration: Duration) {
         // Every request that finds an idle connection comes by here: one increment is all it costs.
         if duration.is_zero() {
