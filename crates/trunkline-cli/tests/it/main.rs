@@ -13,5 +13,7 @@ mod cookies;
 mod endings;
 mod input;
 mod login;
+mod manners;
 mod results;
+mod resume;
 mod usage;

@@ -1,0 +1,53 @@
+//! Retries, pauses, robots.txt, figures of each host, a login that runs out.
+
+use std::time::Instant;
+
+use crate::support::sites::site::Site as Guarded;
+use crate::support::{Running, Site, fetch};
+
+#[test]
+fn a_page_is_tried_again_as_often_as_asked() {
+    for (retries, requests) in [("0", 1), ("1", 2)] {
+        let site = Site::start();
+        let url = site.url("/?status=503");
+        let run = fetch([&*url, "--retries", retries], "");
+        assert_eq!((run.code, site.counts().requests), (Some(1), requests), "{run:?}");
+        assert_eq!(run.stdout, format!("503 12 {url}\n"), "the last one is delivered");
+    }
+}
+
+#[test]
+fn a_host_is_left_a_pause_and_has_its_figures() {
+    let site = Site::start();
+    let urls: Vec<_> = (0..4).map(|page| site.url(&format!("/{page}"))).collect();
+    let begun = Instant::now();
+    let run = fetch(["-i-", "--delay", "0.2", "--per-host"], urls.join("\n"));
+    assert!(run.code == Some(0) && begun.elapsed().as_secs_f64() >= 0.6, "{run:?}");
+    let table: Vec<_> = run.stderr.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(table[0], ["host", "pages", "failed", "bytes", "retries", "reused", "p50", "p99"], "{run:?}");
+    assert_eq!(table[1][..6], [&*format!("http://{}", site.address()), "4", "0", "48", "B", "0"], "{run:?}");
+}
+
+#[test]
+fn robots_txt_is_asked_for_once_and_only_if_asked() {
+    // Its answer is no rule at all: everything is allowed.
+    for (more, requests) in [(None, 2), (Some("--robots"), 3)] {
+        let site = Site::start();
+        let run = fetch([site.url("/1"), site.url("/2")].iter().map(String::as_str).chain(more), "");
+        assert_eq!((run.code, site.counts().requests), (Some(0), requests), "{run:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_runs_out_is_renewed_and_no_page_comes_twice() {
+    let site = Guarded::start(10).await;
+    let urls: Vec<_> = (0..50).map(|page| site.url(&format!("/page/{page}"))).collect();
+    let at = site.url("/login");
+    let arguments = ["--login", &at, "--field", "user=ann", "--password-env", "P", "-c8"];
+    let arguments = arguments.into_iter().chain(urls.iter().map(String::as_str));
+    let run = Running::command("fetch", arguments, [("P", "s3cret")]).finish();
+    assert_eq!((run.code, run.lines().len()), (Some(0), 50), "{run:?}");
+    assert!(run.lines().iter().all(|line| line.starts_with("200 ")), "{run:?}");
+    assert_eq!((site.delivered().len(), site.logins()), (50, 5));
+    assert!(site.delivered().values().all(|times| *times == 1));
+}
