@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Command::Fetch(args) => Config::check(*args)
             .map_err(unusable)
             .and_then(|config| on_a_runtime(|shutdown| fetch::run(config, shutdown))),
-        Command::Login(args) => login::Config::check(args)
+        Command::Login(args) => login::Config::check(*args)
             .map_err(unusable)
             .and_then(|config| on_a_runtime(|shutdown| login::run(config, shutdown))),
     })

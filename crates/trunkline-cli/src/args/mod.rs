@@ -25,7 +25,7 @@ pub(crate) struct Args {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     Fetch(Box<Fetch>),
-    Login(Login),
+    Login(Box<Login>),
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

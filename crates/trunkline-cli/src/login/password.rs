@@ -49,7 +49,7 @@ impl Password {
     }
 
     /// The form has no field for it.
-    pub(super) fn is_not_wanted(self) -> anyhow::Result<()> {
+    pub(super) fn not_wanted(self) -> anyhow::Result<()> {
         match self {
             Self::Given(_) => Err(Unusable::error("the form has no field for a password, and one was given")),
             Self::Asked => Ok(()),

@@ -61,7 +61,7 @@ impl Plan {
         let login = login.is_over_when(move |page| is_over(page, &at, &over));
         let login = match field {
             Some(name) => login.field(name, password.get(&place(&page)).await?),
-            None => password.is_not_wanted().map(|()| login)?,
+            None => password.not_wanted().map(|()| login)?,
         };
         scraper.login(login).await.map_err(unusable)
     }

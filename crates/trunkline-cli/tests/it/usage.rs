@@ -11,7 +11,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
     let inside = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let file = dir.write("file", &url).to_str().unwrap().to_owned();
     let odd = dir.write("odd.txt", "# Netscape HTTP Cookie File\nse-cret\n").to_str().unwrap().to_owned();
-    let cases: [(&[&str], &[&str]); 22] = [
+    let cases: [(&[&str], &[&str]); 35] = [
         (&[], &["--input <FILE>"]),
         (&[&url, "--nonsense"], &["--nonsense"]),
         (&[&url, "example.com"], &["\"example.com\"", "https://example.com/path"]),
@@ -33,6 +33,19 @@ fn a_mistake_is_named_with_what_would_be_right() {
         (&[&url, "--limit", "-1"], &["-1"]),
         (&[&url, "--limit-per-host", "many"], &["'many'", "0 for no limit"]),
         (&[&url, "--timeout", "0"], &["'0'", "greater than 0"]),
+        (&[&url, "--retries", "-1"], &["'-1'", "0 for none"]),
+        (&[&url, "--delay", "soon"], &["'soon'", "such as 1 or 0.5"]),
+        (&[&url, "--field", "a=b"], &["--login <URL>"]),
+        (&[&url, "--login", "ftp://a"], &["\"ftp://a", "https://example.com/path"]),
+        (&[&url, "--login", &url, "--field", "ann"], &["\"ann\"", "NAME=VALUE"]),
+        (&[&url, "--login", &url, "--form", "first"], &["'first'", "id=ID"]),
+        (&[&url, "--login", &url, "--expect", "colour=red"], &["colour=red", "status=200"]),
+        (&[&url, "--login", &url, "--logged-out", "text=x"], &["'text=x'", "status=403"]),
+        (&[&url, "--login", &url, "--password-file", &inside("none")], &["none", "cannot take the password"]),
+        (&[&url, "--login", &url, "--password-env", "se-cret"], &["environment variable"]),
+        (&[&url, "--login", &url, "--password-file", "-", "-i-"], &["either the URLs"]),
+        (&[&url, "--login", &url, "--password-file", &file, "-o", &file], &["file of the password", "erase"]),
+        (&[&url, "--password-field", "x"], &["--login <URL>"]),
         (&[&url, "--timeout", "soon"], &["'soon'", "such as 30 or 0.5"]),
     ];
     for (arguments, words) in cases {
