@@ -89,7 +89,7 @@ async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow:
         durations: Durations::default(),
     };
     // The console goes on until the last request of the others has ended.
-    life.serve_throughout(ops_listener, ops::router(app.clone()))?;
+    life.serve_throughout(ops_listener, ops::router(app.clone(), &public_url))?;
     telemetry.announce(&announcement(address, ops_address, dev_mail.is_some()));
     let web = web::router(app, WebSettings { public_url, trusted_proxies, limits });
     Ok(life.serve(listener, web).await?)

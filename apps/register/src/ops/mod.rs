@@ -4,21 +4,26 @@ mod console;
 mod figures;
 mod metrics;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use url::Url;
 
 use crate::settings::TrustedProxies;
-use crate::web::{App, Problem, assets, health, surround};
+use crate::web::{App, Problem, assets, health, host, surround};
 
-/// The router of operators.
-pub fn router(app: App) -> Router {
+/// The router of operators. The console may be asked for by the name in the public address, besides addresses and `localhost`.
+pub fn router(app: App, public_url: &Url) -> Router {
     let durations = app.durations.clone();
+    let own = from_fn_with_state(public_url.host_str().map(Arc::from), host::own);
     let routes = Router::new()
         .route("/", get(async || Redirect::to("/console")))
         .route("/metrics", get(metrics::metrics))
-        .merge(console::router())
+        .merge(console::router().route_layer(own))
         .merge(health::router())
         .merge(assets::router())
         .fallback(async || {

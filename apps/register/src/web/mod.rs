@@ -12,6 +12,7 @@ mod problem;
 mod refusals;
 
 mod client;
+pub(crate) mod host;
 mod limits;
 
 pub(crate) mod assets;
@@ -132,13 +133,16 @@ struct Site {
     secure: bool,
     /// As browsers write it in `Origin`.
     origin: String,
+    /// Its name, as browsers write it in `Host`, without the port.
+    name: Option<Arc<str>>,
 }
 
 impl Site {
     fn new(settings: &WebSettings, dev: bool) -> Self {
         let url = &settings.public_url;
         let base = url.path().trim_end_matches('/').to_owned();
-        Self { base, dev, secure: url.scheme() == "https", origin: url.origin().ascii_serialization() }
+        let (origin, name) = (url.origin().ascii_serialization(), url.host_str().map(Arc::from));
+        Self { base, dev, secure: url.scheme() == "https", origin, name }
     }
 }
 

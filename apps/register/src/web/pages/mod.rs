@@ -15,13 +15,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use tower_http::csrf::CsrfLayer;
 
 use self::entry::Entry;
 use super::problem::Problem;
-use super::{Site, Web, assets};
+use super::{Site, Web, assets, host};
 
 pub(super) fn router(web: &Web) -> Router<Web> {
     // An origin that cannot be trusted is none that a browser would ever name.
@@ -29,7 +29,10 @@ pub(super) fn router(web: &Web) -> Router<Web> {
     let pages = Router::new().merge(register::router()).merge(activate::router());
     let pages = pages.route_layer(guard.with_rejection_response(|_| foreign()));
     match web.app.mailbox.clone() {
-        Some(mailbox) => pages.merge(dev_mail::router(mailbox)),
+        Some(mailbox) => {
+            let own = from_fn_with_state(web.site.name.clone(), host::own);
+            pages.merge(dev_mail::router(mailbox).route_layer(own))
+        }
         None => pages,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use register::accounts::{AccountSettings, Accounts};
 use register::dev_mail::{DevMail, Mailbox};
@@ -103,13 +103,14 @@ impl Inside {
         });
         let limits = Limits::new(self.rate);
         life.background("limits", |stop| limits.clone().sweep(stop));
-        let public_url = self.public_url.parse()?;
-        let settings = WebSettings { public_url, trusted_proxies: self.trusted.clone(), limits };
+        let public_url: url::Url = self.public_url.parse()?;
+        let settings = WebSettings { public_url: public_url.clone(), trusted_proxies: self.trusted.clone(), limits };
         let (mailbox, readiness, durations) = (Some(mailbox), life.readiness(), Durations::default());
         let session_limit = 100;
         let app = App { accounts, session, session_limit, store, outbox, mailbox, readiness, durations };
         let mailbox = app.mailbox.clone().expect("set above");
-        Ok((web::router(app.clone(), settings), ops::router(app.clone()), app, mailbox, life.shutdown()))
+        let ops = ops::router(app.clone(), &public_url);
+        Ok((web::router(app.clone(), settings), ops, app, mailbox, life.shutdown()))
     }
 
     fn accounts(&self) -> AccountSettings {
@@ -166,6 +167,12 @@ impl Up {
         ask(&self.public, request, body.to_owned()).await
     }
 
+    /// By another name than the service's address.
+    pub(crate) async fn get_as(&self, host: &str, path: &str, ops: bool) -> Heard {
+        let router = if ops { &self.ops } else { &self.public };
+        ask(router, Request::get(path).header(header::HOST, host), "").await
+    }
+
     /// The token of the newest mail, of so many.
     pub(crate) async fn token(&self, mails: usize) -> String {
         let mail = until("the mail", async || {
@@ -181,7 +188,8 @@ impl Up {
 /// From a client's address, as the server says it.
 async fn ask(router: &Router, request: http::request::Builder, body: impl Into<Body>) -> Heard {
     let peer = SocketAddr::from(([192, 0, 2, 1], 50_000));
-    let mut request = request.header(header::HOST, "127.0.0.1:3000").body(body.into()).unwrap();
+    let mut request = request.body(body.into()).unwrap();
+    request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("127.0.0.1:3000"));
     request.extensions_mut().insert(ConnectInfo(peer));
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();

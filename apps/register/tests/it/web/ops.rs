@@ -130,3 +130,28 @@ async fn the_console_is_on_its_own_address_alone() {
     heard.problem();
     up.down().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_this_machine_alone_is_not_shown_under_another_sites_name() {
+    let up = Inside::new().public_url("https://accounts.example.com").up().await;
+    up.register("jane@example.com").await;
+    up.token(1).await;
+    let mail = up.mailbox.newest_first()[0].id.clone();
+    let (mail, html) = (format!("/dev/mail/{mail}"), format!("/dev/mail/{mail}/html"));
+    let public = [("/dev/mail", false), (&mail, false), (&html, false)];
+    for (path, ops) in public.into_iter().chain([("/console", true), ("/console/figures", true)]) {
+        for host in ["localhost:3000", "127.0.0.1:3000", "[::1]:3000", "accounts.example.com"] {
+            assert_eq!(up.get_as(host, path, ops).await.status, 200, "{host} {path}");
+        }
+        for host in ["evil.example:3000", "127.0.0.1.evil.example", "localhost.evil.example", "", "@"] {
+            let heard = up.get_as(host, path, ops).await;
+            assert_eq!(heard.status, 421, "{host:?} {path}");
+            assert!(!heard.body.contains("jane@example.com"), "{heard:?}");
+        }
+    }
+    // What programs ask for by names of their own, and what is for everybody.
+    for (path, ops) in [("/metrics", true), ("/livez", true), ("/", false), ("/readyz", false)] {
+        assert_eq!(up.get_as("register.internal:3001", path, ops).await.status, 200, "{path}");
+    }
+    up.down().await;
+}
