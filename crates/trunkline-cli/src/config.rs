@@ -108,7 +108,7 @@ fn scraper(args: &Fetch, headers: HeaderMap, cookies: Option<&CookieFile>) -> an
 }
 
 impl InputFile {
-    fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self { name: "stdin".into(), reader: Box::new(std::io::stdin()), countable: None });
         }

@@ -22,13 +22,13 @@ use crate::signals::Shutdown;
 use crate::summary::{Summary, Tally};
 
 /// What pages under way have to finish in when a signal asks for the end.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// What a page that came in that time has for its file and its line.
-const AFTERWARDS: Duration = Duration::from_secs(1);
+pub(crate) const AFTERWARDS: Duration = Duration::from_secs(1);
 /// What closing connections and writing the last lines have at least, however late it is.
-const AT_ONCE: Duration = Duration::from_millis(100);
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(100);
 /// How often lines are handed to the writer.
-const BEAT: Duration = Duration::from_millis(50);
+pub(crate) const BEAT: Duration = Duration::from_millis(50);
 
 /// Logs in if that is asked for, fetches everything, closes the session, prints the summary and, however it ended, writes the cookie file.
 ///
@@ -244,7 +244,7 @@ fn pages(scraper: &Scraper, bodies: Option<Bodies>, begun: &Arc<AtomicU64>) -> F
     pages.measured(|kept| kept.bytes)
 }
 
-async fn until(deadline: Option<Instant>) {
+pub(crate) async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,

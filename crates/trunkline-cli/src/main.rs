@@ -4,6 +4,8 @@ mod args;
 mod config;
 
 mod fetch;
+#[cfg(feature = "frontier")]
+mod frontier;
 mod login;
 
 mod input;
@@ -40,6 +42,10 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     let unusable = |error| Unusable::arguments(&error);
     ending::exit_code(match Args::parse().command {
+        #[cfg(feature = "frontier")]
+        Command::Fetch(args) if args.work.is_asked_for() => on_a_runtime(|shutdown| frontier::work(*args, shutdown)),
+        #[cfg(feature = "frontier")]
+        Command::Frontier(args) => on_a_runtime(|shutdown| frontier::run(args, shutdown)),
         Command::Fetch(args) => Config::check(*args)
             .map_err(unusable)
             .and_then(|config| on_a_runtime(|shutdown| fetch::run(config, shutdown))),

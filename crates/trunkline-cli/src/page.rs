@@ -148,14 +148,24 @@ fn is_refused(status: u16) -> bool {
 impl Page {
     /// What came of it.
     pub(crate) fn of(fetched: Fetched<Asked, Kept>) -> Self {
-        let Asked { url, sight } = fetched.key;
-        let page = Self::seen(url.text, std::mem::take(&mut lock(&sight)), fetched.elapsed);
-        match fetched.result {
+        Self::ended(fetched.key, &fetched.url, fetched.elapsed, fetched.result)
+    }
+
+    /// The same, of what was fetched in another way.
+    pub(crate) fn ended(asked: Asked, url: &url::Url, elapsed: Duration, result: Result<Kept, Error>) -> Self {
+        let page = Self::seen(asked.url.text, std::mem::take(&mut lock(&asked.sight)), elapsed);
+        match result {
             Ok(Kept { file: Ok(file), .. }) => Self { file, ..page.judged() },
             Ok(Kept { file: Err(error), .. }) => page.failed(failure::words(error.as_ref())),
             Err(error) if error.http().is_some_and(trunkline::Error::is_closed) => Self { fate: Fate::GivenUp, ..page },
-            Err(error) => page.failed(failure::of_page(&error, &fetched.url)),
+            Err(error) => page.failed(failure::of_page(&error, url)),
         }
+    }
+
+    /// There was no use in asking for it, or in asking again.
+    #[cfg(feature = "frontier")]
+    pub(crate) fn refused(asked: Asked, elapsed: Duration, told: String) -> Self {
+        Self::seen(asked.url.text, std::mem::take(&mut lock(&asked.sight)), elapsed).failed(told)
     }
 
     /// What is no URL; where it stands helps to find it.

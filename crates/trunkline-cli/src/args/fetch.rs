@@ -89,10 +89,16 @@ Examples:
   generate-urls | trunkline fetch -i - --bodies pages -H 'Accept-Language: en'
       URLs from another program; each page becomes a file in pages/.";
 
+/// Where URLs come from: one of these has to be there.
+#[cfg(not(feature = "frontier"))]
+const SOURCES: [&str; 2] = ["urls", "input"];
+#[cfg(feature = "frontier")]
+const SOURCES: [&str; 3] = ["urls", "input", "frontier"];
+
 #[derive(clap::Args, Debug)]
 #[command(about = "Fetch many URLs at once over one session", long_about = ABOUT, after_long_help = MORE)]
 #[command(override_usage = "trunkline fetch [OPTIONS] [URL]... [-i FILE]")]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["urls", "input"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(SOURCES)))]
 pub(crate) struct Fetch {
     /// What to fetch: http and https URLs
     #[arg(value_name = "URL")]
@@ -168,6 +174,10 @@ pub(crate) struct Fetch {
     /// What tells of a page that the login has run out, besides status=401 and the login page itself: status=403 or url=/path; may be repeated
     #[arg(long, value_name = "WHAT", requires = "login", value_parser = logged_out, help_heading = "Login")]
     pub(crate) logged_out: Vec<Expect>,
+
+    #[cfg(feature = "frontier")]
+    #[command(flatten)]
+    pub(crate) work: crate::frontier::Work,
 }
 
 fn logged_out(text: &str) -> Result<Expect, String> {

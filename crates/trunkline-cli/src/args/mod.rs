@@ -26,6 +26,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Fetch(Box<Fetch>),
     Login(Box<Login>),
+    #[cfg(feature = "frontier")]
+    Frontier(crate::frontier::Frontier),
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

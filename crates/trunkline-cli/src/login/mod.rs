@@ -13,6 +13,8 @@ use trunkline_scrape::{Page, Scraper};
 
 pub(crate) use self::command::{Config, run};
 pub(crate) use self::plan::Plan;
+#[cfg(feature = "frontier")]
+pub(crate) use self::plan::Prepared;
 use crate::signals::Shutdown;
 
 /// What it came to: the page that it led to, or the number of the signal that came first.

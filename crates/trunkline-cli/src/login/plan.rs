@@ -21,6 +21,22 @@ pub(crate) struct Plan {
     over: Vec<Expect>,
 }
 
+/// A login that needs nothing more but to be done.
+pub(crate) struct Prepared {
+    /// Where its form is, as it was given.
+    #[cfg_attr(not(feature = "frontier"), expect(dead_code, reason = "workers know the login by it"))]
+    pub(crate) url: String,
+    pub(crate) login: Login,
+    pub(crate) over: Over,
+}
+
+/// What tells that the login has run out.
+pub(crate) struct Over {
+    /// Where the form was.
+    at: Url,
+    told: Vec<Expect>,
+}
+
 impl Plan {
     /// # Errors
     ///
@@ -37,7 +53,22 @@ impl Plan {
         Self { over, ..self }
     }
 
-    /// Looks at the form, asks for the password if it has not been given, and logs in. What comes out is the page that it led to.
+    /// Logs in. What comes out is the page that it led to.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare), and what the login fails with.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`prepare`](Self::prepare).
+    pub(crate) async fn log_in(self, scraper: &Scraper) -> anyhow::Result<Page> {
+        let Prepared { login, over, .. } = self.prepare(scraper).await?;
+        let login = login.is_over_when(move |page| over.says(page.status, &page.url));
+        scraper.login(login).await.map_err(unusable)
+    }
+
+    /// Looks at the form, and asks for the password if it has not been given.
     ///
     /// # Errors
     ///
@@ -46,7 +77,7 @@ impl Plan {
     /// # Cancel safety
     ///
     /// Dropped while the password is asked for, it leaves the terminal as it was.
-    pub(crate) async fn log_in(self, scraper: &Scraper) -> anyhow::Result<Page> {
+    pub(crate) async fn prepare(self, scraper: &Scraper) -> anyhow::Result<Prepared> {
         let Self { url, form: choice, fields, expected, password, password_field, over } = self;
         let response = scraper.session().get(&url).await?;
         let status = response.status();
@@ -55,27 +86,28 @@ impl Plan {
         fields.check(&form)?;
         let field = fields::for_password(&form, password_field.as_deref())?;
 
-        let login = fields.fill(Login::at(url).form(choice));
+        let login = fields.fill(Login::at(url.clone()).form(choice));
         let login = expected.into_iter().fold(login, Login::expect);
-        let at = page.url().clone();
-        let login = login.is_over_when(move |page| is_over(page, &at, &over));
         let login = match field {
             Some(name) => login.field(name, password.get(&place(&page)).await?),
             None => password.not_wanted().map(|()| login)?,
         };
-        scraper.login(login).await.map_err(unusable)
+        Ok(Prepared { url, login, over: Over { at: page.url().clone(), told: over } })
     }
 }
 
-fn is_over(page: &Page, at: &Url, over: &[Expect]) -> bool {
-    let same_place = |address: &Url| page.url[..Position::AfterPath] == address[..Position::AfterPath];
-    let meets = |expected: &Expect| match expected {
-        Expect::Status(status) => page.status == *status,
-        Expect::Url(address) => Url::parse(address).map_or(page.url.path() == address, |address| same_place(&address)),
-        // The arguments have no others.
-        _ => false,
-    };
-    page.status == StatusCode::UNAUTHORIZED || same_place(at) || over.iter().any(meets)
+impl Over {
+    /// Does an answer with this status, from this address, say so?
+    pub(crate) fn says(&self, status: StatusCode, url: &Url) -> bool {
+        let same_place = |address: &Url| url[..Position::AfterPath] == address[..Position::AfterPath];
+        let meets = |expected: &Expect| match expected {
+            Expect::Status(expected) => status == *expected,
+            Expect::Url(address) => Url::parse(address).map_or(url.path() == address, |address| same_place(&address)),
+            // The arguments have no others.
+            _ => false,
+        };
+        status == StatusCode::UNAUTHORIZED || same_place(&self.at) || self.told.iter().any(meets)
+    }
 }
 
 /// The page has no such form. If it is not the page that was meant, that is why.

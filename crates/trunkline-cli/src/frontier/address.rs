@@ -1,0 +1,121 @@
+//! Where the frontier is.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::anyhow;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+
+/// What would be right.
+const RIGHT: &str =
+    "write `postgres://user:password@host/database`; the password may also be in PGPASSWORD or in ~/.pgpass";
+
+/// A database's address as it was given. It may hold a password, so it is shown nowhere, and what is wrong with it is said by
+/// [`check`](Self::check), which does not repeat it, and not by the parser of arguments, which does.
+#[derive(Clone)]
+pub(crate) struct Given(String);
+
+impl FromStr for Given {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a database")
+    }
+}
+
+/// A database's address that can be used.
+#[derive(Clone)]
+pub(super) struct Address(PgConnectOptions);
+
+impl Given {
+    /// # Errors
+    ///
+    /// It is no address of a Postgres database.
+    pub(super) fn check(&self) -> anyhow::Result<Address> {
+        let unusable = |why: &str| anyhow!("the frontier's address cannot be used: {why}: {RIGHT}");
+        let Some((_, rest)) = self.0.split_once(':').filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
+        else {
+            return Err(unusable("it does not begin with `postgres://`"));
+        };
+        if is_torn(rest) {
+            return Err(unusable(
+                "there is an `@` behind where the host has ended (in a password, `%40` stands for `@`, `%2F` for `/`, `%3F` for `?`, `%23` for `#`)",
+            ));
+        }
+        // What the driver says about a URL does not repeat it.
+        let options: PgConnectOptions = self.0.parse().map_err(|error| unusable(&format!("{error}")))?;
+        Ok(Address(options.application_name("trunkline").disable_statement_logging()))
+    }
+}
+
+/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password that is not encoded. What comes then would
+/// be taken for the name of the database, which is shown.
+fn is_torn(behind_scheme: &str) -> bool {
+    let behind_host = match behind_scheme.strip_prefix("//") {
+        Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),
+        None => behind_scheme,
+    };
+    let (path, query) = behind_host.split_once('?').unwrap_or((behind_host, ""));
+    let parameter = query.split('=').next().unwrap_or_default();
+    path.contains('@') || parameter.contains('@')
+}
+
+impl Address {
+    pub(super) fn options(&self) -> &PgConnectOptions {
+        &self.0
+    }
+}
+
+/// Without the password, for people.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (self.0.get_host(), self.0.get_port());
+        let database = self.0.get_database().unwrap_or(self.0.get_username());
+        write!(f, "the database {database:?} on {host}:{port}, as {:?}", self.0.get_username())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> anyhow::Result<Address> {
+        text.parse::<Given>().unwrap().check()
+    }
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        let address = check("postgres://me:geheim@db.example:5433/pages").unwrap();
+        assert_eq!(address.to_string(), r#"the database "pages" on db.example:5433, as "me""#);
+        assert_eq!(format!("{:?}", "postgres://me:geheim@db".parse::<Given>()), "Ok(a database)");
+        for text in [
+            "postgres://me:geheim@db:99999/pages",
+            "postgrez://me:geheim@db/pages",
+            "me:geheim@db",
+            "geheim",
+            "postgres://me:geheim@db/pages?sslmode=maybe",
+            "postgres://me:/geheim@db/pages",
+            "postgres://me:1?geheim@db/pages",
+            "postgres://me:1#geheim@db/pages",
+            "postgres:me:geheim@db/pages",
+        ] {
+            let error = format!("{:#}", check(text).err().unwrap());
+            assert!(!error.contains("geheim") && error.contains("postgres://user:password@host/database"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_may_have_any_letter_if_it_is_encoded() {
+        let address = check("postgresql://me:%2Fge%40h%3Fe%23im@db.example/pages").unwrap();
+        assert_eq!(address.to_string(), r#"the database "pages" on db.example:5432, as "me""#);
+        assert!(check("postgres:///pages?user=me&password=ge@heim").is_ok());
+    }
+}

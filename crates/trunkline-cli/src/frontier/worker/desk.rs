@@ -1,0 +1,100 @@
+//! The worker's side of the frontier: one exchange at a time, over one connection, made again when it is lost.
+
+use tokio::time::Instant;
+
+use crate::frontier::address::Address;
+use crate::frontier::store::{Claimed, Rest, Settlement, Store, Terms};
+
+/// What a worker deals with the frontier at.
+pub(super) struct Desk {
+    address: Address,
+    /// None when it is lost.
+    store: Option<Store>,
+    /// What others call this worker.
+    name: String,
+    terms: Terms,
+    /// Its right to what it has claimed.
+    id: Option<i64>,
+    /// What was asked last was answered: what the database holds for this worker's own is what this worker does.
+    is_certain: bool,
+}
+
+/// What an exchange is for. The lease is renewed by each.
+pub(super) struct Errand {
+    pub(super) settled: Vec<Settlement>,
+    /// All that is this worker's own, what is settled now included: what it does not know of goes back.
+    pub(super) held: Vec<i64>,
+    pub(super) room: usize,
+}
+
+pub(super) struct Answer {
+    pub(super) claimed: Vec<Claimed>,
+    /// If there was room, and nothing to claim.
+    pub(super) rest: Option<Rest>,
+    /// Until when all that is held is this worker's own.
+    pub(super) until: Instant,
+}
+
+impl Desk {
+    pub(super) fn new(address: Address, store: Store, terms: Terms) -> Self {
+        Self { address, store: Some(store), name: name(), terms, id: None, is_certain: false }
+    }
+
+    /// # Errors
+    ///
+    /// If the database fails. Which of it was done is not known then: all that was to be settled is to be settled again, and what was claimed,
+    /// unheard, goes back.
+    pub(super) async fn exchange(&mut self, errand: &Errand) -> anyhow::Result<Answer> {
+        let done = self.attempt(errand).await;
+        if done.is_err() {
+            // What is left of an answer would be taken for the next one.
+            self.store = None;
+            self.is_certain = false;
+        }
+        done
+    }
+
+    async fn attempt(&mut self, errand: &Errand) -> anyhow::Result<Answer> {
+        let store = match &mut self.store {
+            Some(store) => store,
+            None => self.store.insert(Store::connect(&self.address).await?),
+        };
+        let id = match self.id.filter(|_| self.is_certain) {
+            Some(id) => id,
+            None => *self.id.insert(store.join(&self.name, self.terms.lease, self.id, &errand.held).await?),
+        };
+        self.is_certain = true;
+        if !errand.settled.is_empty() {
+            store.settle(id, &errand.settled).await?;
+        }
+        // By the database's clock it begins later, so it ends later.
+        let until = Instant::now() + self.terms.lease;
+        let claimed = store.claim(id, errand.room, self.terms).await?;
+        let rest = if claimed.is_empty() && errand.room > 0 { Some(store.rest().await?) } else { None };
+        Ok(Answer { claimed, rest, until })
+    }
+
+    /// Settles this, and goes; the rest of what was held is queued again.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails: the lease runs out by itself.
+    pub(super) async fn leave(mut self, settled: &[Settlement]) -> anyhow::Result<()> {
+        let Some(id) = self.id else { return Ok(()) };
+        let mut store = match self.store.take() {
+            Some(store) => store,
+            None => Store::connect(&self.address).await?,
+        };
+        store.settle(id, settled).await?;
+        store.leave(id).await?;
+        store.close().await;
+        Ok(())
+    }
+}
+
+/// Machine and process.
+fn name() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let machine = machine.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_else(|| "worker".into());
+    format!("{}/{}", machine.trim(), std::process::id())
+}
