@@ -9,12 +9,16 @@
 //! | `/` | the first line says how many requests came over how many connections |
 //! | `/urls` | the address of every page, one a line |
 //! | `/page/1` … `/page/N` | a page of 1 to 32 KiB, after 5 milliseconds |
+//! | `/login` | a form with a hidden input; the password is `s3cret` |
+//! | `/members` | for those who are logged in; others are sent to `/login` |
 //!
 //! `--port 0`, the default, takes a free port. The first line of its output is the address it listens on. Ctrl-C ends it.
 
 #![expect(clippy::print_stdout, reason = "what it says is what it is for")]
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -23,10 +27,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
-use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{Form, Path, Request, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
@@ -34,9 +39,13 @@ use tokio::net::TcpListener;
 /// How long a page takes to make: what a small query to a database would take.
 const WORK: Duration = Duration::from_millis(5);
 
+const PASSWORD: &str = "s3cret";
+
 struct Site {
     address: String,
     pages: u32,
+    /// What its secrets are made with, others each time it starts.
+    random: RandomState,
     requests: AtomicU64,
     connections: AtomicU64,
 }
@@ -47,7 +56,8 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = format!("http://{}", listener.local_addr()?);
     println!("{address}");
-    let site = Arc::new(Site { address, pages, requests: AtomicU64::new(0), connections: AtomicU64::new(0) });
+    let random = RandomState::new();
+    let site = Arc::new(Site { address, pages, random, requests: AtomicU64::new(0), connections: AtomicU64::new(0) });
 
     let counting = site.clone();
     let listener = listener.tap_io(move |socket| {
@@ -58,6 +68,8 @@ async fn main() -> anyhow::Result<()> {
     let app = Router::new()
         .route("/page/{number}", get(page))
         .layer(from_fn_with_state(site.clone(), count))
+        .route("/login", get(form).post(login))
+        .route("/members", get(members))
         .route("/urls", get(urls))
         .route("/", get(figures))
         .with_state(site.clone());
@@ -99,6 +111,29 @@ async fn page(State(site): State<Arc<Site>>, Path(number): Path<u32>) -> Result<
     Ok(Html(site.page(number)))
 }
 
+async fn form(State(site): State<Arc<Site>>) -> Html<String> {
+    site.form("")
+}
+
+async fn login(State(site): State<Arc<Site>>, Form(sent): Form<HashMap<String, String>>) -> Response {
+    let is = |name: &str, value: &str| sent.get(name).is_some_and(|sent| sent == value);
+    if !is("token", &site.secret("token")) || !is("password", PASSWORD) {
+        return site.form("<p class=error>Wrong name or password</p>\n").into_response();
+    }
+    let cookie = format!("session={}; Path=/; HttpOnly; SameSite=Lax", site.secret("session"));
+    ([(SET_COOKIE, cookie)], Redirect::to("/members")).into_response()
+}
+
+async fn members(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    let cookie = format!("session={}", site.secret("session"));
+    let mut cookies =
+        headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok()).flat_map(|text| text.split("; "));
+    match cookies.any(|sent| sent == cookie) {
+        true => Html("<!doctype html>\n<title>Members</title>\n<p>Only members see this.</p>\n").into_response(),
+        false => Redirect::to("/login").into_response(),
+    }
+}
+
 async fn urls(State(site): State<Arc<Site>>) -> String {
     (1..=site.pages).fold(String::new(), |mut urls, number| {
         let _ = writeln!(urls, "{}/page/{number}", site.address);
@@ -115,6 +150,18 @@ impl Site {
         let (requests, connections) = (&self.requests, &self.connections);
         let (requests, connections) = (requests.load(Ordering::Relaxed), connections.load(Ordering::Relaxed));
         format!("the site answered {requests} requests for pages, over {connections} connections")
+    }
+
+    fn secret(&self, of: &str) -> String {
+        format!("{:016x}", self.random.hash_one(of))
+    }
+
+    fn form(&self, message: &str) -> Html<String> {
+        Html(format!(
+            "<!doctype html>\n<title>Log in</title>\n{message}<form method=post>\n<input type=hidden name=token value={}>\n\
+             <input name=user> <input type=password name=password> <button>Log in</button>\n</form>\n",
+            self.secret("token")
+        ))
     }
 
     /// Links to two further pages, like a tree, and as much text as the number says.

@@ -5,6 +5,7 @@
 
 mod choosing;
 mod corpus;
+mod example;
 mod fetch;
 mod filling;
 mod hostile;
