@@ -11,7 +11,10 @@ async fn the_example_prints_ten_lengths_then_how_long_it_took_and_how_many() {
     // target/debug/deps/it-… → target/debug/examples/ten_urls
     let built = std::env::current_exe().unwrap();
     let example = built.parent().unwrap().with_file_name("examples").join("ten_urls");
-    assert!(example.exists(), "{example:?} is not there: `cargo test` builds it, unless it is told to build some tests alone");
+    assert!(
+        example.exists(),
+        "{example:?} is not there: `cargo test` builds it, unless it is told to build some tests alone"
+    );
 
     let run = Command::new(example).args(&urls).output().unwrap();
     let printed = String::from_utf8(run.stdout).unwrap();
