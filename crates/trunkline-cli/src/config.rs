@@ -1,10 +1,8 @@
 //! The arguments, checked: everything that can be found wrong before the first page is fetched.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use http::HeaderMap;
 use trunkline::Pool;
 use trunkline_scrape::Scraper;
@@ -12,6 +10,7 @@ use trunkline_scrape::Scraper;
 use crate::args::Fetch;
 use crate::bodies::Bodies;
 use crate::cookies::CookieFile;
+use crate::input::InputFile;
 use crate::login::Plan;
 use crate::results::Results;
 use crate::session::{self, check_url, headers, robot};
@@ -30,15 +29,6 @@ pub(crate) struct Config {
     pub(crate) results: Results,
     pub(crate) bodies: Option<Bodies>,
     pub(crate) cookies: Option<CookieFile>,
-}
-
-/// An opened source of URLs.
-pub(crate) struct InputFile {
-    /// What messages call it.
-    pub(crate) name: String,
-    pub(crate) reader: Box<dyn Read + Send>,
-    /// The same file once more, if it has an end: its URLs can be counted ahead.
-    pub(crate) countable: Option<Box<dyn Read + Send>>,
 }
 
 impl Config {
@@ -105,23 +95,4 @@ fn scraper(args: &Fetch, headers: HeaderMap, cookies: Option<&CookieFile>) -> an
     let session = session::builder(args.timeout, cookies).headers(headers).pool(pool).build()?;
     let scraper = Scraper::new(session).concurrency(args.concurrency).retries(args.retries).delay(args.delay);
     Ok(if args.robots { scraper.robots(robot) } else { scraper })
-}
-
-impl InputFile {
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self { name: "stdin".into(), reader: Box::new(std::io::stdin()), countable: None });
-        }
-        let unusable = || {
-            format!("cannot read the input {path:?}: it has to be a file of URLs, one a line, or - for standard input")
-        };
-        let file = File::open(path).with_context(unusable)?;
-        let kind = file.metadata().with_context(unusable)?;
-        if kind.is_dir() {
-            return Err(anyhow::anyhow!("it is a directory")).with_context(unusable);
-        }
-        let again = if kind.is_file() { File::open(path).ok() } else { None };
-        let countable = again.map(|file| Box::new(file) as Box<dyn Read + Send>);
-        Ok(Self { name: path.display().to_string(), reader: Box::new(file), countable })
-    }
 }

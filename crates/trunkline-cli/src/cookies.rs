@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use trunkline::CookieJar;
 
 use crate::bodies::try_writing;
-use crate::summary::Count;
+use crate::count::Count;
 
 /// Only a disk that does not answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,14 +5,16 @@
 //! lines to come.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use crate::config::InputFile;
 use crate::lines::{Line, Lines, Step};
 
 /// The most entries of a chunk: what is read ahead is two chunks, and one more being made.
@@ -42,6 +44,15 @@ pub(crate) struct Place {
     line: u64,
 }
 
+/// An opened source of URLs.
+pub(crate) struct InputFile {
+    /// What messages call it.
+    pub(crate) name: String,
+    pub(crate) reader: Box<dyn Read + Send>,
+    /// The same file once more, if it has an end: its URLs can be counted ahead.
+    pub(crate) countable: Option<Box<dyn Read + Send>>,
+}
+
 /// The receiving end.
 pub(crate) struct Input {
     chunks: mpsc::Receiver<Vec<Entry>>,
@@ -49,6 +60,25 @@ pub(crate) struct Input {
     taken: u64,
     ended: bool,
     total: Arc<AtomicU64>,
+}
+
+impl InputFile {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self { name: "stdin".into(), reader: Box::new(io::stdin()), countable: None });
+        }
+        let unusable = || {
+            format!("cannot read the input {path:?}: it has to be a file of URLs, one a line, or - for standard input")
+        };
+        let file = File::open(path).with_context(unusable)?;
+        let kind = file.metadata().with_context(unusable)?;
+        if kind.is_dir() {
+            return Err(anyhow::anyhow!("it is a directory")).with_context(unusable);
+        }
+        let again = if kind.is_file() { File::open(path).ok() } else { None };
+        let countable = again.map(|file| Box::new(file) as Box<dyn Read + Send>);
+        Ok(Self { name: path.display().to_string(), reader: Box::new(file), countable })
+    }
 }
 
 /// No count: the input is endless, or not counted yet.

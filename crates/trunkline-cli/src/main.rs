@@ -22,6 +22,7 @@ mod resume;
 mod summary;
 
 mod cookies;
+mod count;
 mod ending;
 mod failure;
 mod session;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use trunkline::{CloseReason, PoolStats};
 
+use crate::count::Count;
 use crate::page::{Fate, Page};
 
 /// Counts pages as they come.
@@ -69,16 +70,6 @@ impl fmt::Display for Summary {
             write!(f, " ({:.0} pages/s)", pages as f64 / seconds)?;
         }
         write!(f, " · {} opened, {} reused one", Count(opened, "connection"), Count(reused, "request"))
-    }
-}
-
-/// So many of them.
-pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(count, noun) = self;
-        write!(f, "{count} {noun}{}", if *count == 1 { "" } else { "s" })
     }
 }
 

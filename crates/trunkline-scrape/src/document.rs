@@ -10,7 +10,6 @@ use url::Url;
 
 use crate::error::{Result, redacted};
 use crate::forms::{self, Form, FormChoice};
-use crate::page::Page;
 use crate::tree::{Context, Limits, parse, select};
 
 /// A page, parsed as a browser parses it, though without running its scripts: what stands in `<noscript>` is part of it.
@@ -43,7 +42,7 @@ pub struct Document {
 #[derive(Clone, Debug, Default)]
 #[must_use = "a parser does nothing until it is given a page"]
 pub struct Parser {
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl Parser {
@@ -70,32 +69,6 @@ impl Parser {
         let page = Arc::new(Context::new(url, headers, &parsed));
         let forms = forms::read(&page, &parsed)?;
         Ok(Document { page, tree: Mutex::new(parsed.html), forms })
-    }
-
-    /// As [`Document::read`], within these limits.
-    ///
-    /// # Errors
-    ///
-    /// As [`Document::read`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Document::read`].
-    pub async fn read(&self, response: Response) -> Result<Document> {
-        self.page(response).await?.parsed(self)
-    }
-
-    /// The whole of a response, unless it is larger than `max_size`.
-    pub(crate) async fn page(&self, mut response: Response) -> Result<Page> {
-        let requested = response.history().first().map_or(response.url(), |hop| &hop.url).clone();
-        let head = Page::head(&requested, &response);
-        self.limits.check_size(response.content_length().unwrap_or_default().try_into().unwrap_or(usize::MAX))?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk);
-            self.limits.check_size(body.len())?;
-        }
-        Ok(Page { body: body.into(), ..head })
     }
 }
 

@@ -104,6 +104,7 @@ mod error;
 mod fetch;
 mod forms;
 mod login;
+mod logins;
 mod page;
 mod renewal;
 #[cfg(feature = "lifespan")]

@@ -60,6 +60,34 @@ impl Page {
     }
 }
 
+impl Parser {
+    /// As [`Document::read`], within these limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Document::read`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Document::read`].
+    pub async fn read(&self, response: Response) -> Result<Document> {
+        self.page(response).await?.parsed(self)
+    }
+
+    /// The whole of a response, unless it is larger than `max_size`.
+    pub(crate) async fn page(&self, mut response: Response) -> Result<Page> {
+        let requested = response.history().first().map_or(response.url(), |hop| &hop.url).clone();
+        let head = Page::head(&requested, &response);
+        self.limits.check_size(response.content_length().unwrap_or_default().try_into().unwrap_or(usize::MAX))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(&chunk);
+            self.limits.check_size(body.len())?;
+        }
+        Ok(Page { body: body.into(), ..head })
+    }
+}
+
 /// Without what it says.
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

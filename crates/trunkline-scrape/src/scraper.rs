@@ -10,10 +10,9 @@ use url::Url;
 use crate::document::Parser;
 use crate::error::{Error, Result};
 use crate::login::Login;
+use crate::logins::Logins;
 use crate::page::Page;
-use crate::renewal::Logins;
 use crate::robots::Robots;
-use crate::visit::{Attempt, Visit};
 
 /// One session, logged in, for many pages. A cheap handle: what it logs in with is shared by its clones.
 ///
@@ -164,29 +163,7 @@ impl Scraper {
     ///
     /// Dropped, it may have logged in or not: the session has the cookies it was given, and [`get`](Self::get) does not know of the login.
     pub async fn login(&self, login: Login) -> Result<Page> {
-        self.logins.login(self, login).await
-    }
-
-    /// A page, whatever its status. If the login has run out, it logs in again, once, and fetches the page again; all that find out at the same time
-    /// wait for that one login. (Should it run out once more before the page is there, it does so once more, up to three times.)
-    ///
-    /// # Errors
-    ///
-    /// What [the session says](Error::http), a page beyond the limits, and one that [`is_login`](Error::is_login) if it had to log in again and could
-    /// not, or if that was no remedy. A login that has failed is not tried again for other pages, unless it was the connection that failed, or the
-    /// server (429, 5xx).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped while it logs in again, it leaves that to the next one that waits.
-    pub async fn get(&self, url: impl AsRef<str>) -> Result<Page> {
-        let url = self.url(url)?;
-        // One attempt, and what comes of it is what is wanted.
-        let attempt = Attempt { url: &url, number: 1, last: true };
-        match self.visit_page(attempt).await.visit {
-            Visit::Done(page) => Ok(page),
-            Visit::Failed(error) | Visit::Again { cause: error, .. } => Err(error),
-        }
+        self.logins.login(&self.session, &self.parser, login).await
     }
 }
 

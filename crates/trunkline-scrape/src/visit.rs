@@ -61,6 +61,28 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Scraper {
+    /// A page, whatever its status. If the login has run out, it logs in again, once, and fetches the page again; all that find out at the same time
+    /// wait for that one login. (Should it run out once more before the page is there, it does so once more, up to three times.)
+    ///
+    /// # Errors
+    ///
+    /// What [the session says](Error::http), a page beyond the limits, and one that [`is_login`](Error::is_login) if it had to log in again and could
+    /// not, or if that was no remedy. A login that has failed is not tried again for other pages, unless it was the connection that failed, or the
+    /// server (429, 5xx).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it logs in again, it leaves that to the next one that waits.
+    pub async fn get(&self, url: impl AsRef<str>) -> Result<Page> {
+        let url = self.url(url)?;
+        // One attempt, and what comes of it is what is wanted.
+        let attempt = Attempt { url: &url, number: 1, last: true };
+        match self.visit_page(attempt).await.visit {
+            Visit::Done(page) => Ok(page),
+            Visit::Failed(error) | Visit::Again { cause: error, .. } => Err(error),
+        }
+    }
+
     /// One attempt at a page, the first, second, … as `attempt` says, from 1. For those who keep a schedule of their own: it waits for nothing but
     /// the server. ([`fetch`](Self::fetch) and [`fetch_with`](Self::fetch_with) wait as well.)
     ///

@@ -1,9 +1,8 @@
 //! `--field`: names and values, none of them a password's.
 
 use anyhow::Context as _;
-use trunkline_scrape::{Form, Login};
+use trunkline_scrape::{Error, Form, Login};
 
-use super::plan::unusable;
 use crate::ending::Unusable;
 
 /// What the fields are filled with, by name. A name that was given more than once has all its values.
@@ -71,6 +70,11 @@ pub(super) fn for_password(form: &Form, named: Option<&str>) -> anyhow::Result<O
         ))),
         None => Ok(all().next().map(|field| field.name().to_owned())),
     }
+}
+
+/// A form or a field that the page does not have is a mistake in what was asked.
+pub(super) fn unusable(error: Error) -> anyhow::Error {
+    if error.is_input() { Unusable::error(error) } else { error.into() }
 }
 
 #[cfg(test)]

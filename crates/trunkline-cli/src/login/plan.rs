@@ -4,10 +4,9 @@ use http::StatusCode;
 use trunkline_scrape::{Document, Error, Expect, FormChoice, Login, Page, Scraper};
 use url::{Position, Url};
 
-use super::fields::{self, Fields};
+use super::fields::{self, Fields, unusable};
 use super::password::Password;
 use crate::args::LoginForm;
-use crate::ending::Unusable;
 
 /// How to log in, checked as far as that goes without the page.
 pub(crate) struct Plan {
@@ -72,7 +71,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`Unusable`], if the page has no such form or field; what the page or the network says otherwise.
+    /// [`Unusable`](crate::ending::Unusable), if the page has no such form or field; what the page or the network says otherwise.
     ///
     /// # Cancel safety
     ///
@@ -116,10 +115,6 @@ fn missing(error: Error, status: StatusCode) -> anyhow::Error {
         StatusCode::OK => unusable(error),
         status => anyhow::anyhow!("login failed: the login page has the status {status}: {error}"),
     }
-}
-
-pub(super) fn unusable(error: Error) -> anyhow::Error {
-    if error.is_input() { Unusable::error(error) } else { error.into() }
 }
 
 /// The page, for a question about it.

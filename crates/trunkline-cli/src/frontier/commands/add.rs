@@ -9,13 +9,12 @@ use trunkline_scrape::Scraper;
 use url::Url;
 
 use super::open;
-use crate::config::InputFile;
 use crate::ending::{Ending, Unusable};
 use crate::failure;
 use crate::frontier::address::Address;
 use crate::frontier::args::Add;
 use crate::frontier::store::{Backoff, Store, is_passing};
-use crate::input::{Entry, Input};
+use crate::input::{Entry, Input, InputFile};
 use crate::output::push_harmless;
 use crate::session::check_url;
 use crate::signals::Shutdown;
