@@ -83,11 +83,11 @@ pub(crate) struct Work {
     pub(crate) frontier: Option<Given>,
 
     /// After so long without a word from this worker, others take what it had
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = lease, requires = "frontier")]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = lease, requires = "frontier", conflicts_with_all = ["urls", "input"])]
     pub(crate) lease: Duration,
 
     /// When nothing is left, wait for more
-    #[arg(long, requires = "frontier")]
+    #[arg(long, requires = "frontier", conflicts_with_all = ["urls", "input"])]
     pub(crate) follow: bool,
 }
 

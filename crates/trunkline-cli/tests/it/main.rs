@@ -11,6 +11,8 @@ mod bodies;
 mod bounds;
 mod cookies;
 mod endings;
+#[cfg(feature = "frontier")]
+mod frontier;
 mod input;
 mod login;
 mod manners;

@@ -1,6 +1,7 @@
 //! A throw-away Postgres cluster for all tests of one binary, and a database of its own for each.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -19,11 +20,17 @@ use super::TempDir;
 const USER: &str = "nobody";
 
 /// Ends the cluster when the test process ends, however that happens: its input is a pipe that only the test process holds. SIGQUIT is
-/// Postgres' "at once", and leaves no shared memory behind. `$0` is the cluster's directory.
+/// Postgres' "at once", and leaves no shared memory behind. `$0` is the cluster's directory. A line says for how many seconds to be down.
 const WATCHDOG: &str = r#"
 "$@" </dev/null &
 child=$!
-read -r _
+while read -r down; do
+    kill -QUIT $child
+    wait $child
+    sleep "$down"
+    "$@" </dev/null &
+    child=$!
+done
 kill -QUIT $child
 wait $child
 rm -rf "$0"
@@ -32,7 +39,7 @@ rm -rf "$0"
 /// A cluster. It runs until the test process ends.
 pub(crate) struct Postgres {
     _watchdog: Child,
-    _lifeline: ChildStdin,
+    lifeline: ChildStdin,
     port: u16,
     databases: AtomicUsize,
 }
@@ -56,7 +63,13 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    fn start() -> Self {
+    /// Ends it as a power failure would, and starts it again after so long.
+    pub(crate) fn restart(&mut self, down: Duration) {
+        writeln!(self.lifeline, "{}", down.as_secs_f64()).unwrap();
+    }
+
+    /// One of a test's own.
+    pub(crate) fn start() -> Self {
         // Between choosing a free port and Postgres taking it, somebody else may.
         let mut attempts = (0..5).map(|_| Self::attempt());
         match attempts.find_map(Result::ok) {
@@ -81,7 +94,7 @@ impl Postgres {
         }
         // The watchdog removes it.
         std::mem::forget(dir);
-        Ok(Self { _watchdog: watchdog, _lifeline: lifeline, port, databases: AtomicUsize::new(0) })
+        Ok(Self { _watchdog: watchdog, lifeline, port, databases: AtomicUsize::new(0) })
     }
 }
 

@@ -43,21 +43,21 @@ impl Leases {
         }
     }
 
-    /// Waits until the next lines are written. For ever, if none are being written or they never will be.
+    /// Waits until the next lines are written; for ever, if none are being written. False if they never will be.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
-    pub(super) async fn written(&mut self) {
+    pub(super) async fn written(&mut self) -> bool {
         let written = match self.writing.front_mut() {
             Some((_, written)) => written.await,
             None => return std::future::pending().await,
         };
         match written {
             Ok(()) => self.settle_first(),
-            // The writer has ended: why is told by its end.
             Err(_) => self.writing.clear(),
         }
+        written.is_ok()
     }
 
     /// Everything is written.
@@ -142,7 +142,7 @@ mod tests {
         leases.put_back(settlement(3, Outcome::Back));
         assert_eq!(ids(&leases.take_settlements()), [3]);
         write.send(()).unwrap();
-        leases.written().await;
+        assert!(leases.written().await);
         let settled = leases.take_settlements();
         assert_eq!(ids(&settled), [1]);
         leases.settled(&settled);

@@ -116,7 +116,10 @@ impl Worker {
                         break;
                     }
                 },
-                () = self.leases.written() => {}
+                written = self.leases.written() => if !written {
+                    self.stop = Some(self.stop.unwrap_or(Ending::PipeClosed));
+                    break;
+                },
                 Some(visited) = self.pages.join_next(), if room => self.visited(visited?)?,
                 (desk, errand, answer) = ended(&mut self.exchange) => {
                     self.desk = Some(desk);

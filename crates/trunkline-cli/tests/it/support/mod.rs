@@ -24,6 +24,6 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A count that is reduced in a plain run.
-pub(crate) fn soak(full: usize, plain: usize) -> usize {
+pub(crate) fn soak<T>(full: T, plain: T) -> T {
     if std::env::var_os("TRUNKLINE_SOAK").is_some() { full } else { plain }
 }

@@ -1,0 +1,74 @@
+//! How a worker ends, and what it leaves.
+
+use std::fs;
+
+use super::hosts::Hosts;
+use super::support::{Frontier, finished, urls_in};
+use crate::servers::TempDir;
+use crate::support::Running;
+
+#[tokio::test]
+async fn it_ends_when_nothing_is_left_and_goes_on_after_what_its_file_has() {
+    let (hosts, dir) = (Hosts::start(), TempDir::new("goes-on"));
+    let (out, bodies) = (dir.join("out.jsonl"), dir.join("bodies"));
+    let frontier = Frontier::with(&[hosts.url(0, "/1")]).await;
+    let more = ["--bodies", bodies.to_str().unwrap(), "-H", "X-Who: me"];
+    assert_eq!(finished(frontier.writing_worker(&out, more)).await.code, Some(0));
+    // As one that was killed in the middle of a line.
+    let torn = fs::read_to_string(&out).unwrap() + "{\"url\": \"http://127";
+    fs::write(&out, torn).unwrap();
+    assert_eq!(frontier.add(hosts.url(0, "/2")).code, Some(0));
+    assert_eq!(finished(frontier.writing_worker(&out, more)).await.code, Some(0));
+    assert_eq!(urls_in(&out), [hosts.url(0, "/1"), hosts.url(0, "/2")]);
+    let run = finished(frontier.writing_worker(&out, more)).await;
+    assert!(run.code == Some(0) && run.last().starts_with("0 pages, 0 failed, 0 B in "), "{run:?}");
+    assert_eq!(fs::read_dir(bodies).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn one_that_follows_waits_for_more() {
+    let (hosts, frontier) = (Hosts::start(), Frontier::new().await);
+    let worker = frontier.worker(["--follow", "-o-"]);
+    frontier
+        .until("the tables are there", "SELECT count(*) FROM pg_tables WHERE tablename = 'logins'", |n| n == 1)
+        .await;
+    for page in ["/1", "/2"] {
+        assert_eq!(frontier.add(hosts.url(0, page)).code, Some(0));
+        frontier.until("it is done", "SELECT count(*) FROM trunkline.urls WHERE state <> 'done'", |n| n == 0).await;
+    }
+    worker.signal("INT");
+    let run = finished(worker).await;
+    assert_eq!((run.code, run.json().len()), (Some(130), 2), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_line_that_nobody_reads_is_not_done() {
+    let hosts = Hosts::start();
+    let urls: Vec<_> = (0..20).map(|page| hosts.url(0, &format!("/{page}"))).collect();
+    let frontier = Frontier::with(&urls).await;
+    let mut worker = frontier.worker(["-c2"]);
+    // Closed before the first line.
+    drop(worker.stdout.take());
+    let run = finished(worker).await;
+    assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{run:?}");
+    assert_eq!((frontier.in_state("done").await, frontier.in_state("queued").await), (0, 20));
+}
+
+#[tokio::test]
+async fn results_that_cannot_be_written_are_not_done() {
+    let hosts = Hosts::start();
+    let frontier = Frontier::with(&[hosts.url(0, "/")]).await;
+    let run = finished(frontier.worker(["-o", "/dev/full"])).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.last().starts_with("error: cannot write to \"/dev/full\": "), "{run:?}");
+    assert_eq!(frontier.in_state("queued").await, 1);
+}
+
+#[tokio::test]
+async fn fail_fast_gives_the_rest_back() {
+    let hosts = Hosts::start();
+    let frontier = Frontier::with(&[hosts.url(0, "/?status=404"), hosts.url(1, "/?hold")]).await;
+    let run = finished(Running::start(["--frontier", &frontier.url, "--fail-fast"])).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert_eq!((frontier.in_state("failed").await, frontier.in_state("queued").await), (1, 1));
+}

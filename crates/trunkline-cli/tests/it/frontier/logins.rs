@@ -1,0 +1,52 @@
+//! One login for all workers.
+
+use super::support::{Frontier, finished, urls_in};
+use crate::servers::TempDir;
+use crate::support::sites::site::Site;
+use crate::support::{Running, soak};
+
+const PASSWORD: [(&str, &str); 1] = [("SITE_PASSWORD", "s3cret")];
+
+fn worker(frontier: &Frontier, at: &str, output: &std::path::Path) -> Running {
+    let arguments =
+        ["--frontier", &frontier.url, "--login", at, "--field", "user=ann", "--password-env", "SITE_PASSWORD"];
+    let output = ["-c", "8", "-o", output.to_str().unwrap()];
+    let mut running = Running::command("fetch", arguments.into_iter().chain(output), PASSWORD);
+    let mut stdout = running.stdout.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+    running
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_workers_log_in_once_and_once_more_each_time_it_has_run_out() {
+    let (pages, good_for) = (soak(2_000, 600), 200);
+    let (site, dir) = (Site::start(good_for).await, TempDir::new("logins"));
+    let urls: Vec<_> = (0..pages).map(|page| site.url(&format!("/page/{page}"))).collect();
+    let (frontier, at) = (Frontier::with(&urls).await, site.url("/login"));
+    let outs: Vec<_> = (0..3).map(|number| dir.join(&number.to_string())).collect();
+    let workers: Vec<_> = outs.iter().map(|out| worker(&frontier, &at, out)).collect();
+    for worker in workers {
+        let run = finished(worker).await;
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    frontier.assert_all_ended(i64::try_from(pages).unwrap(), 0).await;
+    let mut fetched: Vec<_> = outs.iter().flat_map(|out| urls_in(out)).collect();
+    fetched.sort_unstable();
+    fetched.dedup();
+    assert_eq!(fetched.len(), pages);
+    assert!(site.delivered().values().all(|times| *times == 1));
+    assert!(site.logins() <= pages.div_ceil(good_for), "{} logins", site.logins());
+    // Who comes later goes on with it, and who has the table is logged in: so says the documentation.
+    assert_eq!(frontier.count("SELECT turn FROM trunkline.logins").await, i64::try_from(site.logins()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_fails_is_the_end_before_anything_is_claimed() {
+    let (site, dir) = (Site::start(10).await, TempDir::new("failing"));
+    site.lock();
+    let frontier = Frontier::with(&[site.url("/page/1")]).await;
+    let run = finished(worker(&frontier, &site.url("/login"), &dir.join("out"))).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.starts_with("error: login failed: ") && !run.stderr.contains("s3cret"), "{run:?}");
+    assert_eq!(frontier.in_state("queued").await, 1);
+}

@@ -1,0 +1,111 @@
+//! A frontier of a test's own, and those who work on it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::postgres::Postgres;
+use crate::support::{Finished, Running, soak};
+
+/// Everything here takes much less, on the slowest machine.
+fn patience() -> Duration {
+    Duration::from_secs(soak(900, 120))
+}
+
+pub(super) struct Frontier {
+    pub(super) url: String,
+}
+
+impl Frontier {
+    pub(super) async fn new() -> Self {
+        Self { url: Postgres::shared().database().await }
+    }
+
+    /// With these URLs on it.
+    pub(super) async fn with(urls: &[String]) -> Self {
+        let this = Self::new().await;
+        let run = this.add(urls.join("\n"));
+        assert_eq!(run.code, Some(0), "{run:?}");
+        this
+    }
+
+    pub(super) fn add(&self, lines: impl AsRef<[u8]>) -> Finished {
+        let mut running = self.adding();
+        let _ = std::io::Write::write_all(&mut running.stdin.take().unwrap(), lines.as_ref());
+        running.finish()
+    }
+
+    pub(super) fn adding(&self) -> Running {
+        Running::command("frontier", ["add", &self.url, "-i-"], [])
+    }
+
+    pub(super) fn status(&self) -> String {
+        let run = Running::command("frontier", ["status", &self.url], []).finish();
+        assert_eq!(run.code, Some(0), "{run:?}");
+        run.stdout
+    }
+
+    pub(super) fn worker<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) -> Running {
+        Running::start(["--frontier", &self.url].into_iter().chain(arguments))
+    }
+
+    /// One that writes JSON lines there, and whose plain lines nobody waits for.
+    pub(super) fn writing_worker<'a>(
+        &'a self,
+        output: &'a Path,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Running {
+        let mut worker = self.worker(["-o", output.to_str().unwrap()].into_iter().chain(arguments));
+        let mut stdout = worker.stdout.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        worker
+    }
+
+    /// The answer, a number.
+    pub(super) async fn count(&self, sql: &str) -> i64 {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let sql = AssertSqlSafe(format!("SELECT ({sql})::bigint"));
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+    }
+
+    pub(super) async fn in_state(&self, state: &str) -> i64 {
+        self.count(&format!("SELECT count(*) FROM trunkline.urls WHERE state = '{state}'")).await
+    }
+
+    /// Nobody works, everything has ended, and what is kept count of is what is there.
+    pub(super) async fn assert_all_ended(&self, done: i64, failed: i64) {
+        assert_eq!((self.in_state("done").await, self.in_state("failed").await), (done, failed), "{}", self.status());
+        assert_eq!(self.count("SELECT count(*) FROM trunkline.urls").await, done + failed);
+        assert_eq!(self.count("SELECT count(*) FROM trunkline.workers").await, 0);
+        let counted = "SELECT coalesce(sum(leased), 0) * 1000000000000 + coalesce(sum(done), 0) * 1000000 + coalesce(sum(failed), 0) FROM trunkline.hosts";
+        assert_eq!(self.count(counted).await, done * 1_000_000 + failed);
+    }
+
+    /// Waits until it holds.
+    pub(super) async fn until(&self, what: &str, sql: &str, holds: impl Fn(i64) -> bool) {
+        let begun = Instant::now();
+        while !holds(self.count(sql).await) {
+            assert!(begun.elapsed() < patience(), "not in time: {what}: {}", self.status());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Waits for its end, however long it has to do.
+pub(super) async fn finished(mut worker: Running) -> Finished {
+    let begun = Instant::now();
+    while !worker.has_ended() {
+        assert!(begun.elapsed() < patience(), "the worker does not end");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    worker.finish()
+}
+
+/// The URLs of the JSON lines in that file, in their order. Of a worker that was killed, the last line may be torn.
+pub(super) fn urls_in(output: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(output).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = whole.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.map(|line| line["url"].as_str().unwrap().to_owned()).collect()
+}
