@@ -68,7 +68,7 @@ impl Scraper {
     ///
     /// What [the session says](Error::http), a page beyond the limits, and one that [`is_login`](Error::is_login) if it had to log in again and could
     /// not, or if that was no remedy. A login that has failed is not tried again for other pages, unless it was the connection that failed, or the
-    /// server (429, 5xx).
+    /// server (429, 5xx). Nor is one that has worked, when it and the three before it have let in nobody.
     ///
     /// # Cancel safety
     ///

@@ -1,11 +1,16 @@
 //! Pages behind a login.
 
+use std::sync::Arc;
+
+use axum::response::{Html, IntoResponse as _};
 use http::StatusCode;
+use tokio::sync::Notify;
 use trunkline::{Response, Session};
 use trunkline_scrape::{Login, Scraper};
 
 use super::all;
 use crate::support::site::Site;
+use crate::support::web::Web;
 
 fn login(site: &Site) -> Login {
     Login::at(site.url("/login")).field("user", "ann").field("pass", "s3cret")
@@ -73,5 +78,54 @@ async fn a_login_that_cannot_be_renewed_fails_each_page_and_is_not_tried_for_eac
         assert!(!format!("{error} {error:?}").contains("se-cret"));
     }
     assert_eq!(site.tries(), 2, "the first one, and the one that failed");
+    session.close().await;
+}
+
+/// Every login works, and none lets anybody in: that is not gone on with for as long as there are pages.
+#[tokio::test]
+async fn logins_that_let_nobody_in_come_to_an_end() {
+    let (site, session) = (Site::start(5).await, Session::new());
+    let scraper = Scraper::new(session.clone()).concurrency(1);
+    scraper.login(login(&site)).await.unwrap();
+    let fetched = all(scraper.fetch((0..20).map(|number| site.url(&format!("/forbidden?{number}"))))).await;
+    assert_eq!(fetched.len(), 20);
+    assert!(fetched.iter().all(|page| page.as_ref().is_err_and(|error| error.is_login())), "{fetched:?}");
+    assert_eq!(site.logins(), 4, "the first one, and three in vain");
+    session.close().await;
+}
+
+/// One page logs in, others use up what that is good for, and it is over for the first one once more: as it has let somebody in, it is renewed.
+#[tokio::test]
+async fn a_login_that_others_have_used_up_is_renewed_once_more() {
+    let (used_up, session) = (Arc::new(Notify::new()), Session::new());
+    let waits = used_up.clone();
+    let web = Web::start(move |path, before| {
+        let waits = waits.clone();
+        async move {
+            match (&*path, before) {
+                ("/login", _) => {
+                    Html("<form action=/in method=post><input type=password name=pass></form>").into_response()
+                }
+                ("/a", 0) => StatusCode::UNAUTHORIZED.into_response(),
+                ("/a", 1) => {
+                    waits.notified().await;
+                    StatusCode::UNAUTHORIZED.into_response()
+                }
+                _ => path.into_response(),
+            }
+        }
+    })
+    .await;
+    let scraper = Scraper::new(session.clone());
+    scraper.login(Login::at(web.url("/login")).field("pass", "s3cret")).await.unwrap();
+    let others = async {
+        while web.times("/a").len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        scraper.get(web.url("/b")).await.unwrap();
+        used_up.notify_one();
+    };
+    let (page, ()) = tokio::join!(scraper.get(web.url("/a")), others);
+    assert_eq!((page.unwrap().body, web.times("/a").len(), web.times("/in").len()), ("/a".into(), 3, 3));
     session.close().await;
 }
