@@ -17,6 +17,17 @@ fn a_page_is_tried_again_as_often_as_asked() {
 }
 
 #[test]
+fn a_page_is_tried_again_when_the_server_says() {
+    // By itself it waits for half a second at most; ten minutes and more are not waited for.
+    for (after, requests) in [(1, 2), (601, 1)] {
+        let (site, begun) = (Site::start(), Instant::now());
+        let run = fetch([&*site.url(&format!("/?status=503&after={after}")), "--retries", "1"], "");
+        assert_eq!((run.code, site.counts().requests), (Some(1), requests), "{run:?}");
+        assert!(requests == 1 || begun.elapsed().as_secs() >= 1, "{run:?}");
+    }
+}
+
+#[test]
 fn a_host_is_left_a_pause_and_has_its_figures() {
     let site = Site::start();
     let urls: Vec<_> = (0..4).map(|page| site.url(&format!("/{page}"))).collect();
@@ -50,4 +61,26 @@ async fn a_login_that_runs_out_is_renewed_and_no_page_comes_twice() {
     assert!(run.lines().iter().all(|line| line.starts_with("200 ")), "{run:?}");
     assert_eq!((site.delivered().len(), site.logins()), (50, 5));
     assert!(site.delivered().values().all(|times| *times == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_robots_txt_does_not_allow_is_a_failure_that_says_so() {
+    let site = Guarded::start(10).await;
+    let (home, private) = (site.url("/home"), site.url("/private"));
+    let run = fetch([&*home, &private, "--robots"], "");
+    assert_eq!((run.code, run.lines().len()), (Some(1), 2), "{run:?}");
+    assert!(run.lines().contains(&&*format!("ERR 0 {private}")), "{run:?}");
+    let told = format!("{private}: its robots.txt does not allow it to \"trunkline-cli\"");
+    assert!(run.stderr.lines().any(|line| line == told), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_tells_that_the_login_has_run_out_can_be_said() {
+    for (more, code, logins) in [(None, Some(1), 1), (Some("--logged-out=status=403"), Some(0), 2)] {
+        let site = Guarded::start(10).await;
+        let (at, url) = (site.url("/login"), site.url("/members"));
+        let arguments = [&*url, "--login", &at, "--field", "user=ann", "--password-env", "P"];
+        let run = Running::command("fetch", arguments.into_iter().chain(more), [("P", "s3cret")]).finish();
+        assert_eq!((run.code, site.logins()), (code, logins), "{run:?}");
+    }
 }

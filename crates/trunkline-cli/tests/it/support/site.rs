@@ -3,6 +3,7 @@
 //! | in the query | |
 //! |---|---|
 //! | `status=404` | the status; 200 if nothing is said |
+//! | `after=1` | `Retry-After`, in seconds |
 //! | `size=1000` | the length of the body; 12 if nothing is said |
 //! | `delay=5` | milliseconds before the answer |
 //! | `hold=head` | answers once [`Site::release`] is called |
@@ -138,6 +139,9 @@ impl Inner {
         if let Some(cookie) = wish.set {
             head += &format!("Set-Cookie: {cookie}; Path=/; Max-Age=3600\r\n");
         }
+        if let Some(after) = wish.after {
+            head += &format!("Retry-After: {after}\r\n");
+        }
         if let Some(to) = wish.to {
             head += &format!("Location: {to}\r\n");
         }
@@ -187,11 +191,12 @@ struct Wish<'a> {
     cut: bool,
     to: Option<&'a str>,
     set: Option<&'a str>,
+    after: Option<&'a str>,
 }
 
 impl<'a> Wish<'a> {
     fn parse(path: &'a str) -> Self {
-        let mut wish = Self { status: 200, size: 12, delay: 0, hold: "", cut: false, to: None, set: None };
+        let mut wish = Self { status: 200, size: 12, delay: 0, hold: "", cut: false, to: None, set: None, after: None };
         for pair in path.split_once('?').map_or("", |(_, query)| query).split('&') {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("status", value) => wish.status = value.parse().unwrap(),
@@ -200,6 +205,7 @@ impl<'a> Wish<'a> {
                 ("hold", value) => wish.hold = value,
                 ("cut", _) => wish.cut = true,
                 ("to", value) => (wish.status, wish.to) = (302, Some(value)),
+                ("after", value) => wish.after = Some(value),
                 ("set", value) => wish.set = Some(value),
                 _ => {}
             }

@@ -45,6 +45,8 @@ impl Site {
             .route("/login", get(form).post(login))
             .route("/home", get(|| async { Html("<p>Welcome, Ann</p><a class=logout href=/out>x</a>") }))
             .route("/forbidden", get(|| async { StatusCode::UNAUTHORIZED }))
+            .route("/members", get(members))
+            .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /private\n" }))
             .route("/page/{number}", get(page))
             .with_state(seen.clone());
         let serving = tokio::spawn(async move { serve(listener, routes).await.unwrap() });
@@ -115,6 +117,12 @@ async fn login(State(seen): State<Arc<Seen>>, Form(fields): Form<HashMap<String,
     let cookie = format!("sid={id}; Path=/");
     *seen.session.lock().unwrap() = (id, 0);
     ([(SET_COOKIE, cookie)], Redirect::to("/home")).into_response()
+}
+
+/// The first login is over for it: it says so by a 403.
+async fn members(State(seen): State<Arc<Seen>>) -> Response {
+    let second = seen.logins.load(Ordering::SeqCst) > 1;
+    if second { "members".into_response() } else { StatusCode::FORBIDDEN.into_response() }
 }
 
 async fn page(State(seen): State<Arc<Seen>>, Path(number): Path<usize>, headers: HeaderMap) -> Response {
