@@ -8,24 +8,39 @@ use super::address::Given;
 const ABOUT: &str = "Keep the list of URLs from which any number of machines fetch";
 
 const MORE: &str = "\
-The frontier is a few tables in a Postgres database, in a schema of their own named trunkline. The first command that needs
-them makes them; a worker needs no more than to read and write them.
+The frontier is a few tables in a Postgres database, in a schema of their own
+named trunkline. The first command that needs them makes them; a worker needs no
+more than to read and write them.
+
+What holds:
+  A worker leases what it fetches. One that dies loses nothing: when its lease
+  is over, others fetch what it had. It may have written lines of such pages, at
+  most twice its --concurrency: those come twice.
+  --limit-per-host and --delay are those of all workers together: give the same
+  to each. So is what a server asks for by Retry-After, and what robots.txt says
+  of pauses. A machine that was suspended for longer than its lease may hold
+  connections that nobody counts, until it goes on.
+  --login logs in once for all workers. The cookies are on the frontier, so
+  whoever may read its tables is logged in as you are.
+  -o goes on after the lines that are in the file.
 
 Examples:
   trunkline frontier add postgres://crawl@db/pages -i urls.txt
       Puts a file of URLs on it, each once.
-  trunkline fetch --frontier postgres://crawl@db/pages -o pages-$HOSTNAME.jsonl --limit-per-host 2 --delay 1
-      A worker. Start as many as you like, on as many machines as you like, with the same limits.
+  trunkline fetch --frontier postgres://crawl@db/pages -o pages.jsonl --delay 1
+      A worker. Start as many as you like, on as many machines as you like.
   trunkline frontier status postgres://crawl@db/pages --watch
       How it goes.";
 
 const ADD_MORE: &str = "\
-Of what is given, what is no URL is reported with the number of its line and left out. A fragment (#top) is cut off: it is the same page.
-A URL that is there already, in whatever state, is counted and left as it is.
+What is no URL is reported with the number of its line and left out. A fragment
+(#top) is cut off: it is the same page. A URL that is there already, in whatever
+state, is counted and left as it is.
 
 Exit status:
-  0  all were added, or there already   1  a line is no URL, or the database failed: those before are on the frontier
-  2  the arguments cannot be used";
+  0  all were added, or there already
+  1  a line is no URL, or the database failed: those before are on the frontier
+  2  the arguments or the database cannot be used";
 
 #[derive(clap::Args, Debug)]
 #[command(about = ABOUT, after_long_help = MORE)]

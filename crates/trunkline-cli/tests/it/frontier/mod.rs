@@ -9,6 +9,7 @@ mod hosts;
 mod support;
 
 mod adding;
+mod costs;
 mod endings;
 mod leases;
 mod logins;

@@ -1,0 +1,45 @@
+//! What a claim costs, however many URLs there are.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+use super::support::Frontier;
+use crate::support::{Running, soak};
+
+const CLAIM: &str =
+    "SELECT * FROM trunkline.claim((SELECT max(id) FROM trunkline.workers), '600 s', 50, 2, '0', false)";
+
+/// The least that a claim of 50 takes.
+async fn claim_from(pages: usize) -> Duration {
+    let frontier = Frontier::new().await;
+    // As a worker that has come before the URLs: what was planned for none has to do for all.
+    let run = Running::command("frontier", ["status", &frontier.url], []).finish();
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let mut connection = PgConnection::connect(&frontier.url).await.unwrap();
+    connection.execute("SELECT trunkline.join('costs', '600 s', NULL, '{}')").await.unwrap();
+    for _ in 0..10 {
+        connection.execute(CLAIM).await.unwrap();
+    }
+    let mut adding = frontier.adding();
+    adding.feed((0..pages).map(|page| format!("http://host{}.example/{page}", page % 500)));
+    let all = i64::try_from(pages).unwrap();
+    frontier.until("all are there", "SELECT count(*) FROM trunkline.urls", |count| count == all).await;
+    assert_eq!(adding.finish().code, Some(0));
+    let mut least = Duration::MAX;
+    for _ in 0..15 {
+        let begun = Instant::now();
+        let claimed = connection.fetch_all(CLAIM).await.unwrap();
+        least = least.min(begun.elapsed());
+        assert_eq!(claimed.len(), 50);
+    }
+    least
+}
+
+#[tokio::test]
+async fn a_claim_costs_the_same_however_many_urls_there_are() {
+    let (few, many) = (claim_from(1_000).await, claim_from(soak(1_000_000, 40_000)).await);
+    println!("a claim of 50 URLs takes {few:?} of a thousand, {many:?} of many");
+    // What looks at all of them, for each host or once, takes ten times as long.
+    assert!(many < few * 5 + Duration::from_millis(20), "{few:?} of a thousand, {many:?} of many");
+}
