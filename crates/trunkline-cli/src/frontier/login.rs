@@ -16,6 +16,9 @@ use crate::login::Prepared;
 /// So often a page may find that the login has run out since it logged in for it: under load, others use up what the login is good for.
 const MOST: u32 = 3;
 
+/// So many logins one after another may let nobody in. Then it is not the login that is missing, and servers lock accounts.
+const MOST_IN_VAIN: u32 = 3;
+
 /// Before it is tried again, where the failure may pass.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,6 +41,8 @@ struct Current {
     turn: i64,
     /// Has a page been fetched with it?
     let_in: bool,
+    /// How many logins before this one, of this worker or others, let no page of this worker in, since one that did.
+    in_vain: u32,
     /// What the attempt to follow this turn came to, if there is no use in another.
     failed: Option<String>,
 }
@@ -85,8 +90,16 @@ impl SharedLogin {
         if let Some(failed) = before.failed {
             return Err(Outside { cause: anyhow!(failed), passing: None });
         }
+        // None is in vain before the first.
+        let in_vain = if before.let_in || turn == 0 { 0 } else { before.in_vain + 1 };
+        if in_vain > MOST_IN_VAIN {
+            return Err(Outside {
+                cause: anyhow!("logged in {in_vain} times, and no page was to be had"),
+                passing: None,
+            });
+        }
         let mut store = Store::connect(&self.address).await.map_err(Outside::of_database)?;
-        let renewed = self.renew_in(&mut store, turn).await;
+        let renewed = self.renew_in(&mut store, turn, in_vain).await;
         store.close().await;
         if let Err(Outside { cause, passing: None }) = &renewed {
             self.current().failed = Some(format!("{cause:#}"));
@@ -94,26 +107,26 @@ impl SharedLogin {
         renewed
     }
 
-    async fn renew_in(&self, store: &mut Store, turn: i64) -> Result<(), Outside> {
+    async fn renew_in(&self, store: &mut Store, turn: i64, in_vain: u32) -> Result<(), Outside> {
         store.take_turn(&self.prepared.url).await.map_err(Outside::of_database)?;
         let last = store.last_login(&self.prepared.url).await.map_err(Outside::of_database)?;
         if let Some(last) = last.as_ref().filter(|last| last.turn > turn) {
-            return self.take_over(last);
+            return self.take_over(last, in_vain);
         }
         self.door.login(self.prepared.login.clone()).await.map_err(Outside::of_login)?;
         let cookies = self.door.session().cookies().to_netscape();
         let turn = last.map_or(0, |last| last.turn).max(turn) + 1;
         let login = LoginTurn { turn, cookies };
-        *self.current() = Current { turn, ..Current::default() };
+        *self.current() = Current { turn, in_vain, ..Current::default() };
         // Without it others log in for themselves.
         store.leave_login(&self.prepared.url, &login).await.map_err(Outside::of_database)
     }
 
-    fn take_over(&self, login: &LoginTurn) -> Result<(), Outside> {
+    fn take_over(&self, login: &LoginTurn, in_vain: u32) -> Result<(), Outside> {
         let jar =
             CookieJar::from_netscape(&login.cookies).map_err(|error| Outside { cause: error.into(), passing: None })?;
         self.door.session().cookies().extend(&jar);
-        *self.current() = Current { turn: login.turn, ..Current::default() };
+        *self.current() = Current { turn: login.turn, in_vain, ..Current::default() };
         Ok(())
     }
 

@@ -50,3 +50,15 @@ async fn a_login_that_fails_is_the_end_before_anything_is_claimed() {
     assert!(run.stderr.starts_with("error: login failed: ") && !run.stderr.contains("s3cret"), "{run:?}");
     assert_eq!(frontier.in_state("queued").await, 1);
 }
+
+/// The password passes, and every page answers that nobody is logged in.
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_that_let_nobody_in_come_to_an_end() {
+    let (site, dir) = (Site::start(10).await, TempDir::new("in-vain"));
+    let urls: Vec<_> = (0..20).map(|number| site.url(&format!("/forbidden?{number}"))).collect();
+    let frontier = Frontier::with(&urls).await;
+    let run = finished(worker(&frontier, &site.url("/login"), &dir.join("out"))).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    frontier.assert_all_ended(0, 20).await;
+    assert_eq!(site.logins(), 4, "the first one, and three in vain");
+}
