@@ -7,7 +7,10 @@ use scraper::{ElementRef, Html, Node, Selector};
 use crate::error::{Error, Result};
 
 pub(crate) fn parsed(selector: &str) -> Result<Selector> {
-    Selector::parse(selector).map_err(|error| Error::input(format!("{selector:?} is no CSS selector: {error}")))
+    // The parser's own words speak to those who make parsers.
+    let unusable =
+        |_| Error::input(format!("{selector:?} is no CSS selector, as form.login or input[name=user] would be"));
+    Selector::parse(selector).map_err(unusable)
 }
 
 pub(crate) fn matches(tree: &Html, node: NodeId, selector: &Selector) -> bool {

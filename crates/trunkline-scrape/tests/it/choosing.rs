@@ -44,7 +44,7 @@ fn a_form_that_is_not_there_is_told_with_those_that_are() {
         "the page has no form with a password field; it has no form at all (scripts are not run)"
     );
     let error = page.form(&FormChoice::Selector("form[".into())).unwrap_err();
-    assert!(error.is_input() && error.to_string().starts_with(r#""form[" is no CSS selector: "#), "{error}");
+    assert!(error.is_input() && error.to_string().starts_with(r#""form[" is no CSS selector, as "#), "{error}");
 }
 
 #[test]
