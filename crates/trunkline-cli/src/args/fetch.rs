@@ -171,7 +171,8 @@ pub(crate) struct Fetch {
     #[command(flatten, next_help_heading = "Login")]
     pub(crate) form: LoginForm,
 
-    /// What tells of a page that the login has run out, besides status=401 and the login page itself: status=403 or url=/path; may be repeated
+    /// What tells of a page that the login has run out, besides status=401 and the login page itself: status=403 or url=/path; may be repeated. Each page that says so
+    /// costs a login or more, so none should that nobody may see
     #[arg(long, value_name = "WHAT", requires = "login", value_parser = logged_out, help_heading = "Login")]
     pub(crate) logged_out: Vec<Expect>,
 

@@ -6,7 +6,7 @@
 mod line;
 mod seen;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -42,9 +42,10 @@ impl Earlier {
         let unusable = || format!("cannot go on from {path:?}");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.with_context(unusable)?;
+        lock(&file).with_context(unusable)?;
         let there = file.metadata().with_context(unusable)?;
         ensure!(there.is_file(), "{}: --resume needs a regular file, which can be read again", unusable());
-        lock(&file).with_context(unusable)?;
+        ensure!(is_at(&there, path), "{}: another run has just put it in order: try again", unusable());
         let mut earlier =
             Self { path: path.to_owned(), file, length: there.len(), kept: Vec::new(), seen: Seen::default() };
         earlier.read_lines(bodies).with_context(unusable)?;
@@ -129,6 +130,19 @@ pub(crate) fn lock(file: &File) -> io::Result<()> {
     }
 }
 
+/// Whether this is what the path leads to. Another run may have put its copy there while this one opened the file.
+#[cfg(unix)]
+fn is_at(opened: &Metadata, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &Metadata, _: &Path) -> bool {
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +215,19 @@ mod tests {
             let told = gone_on(content).unwrap_err();
             assert!(told.contains(&format!("its line {number} is none that")), "{told}");
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_that_was_replaced_is_not_the_one_at_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("out.jsonl"), dir.path().join("copy"));
+        fs::write(&path, line("http://a/1", "null")).unwrap();
+        let opened = File::open(&path).unwrap().metadata().unwrap();
+        assert!(is_at(&opened, &path));
+        fs::copy(&path, &copy).unwrap();
+        fs::rename(&copy, &path).unwrap();
+        assert!(!is_at(&opened, &path));
     }
 
     #[test]
