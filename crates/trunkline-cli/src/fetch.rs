@@ -76,8 +76,8 @@ async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending>
     }
     let table = if per_host { Table::new(run.pages.figures()).to_string() } else { String::new() };
     let summary = Summary::new(run.tally, begun.elapsed(), &session.stats());
-    // Whoever closed standard error wants no summary.
-    let _ = writeln!(std::io::stderr(), "{table}{summary}");
+    // In one piece, as others may write there as well. Whoever closed it wants no summary.
+    let _ = std::io::stderr().write_all(format!("{table}{summary}\n").as_bytes());
     Ok(run.stop.unwrap_or(Ending::Complete { failed: run.tally.failed }))
 }
 

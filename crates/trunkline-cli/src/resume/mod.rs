@@ -21,6 +21,8 @@ const LONGEST: u64 = 2 * 1024 * 1024;
 
 /// What each line of ours begins with.
 const BEGINNING: &[u8] = br#"{"url":""#;
+/// What follows its URL.
+const SECOND: &[u8] = br#","final_url":"#;
 
 /// The output of an earlier run, found to be one. Nothing of it is changed yet.
 pub(crate) struct Earlier {
@@ -59,8 +61,7 @@ impl Earlier {
             text.clear();
             let length = reader.by_ref().take(LONGEST).read_until(b'\n', &mut text)? as u64;
             let Some(whole) = text.strip_suffix(b"\n") else {
-                let torn =
-                    length < LONGEST && (number > 1 || text.iter().zip(BEGINNING).all(|(one, other)| one == other));
+                let torn = length < LONGEST && (number > 1 || is_beginning(&text));
                 ensure!(torn, "its line {number} is none that `trunkline fetch --output` writes: use another file");
                 return Ok(());
             };
@@ -110,6 +111,18 @@ impl Earlier {
     }
 }
 
+/// Whether a line of ours may begin so. Behind its URL comes one member alone.
+fn is_beginning(text: &[u8]) -> bool {
+    let agrees = |text: &[u8], ours: &[u8]| text.iter().zip(ours).all(|(one, other)| one == other);
+    let mut escaped = false;
+    let end = text.iter().skip(BEGINNING.len()).position(|&byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    agrees(text, BEGINNING) && end.is_none_or(|end| agrees(&text[BEGINNING.len() + end + 1..], SECOND))
+}
+
 fn cut(file: &mut File, length: u64, end: u64) -> io::Result<()> {
     if length != end {
         file.set_len(end)?;
@@ -148,7 +161,9 @@ mod tests {
     use super::*;
 
     fn line(url: &str, error: &str) -> String {
-        format!(r#"{{"url":"{url}","status":200,"bytes":1,"elapsed":0.1,"reused":null,"error":{error}}}"#) + "\n"
+        format!(
+            r#"{{"url":"{url}","final_url":null,"status":200,"bytes":1,"elapsed":0.1,"reused":null,"error":{error}}}"#
+        ) + "\n"
     }
 
     fn gone_on(content: &str) -> Result<String, String> {
@@ -207,6 +222,8 @@ mod tests {
             ("{\"url\":\"http://a\"}\n", 1),
             ("[]\n", 1),
             ("{\"url\" and the rest", 1),
+            (r#"{"url":"http://a"}"#, 1),
+            (r#"{"url":"http://a\"b","title":"more"#, 1),
             (&format!("{one}\n{one}"), 2),
             (&format!("{one}my notes\n"), 2),
             (&"x".repeat(3 << 20), 1),
