@@ -1,44 +1,22 @@
-//! What one contestant does in a process of its own, so that its CPU time and its memory are its own: `bench client NAME
-//! TASK key=value …`. It prints a figure a line.
+//! What one contestant does, and what is measured of it meanwhile. It prints a figure a line.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use tokio::sync::Semaphore;
+use anyhow::{Result, ensure};
 
-use crate::clients::{self, Client};
 use crate::figures::median;
+use crate::plan::{Plan, Task};
 use crate::process::{Usage, anonymous_memory, open_files};
 
-/// What is to be done, as the arguments have it.
-pub(crate) struct Plan {
-    task: Task,
-    /// The address; `{}` in it is the host's number, from 1.
-    urls: Vec<&'static str>,
-    /// The length of the page.
-    length: u64,
-    pub(crate) threads: usize,
-    pub(crate) tasks: usize,
-    /// The most connections; 0 for no limit, and without it the contestant's own default.
-    pub(crate) limit: Option<usize>,
-    ca: Option<String>,
-    warm_up: Duration,
-    measured: Duration,
-}
+/// What a contestant can do. Each call is given the address as text, as an application has it.
+pub(crate) trait Client: Clone + 'static {
+    /// A small page, whole; its length.
+    async fn get(&self, url: &'static str) -> Result<usize>;
 
-#[derive(Clone, Copy, PartialEq)]
-enum Task {
-    /// Small pages, one after the other in each task, for a time.
-    Small,
-    /// The same, and how long each took.
-    Crowd,
-    /// One long body.
-    Body,
-    /// One page in each task, all at once; then the memory of the connections.
-    Idle,
+    /// A long body, piece by piece; its length.
+    async fn read(&self, url: &'static str) -> Result<u64>;
 }
 
 pub(crate) struct Job {
@@ -62,78 +40,8 @@ struct Before {
     files: usize,
 }
 
-/// `bench client …`
-pub(crate) fn main(arguments: &[String]) -> Result<()> {
-    let [name, task, rest @ ..] = arguments else { bail!("usage: bench client NAME TASK key=value …") };
-    let plan = Plan::parse(task, rest)?;
-    let job = Arc::new(Job::new(plan));
-    let watched = std::thread::spawn({
-        let job = job.clone();
-        move || job.watch()
-    });
-    clients::run(name, &job)?;
-    watched.join().ok().context("the watch has panicked")?;
-    job.report();
-    Ok(())
-}
-
-impl Plan {
-    fn parse(task: &str, rest: &[String]) -> Result<Self> {
-        let given: HashMap<&str, &str> = rest.iter().filter_map(|argument| argument.split_once('=')).collect();
-        let number = |key: &str, default: f64| given.get(key).map_or(Ok(default), |value| value.parse());
-        let url = *given.get("url").context("url=… is missing")?;
-        let hosts = number("hosts", 1.0)? as usize;
-        // They live as long as the process does.
-        let urls = (1..=hosts).map(|host| &*url.replace("{}", &host.to_string()).leak());
-        Ok(Self {
-            task: match task {
-                "small" => Task::Small,
-                "crowd" => Task::Crowd,
-                "body" => Task::Body,
-                "idle" => Task::Idle,
-                _ => bail!("there is no task {task:?}"),
-            },
-            urls: urls.collect(),
-            length: number("length", 0.0)? as u64,
-            threads: number("threads", 1.0)? as usize,
-            tasks: number("tasks", 1.0)? as usize,
-            limit: given.get("limit").map(|limit| limit.parse()).transpose()?,
-            ca: given.get("ca").map(|path| (*path).to_owned()),
-            warm_up: Duration::from_secs_f64(number("warm_up", 0.0)?),
-            measured: Duration::from_secs_f64(number("measured", 0.0)?),
-        })
-    }
-
-    /// The first address.
-    pub(crate) fn url(&self) -> &'static str {
-        self.urls[0]
-    }
-
-    /// The certificate to trust.
-    pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>> {
-        self.ca.as_ref().map(|path| std::fs::read(path).context("the certificate")).transpose()
-    }
-
-    /// The same for those whose TLS is told from outside.
-    pub(crate) fn tls(&self) -> Result<rustls::ClientConfig> {
-        use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-        let mut roots = rustls::RootCertStore::empty();
-        for certificate in self.ca()?.iter().flat_map(|pem| CertificateDer::pem_slice_iter(pem)) {
-            roots.add(certificate?)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        Ok(builder.with_root_certificates(roots).with_no_client_auth())
-    }
-
-    /// The limit of those that have none.
-    pub(crate) fn semaphore(&self) -> Option<Arc<Semaphore>> {
-        self.limit.filter(|limit| *limit > 0).map(|limit| Arc::new(Semaphore::new(limit)))
-    }
-}
-
 impl Job {
-    fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         Self {
             begun: Instant::now(),
             stop: AtomicBool::new(false),
@@ -214,7 +122,7 @@ impl Job {
     }
 
     /// Says when to stop, and counts what was done meanwhile.
-    fn watch(&self) {
+    pub(crate) fn watch(&self) {
         std::thread::sleep(self.plan.warm_up);
         let (begun, usage, done) = (Instant::now(), Usage::own(), self.pages());
         std::thread::sleep(self.plan.measured);
@@ -243,7 +151,7 @@ impl Job {
         self.figures.lock().expect("nobody panics with it").extend(figures);
     }
 
-    fn report(&self) {
+    pub(crate) fn report(&self) {
         let mut waits = std::mem::take(&mut *self.waits.lock().expect("nobody panics with it"));
         waits.sort_by(f64::total_cmp);
         if let (Some(p50), Some(max)) = (median(&waits), waits.last()) {

@@ -6,6 +6,7 @@ mod figures;
 mod job;
 mod machine;
 mod nginx;
+mod plan;
 mod process;
 mod readme;
 mod sections;
@@ -39,7 +40,7 @@ pub(crate) struct Bench {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.split_first() {
-        Some((first, rest)) if first == "client" => job::main(rest),
+        Some((first, rest)) if first == "client" => clients::main(rest),
         _ => run(&arguments),
     };
     match done {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use futures_util::StreamExt as _;
 
-use crate::job::Plan;
+use crate::job;
+use crate::plan::Plan;
 
 #[derive(Clone)]
 pub(crate) struct Client(awc::Client);
@@ -22,7 +23,7 @@ impl Client {
     }
 }
 
-impl super::Client for Client {
+impl job::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let mut response = self.0.get(url).send().await.map_err(|error| anyhow!("{error}"))?;
         Ok(response.body().await?.len())

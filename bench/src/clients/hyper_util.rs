@@ -11,7 +11,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
-use crate::job::Plan;
+use crate::job;
+use crate::plan::Plan;
 
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -36,7 +37,7 @@ impl Client {
     }
 }
 
-impl super::Client for Client {
+impl job::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let _permit = match &self.limit {
             Some(limit) => Some(limit.acquire().await?),

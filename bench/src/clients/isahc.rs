@@ -8,7 +8,8 @@ use isahc::config::Configurable as _;
 use isahc::tls::{TlsConfig, TrustStore};
 use isahc::{AsyncReadResponseExt as _, HttpClient};
 
-use crate::job::Plan;
+use crate::job;
+use crate::plan::Plan;
 
 #[derive(Clone)]
 pub(crate) struct Client(HttpClient);
@@ -33,7 +34,7 @@ impl Client {
     }
 }
 
-impl super::Client for Client {
+impl job::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         Ok(self.0.get_async(url).await?.bytes().await?.len())
     }

@@ -8,7 +8,8 @@ use tokio::sync::OnceCell;
 use trunkline::Pool;
 use uuid::Uuid;
 
-use crate::job::Plan;
+use crate::job;
+use crate::plan::Plan;
 
 /// What is made anew for each mail.
 #[derive(Clone, Copy, PartialEq)]
@@ -64,7 +65,7 @@ impl Shared {
     }
 }
 
-impl super::Client for Client {
+impl job::Client for Client {
     async fn get(&self, _: &'static str) -> Result<usize> {
         let this = &self.0;
         let id = match this.anew {

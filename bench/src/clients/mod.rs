@@ -13,19 +13,25 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 
 use self::mail::Anew;
-use crate::job::Job;
+use crate::job::{Client, Job};
+use crate::plan::Plan;
 
-/// What a contestant can do. Each call is given the address as text, as an application has it.
-pub(crate) trait Client: Clone + 'static {
-    /// A small page, whole; its length.
-    async fn get(&self, url: &'static str) -> Result<usize>;
-
-    /// A long body, piece by piece; its length.
-    async fn read(&self, url: &'static str) -> Result<u64>;
+/// `bench client NAME TASK key=value …`: in a process of its own, so that its CPU time and its memory are its own.
+pub(crate) fn main(arguments: &[String]) -> Result<()> {
+    let [name, task, rest @ ..] = arguments else { bail!("usage: bench client NAME TASK key=value …") };
+    let job = Arc::new(Job::new(Plan::parse(task, rest)?));
+    let watched = std::thread::spawn({
+        let job = job.clone();
+        move || job.watch()
+    });
+    run(name, &job)?;
+    watched.join().ok().context("the watch has panicked")?;
+    job.report();
+    Ok(())
 }
 
 /// Does the job with the contestant of this name.
-pub(crate) fn run(name: &str, job: &Arc<Job>) -> Result<()> {
+fn run(name: &str, job: &Arc<Job>) -> Result<()> {
     let plan = &job.plan;
     match name {
         "trunkline" => on_tokio(job, trunkline::Client::new(plan)?, Job::work),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::sync::Semaphore;
 
-use crate::job::Plan;
+use crate::job;
+use crate::plan::Plan;
 
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -28,7 +29,7 @@ impl Client {
     }
 }
 
-impl super::Client for Client {
+impl job::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let _permit = match &self.limit {
             Some(limit) => Some(limit.acquire().await?),

@@ -7,6 +7,8 @@ use http::Uri;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::job;
+
 /// A clone of it has a socket of its own.
 #[derive(Default)]
 pub(crate) struct Client(Mutex<Option<TcpStream>>);
@@ -17,7 +19,7 @@ impl Clone for Client {
     }
 }
 
-impl super::Client for Client {
+impl job::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let uri = Uri::from_static(url);
         let authority = uri.authority().context("an address with a host")?.as_str();

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use trunkline::{Pool, Session};
 
-use crate::job::Plan;
+use crate::job;
+use crate::plan::Plan;
 
 #[derive(Clone)]
 pub(crate) struct Client(Session);
@@ -21,7 +22,7 @@ impl Client {
     }
 }
 
-impl super::Client for Client {
+impl job::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         Ok(self.0.get(url).await?.bytes().await?.len())
     }
