@@ -117,7 +117,7 @@ mod visit;
 
 pub use self::document::{Document, Parser};
 pub use self::error::{Error, Result};
-pub use self::fetch::{Fetch, Fetched, HostFigures, Pages};
+pub use self::fetch::{Fetch, Fetched, HostFigures, Pages, SeenUrls};
 pub use self::forms::{Field, Form, FormChoice, Submission, Submitter, Upload, Value};
 pub use self::login::{Expect, Login};
 pub use self::page::Page;

@@ -65,6 +65,8 @@ pub(crate) enum Answer {
         why: String,
         pause: Option<Duration>,
     },
+    /// The session was closed before it was there.
+    Closed(trunkline::Error),
 }
 
 /// What is allowed on a host.
@@ -106,7 +108,9 @@ impl Robots {
                 *state = State::Known { rules: rules.clone(), at: Instant::now() };
                 Answer::Rules(rules)
             }
-            Err((why, asked)) => {
+            // That tells nothing of the host.
+            Err(Unread::Closed(error)) => Answer::Closed(error),
+            Err(Unread::Failed { why, asked }) => {
                 let failures = failures + 1;
                 let pause =
                     asked.filter(|asked| *asked <= retries::LONGEST).unwrap_or_else(|| retries::backoff(failures));
@@ -133,20 +137,29 @@ impl Robots {
     }
 }
 
-/// Or why they could not be had, and after what time to ask again.
-async fn fetch(origin: &str, agent: &str, session: &Session) -> Result<Rules, (String, Option<Duration>)> {
+/// Why the rules could not be had.
+enum Unread {
+    Failed {
+        why: String,
+        /// After what time to ask again.
+        asked: Option<Duration>,
+    },
+    Closed(trunkline::Error),
+}
+
+async fn fetch(origin: &str, agent: &str, session: &Session) -> Result<Rules, Unread> {
     let request = session.get(format!("{origin}/robots.txt")).error_for_status(false).max_redirects(MOST_REDIRECTS);
     let response = match request.send().await {
         Ok(response) => response,
         // Section 2.3.1.2: more redirects than are followed are as good as no file.
         Err(error) if error.is_redirect() => return Ok(Rules::default()),
-        Err(error) => return Err((format!("its robots.txt could not be read: {error}"), None)),
+        Err(error) => return Err(Unread::because(error)),
     };
     let status = response.status();
     // Section 2.3.1.4, and what asks to come again.
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         let asked = retries::asked(response.headers(), SystemTime::now());
-        return Err((format!("its robots.txt answers with the status {status}"), asked));
+        return Err(Unread::Failed { why: format!("its robots.txt answers with the status {status}"), asked });
     }
     // Section 2.3.1.3: there is none.
     if !status.is_success() {
@@ -154,7 +167,16 @@ async fn fetch(origin: &str, agent: &str, session: &Session) -> Result<Rules, (S
     }
     match read(response).await {
         Ok(text) => Ok(Rules::read(agent, &text)),
-        Err(error) => Err((format!("its robots.txt could not be read: {error}"), None)),
+        Err(error) => Err(Unread::because(error)),
+    }
+}
+
+impl Unread {
+    fn because(error: trunkline::Error) -> Self {
+        if error.is_closed() {
+            return Self::Closed(error);
+        }
+        Self::Failed { why: format!("its robots.txt could not be read: {error}"), asked: None }
     }
 }
 

@@ -144,7 +144,7 @@ impl Scraper {
         let Some(robots) = &settings.robots else { return settings.delay };
         match robots.of(origin, self.session(), settings.attempts()).await {
             Answer::Rules(rules) => settings.delay.max(rules.delay()),
-            Answer::Unreadable { .. } => settings.delay,
+            Answer::Unreadable { .. } | Answer::Closed(_) => settings.delay,
         }
     }
 
@@ -188,6 +188,7 @@ impl Scraper {
         let (why, pause) = match robots.of(&origin, self.session(), self.settings().attempts()).await {
             Answer::Rules(rules) => (rules.refusal(attempt.url, robots.agent())?, None),
             Answer::Unreadable { why, pause } => (why, pause),
+            Answer::Closed(error) => return Some(Seen::new(Visit::Failed(error.into()))),
         };
         let cause = Error::robots(why);
         Some(match pause.filter(|_| !attempt.last) {

@@ -1,21 +1,21 @@
 //! Pages under way, and those that wait for their turn.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, Sleep, sleep_until};
-use url::{Position, Url};
+use url::Url;
 
 use super::figures::{Figures, HostFigures};
 use super::schedule::{Schedule, Start};
+use super::seen::SeenUrls;
 use crate::error::{Error, Result};
 use crate::scraper::Scraper;
 use crate::visit::{Seen, Visit};
@@ -68,7 +68,8 @@ struct Job<K> {
 }
 
 enum Started<K> {
-    Ask(Arc<str>),
+    /// For the rules of a host.
+    Ask(Arc<str>, AbortHandle),
     Visit(Arc<str>, Job<K>),
 }
 
@@ -102,10 +103,10 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         Self { measure: Some(Box::new(bytes)), ..self }
     }
 
-    /// Takes each URL once; fragments make no difference. It remembers 16 bytes of each, give or take a factor of two. Default: as often as it is pushed.
+    /// Takes each URL once, and none of those that there have been before; fragments make no difference. Default: as often as it is pushed.
     #[must_use = "it is the one returned that does so"]
-    pub fn once(self) -> Self {
-        Self { seen: Some(SeenUrls::default()), ..self }
+    pub fn once(self, before: SeenUrls) -> Self {
+        Self { seen: Some(before), ..self }
     }
 
     /// Does it want more? It takes what is pushed in any case. It wants up to 1,000 that wait, and up to 20,000 if their hosts are all to be left
@@ -132,7 +133,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
     /// A page to be fetched. `key` is what the caller knows it by. Says whether it was taken: of [those that are](Self::once), each is once, and
     /// once it was [stopped](Self::stop), none is.
     pub fn push(&mut self, url: Url, key: K) -> bool {
-        if self.stopped || self.seen.as_mut().is_some_and(|seen| !seen.is_new(&url)) {
+        if self.stopped || self.seen.as_mut().is_some_and(|seen| !seen.insert(&url)) {
             return false;
         }
         let host = url.origin().ascii_serialization().into();
@@ -155,9 +156,16 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Starts nothing more, and forgets what waits: so many. Those under way come yet; those of them that would have to be tried again have failed.
+    /// Starts nothing more, and forgets what waits: so many. Those under way come yet; those of them that would have to be tried again have failed, unless they
+    /// were not asked for yet because robots.txt could not be had: those are forgotten as well.
     pub fn stop(&mut self) -> usize {
         self.stopped = true;
+        for started in self.started.values() {
+            // Nobody wants to know any more.
+            if let Started::Ask(_, task) = started {
+                task.abort();
+            }
+        }
         std::iter::from_fn(|| self.schedule.give_up(now())).count()
     }
 
@@ -210,7 +218,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
                 Some(Start::Ask(host)) => {
                     let (scraper, origin) = (self.scraper.clone(), host.clone());
                     let task = self.under_way.spawn(async move { Came::Pause(scraper.pause_of_origin(&origin).await) });
-                    self.started.insert(task.id(), Started::Ask(host));
+                    self.started.insert(task.id(), Started::Ask(host, task));
                 }
                 Some(Start::Visit(host, mut job)) => {
                     job.attempts += 1;
@@ -235,7 +243,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         };
         match (self.started.remove(&id)?, came) {
             (_, Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            (Started::Ask(host), came) => {
+            (Started::Ask(host, _), came) => {
                 if let Ok(Came::Pause(pause)) = came {
                     self.schedule.ruled(&host, pause, now);
                 }
@@ -274,6 +282,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
                 self.schedule.again(host, job, now + pause, now);
                 return None;
             }
+            Visit::Again { cause, .. } if cause.is_robots() => return None,
             Visit::Again { cause: error, .. } | Visit::Failed(error) => {
                 figures.failed += 1;
                 Err(error.of(&job.url, job.attempts))
@@ -302,22 +311,6 @@ fn homeless<K, T>(job: Job<K>) -> Fetched<K, T> {
 
 fn now() -> std::time::Instant {
     Instant::now().into_std()
-}
-
-/// What has been pushed, by 128 bits of it.
-#[derive(Default)]
-struct SeenUrls {
-    hashes: HashSet<u128>,
-    /// With keys of their own: nobody can make URLs that collide.
-    hashers: (RandomState, RandomState),
-}
-
-impl SeenUrls {
-    fn is_new(&mut self, url: &Url) -> bool {
-        let url = &url[..Position::AfterQuery];
-        let hash = u128::from(self.hashers.0.hash_one(url)) << 64 | u128::from(self.hashers.1.hash_one(url));
-        self.hashes.insert(hash)
-    }
 }
 
 /// It refers to nothing in itself.

@@ -4,6 +4,7 @@ mod engine;
 mod figures;
 mod pages;
 mod schedule;
+mod seen;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use self::engine::Visiting;
 pub use self::engine::{Fetch, Fetched};
 pub use self::figures::HostFigures;
 pub use self::pages::Pages;
+pub use self::seen::SeenUrls;
 use crate::page::Page;
 use crate::scraper::Scraper;
 use crate::visit::Judge;
@@ -54,7 +56,8 @@ impl Scraper {
             let scraper = scraper.clone();
             Box::pin(async move { scraper.visit_page(scraper.numbered(&url, number)).await })
         };
-        let fetch = Fetch::new(self.clone(), visitor).measured(|page: &Page| page.body.len() as u64).once();
+        let fetch =
+            Fetch::new(self.clone(), visitor).measured(|page: &Page| page.body.len() as u64).once(SeenUrls::default());
         Pages::new(fetch, urls.into_iter())
     }
 

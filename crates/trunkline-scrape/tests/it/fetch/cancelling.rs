@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use trunkline::{Response, Session};
-use trunkline_scrape::Scraper;
+use trunkline_scrape::{Scraper, Visit};
 
 use crate::support::sockets::{assert_no_connections, connections, until};
 use crate::support::web::Web;
@@ -87,6 +87,57 @@ async fn stopped_it_starts_nothing_more_and_what_is_under_way_comes() {
     assert!(fetch.next().await.is_none() && fetch.is_empty());
     assert_eq!(web.asked().len(), 2);
     session.close().await;
+}
+
+#[tokio::test]
+async fn stopped_it_waits_for_no_robots_txt() {
+    let (web, session) = (stuck().await, Session::new());
+    let scraper = Scraper::new(session.clone()).robots("tester");
+    let mut fetch = scraper.fetch_with(|_: &()| |response: Response| response.text());
+    fetch.push(scraper.url(web.url("/page")).unwrap(), ());
+    let early = tokio::time::timeout(Duration::from_millis(50), fetch.next()).await;
+    assert!(early.is_err());
+    until("it is asked for", || web.being_answered() == 1).await;
+    assert_eq!(fetch.stop(), 1);
+    assert!(fetch.next().await.is_none() && fetch.is_empty());
+    session.close().await;
+}
+
+#[tokio::test]
+async fn stopped_it_forgets_what_was_not_asked_for_yet() {
+    let web = Web::start(|_, before| async move {
+        tokio::time::sleep(Duration::from_millis(if before == 0 { 0 } else { 300 })).await;
+        StatusCode::SERVICE_UNAVAILABLE
+    })
+    .await;
+    let session = Session::new();
+    let scraper = Scraper::new(session.clone()).robots("tester");
+    let mut fetch = scraper.fetch_with(|_: &()| |response: Response| response.text());
+    fetch.push(scraper.url(web.url("/page")).unwrap(), ());
+    while web.times("/robots.txt").len() < 2 {
+        let early = tokio::time::timeout(Duration::from_millis(10), fetch.next()).await;
+        assert!(early.is_err());
+    }
+    // The page's own task waits for it by now.
+    assert_eq!((fetch.stop(), fetch.under_way()), (0, 1));
+    assert!(fetch.next().await.is_none());
+    assert_eq!(web.paths(), ["/robots.txt", "/robots.txt"]);
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_session_that_closes_while_robots_txt_is_asked_for_says_nothing_of_the_page() {
+    let (web, session) = (stuck().await, Session::new());
+    let scraper = Scraper::new(session.clone()).robots("tester").retries(0);
+    let url = scraper.url(web.url("/page")).unwrap();
+    let visit = scraper.visit(&url, 1, |response: Response| response.text());
+    let close = async {
+        until("it is asked for", || web.being_answered() == 1).await;
+        session.close_within(Duration::ZERO).await
+    };
+    let (visit, _) = tokio::join!(visit, close);
+    let Visit::Failed(error) = visit else { panic!("{visit:?}") };
+    assert!(error.http().is_some_and(trunkline::Error::is_closed) && !error.is_robots(), "{error}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use trunkline::{Response, Session};
-use trunkline_scrape::Scraper;
+use trunkline_scrape::{Scraper, SeenUrls};
 
 use super::all;
 use crate::support::sockets::until;
@@ -157,9 +157,13 @@ async fn it_is_a_stream_and_may_borrow_its_urls() {
 async fn what_is_pushed_comes_out_with_its_key() {
     let (web, session) = (Web::plain().await, Session::new());
     let scraper = Scraper::new(session.clone());
-    let mut fetch = scraper.fetch_with(|_: &&str| |response: Response| response.text()).once();
+    let mut before = SeenUrls::default();
+    assert!(before.insert(&scraper.url(web.url("/0#top")).unwrap()));
+    let mut fetch = scraper.fetch_with(|_: &&str| |response: Response| response.text()).once(before);
     assert!(fetch.is_empty() && fetch.next().await.is_none());
-    for (path, key, taken) in [("/1", "one", true), ("/2", "two", true), ("/1#top", "three", false)] {
+    for (path, key, taken) in
+        [("/1", "one", true), ("/0", "none", false), ("/2", "two", true), ("/1#top", "three", false)]
+    {
         assert_eq!(fetch.push(scraper.url(web.url(path)).unwrap(), key), taken);
     }
     let mut came = Vec::new();
