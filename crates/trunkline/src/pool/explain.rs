@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Inner;
 use super::key::Key;
-use super::ledger::Tally;
+use super::state::Tally;
 use super::sync::lock;
 use crate::connection::Target;
 use crate::error::{Error, Phase};

@@ -11,10 +11,10 @@ use std::task::{Context, Poll, Waker};
 use loom::future::block_on;
 use loom::thread;
 
-use super::site::{A, B, limited};
 use super::token::{Count, Outside, Token, TokenAcquire, TokenCell, TokenLease, TokenShell, instant};
 use crate::error::Result;
 use crate::pool::cell::{Dial, Dialed};
+use crate::pool::state::tests::site::{A, B, limited};
 
 fn check(model: impl Fn(Outside) + Send + Sync + 'static) {
     check_with(1, model);

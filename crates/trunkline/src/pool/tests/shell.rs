@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use super::site::{A, B, limited, ms, rules};
 use super::token::{Count, Outside, Token, TokenAcquire, TokenLease, instant};
 use crate::error::{Error, Phase, Result};
 use crate::pool::cell::{Dial, Limits};
+use crate::pool::state::tests::site::{A, B, limited, ms, rules};
 use crate::stats::CloseReason;
 use crate::timeouts;
 

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::site::Site;
 use crate::error::Result;
 use crate::pool::acquire::{Arrival, Queued, arrive};
 use crate::pool::cell::{Cell, Dial, Member, Retired};
 use crate::pool::lease::Lease;
 use crate::pool::shell::{Keeping, Shell};
+use crate::pool::state::tests::site::Site;
 use crate::pool::state::{Owner, Rules, SlotId, State};
 use crate::stats::CloseReason;
 use crate::timeouts;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::site::{Site, ms};
+use super::site::{A, Site, ms};
 use crate::pool::state::{Action, Checkout, Owner, Replacement, Rules, SlotId, Standing, State, TicketId};
 use crate::stats::CloseReason;
 
@@ -31,6 +31,9 @@ pub(super) enum Is {
 }
 
 use Is::{Dialing, Failed, Gone, Granted, Leased, Refused, Waiting};
+
+pub(super) const REUSED: Is = Leased { reused: true };
+pub(super) const FRESH: Is = Leased { reused: false };
 
 #[derive(Clone, Copy, Debug)]
 enum Place {
@@ -333,4 +336,14 @@ impl World {
         self.state.audit();
         assert_eq!(self.sockets.len() + self.state.attempts(), self.open(), "P1: a slot for each socket");
     }
+}
+
+/// A dial to A that its request has left behind, and the request that was served instead.
+pub(super) fn left_behind(world: &mut World) -> (Request, SlotId) {
+    let holder = world.lease(A);
+    let dialing = world.arrive(A);
+    let dial = world.slot(dialing);
+    world.finish(holder);
+    world.poll(dialing);
+    (dialing, dial)
 }
