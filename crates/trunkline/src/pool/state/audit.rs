@@ -158,6 +158,10 @@ impl<K: PoolKey> State<K> {
         assert!(self.expiries.iter().all(|&(_, slot)| idle(slot)), "only the idle are adopted");
         let orphans = self.those(|slot| slot.phase == Phase::Dialing(Dialer::Nobody));
         assert_eq!(sorted(&walk(&self.orphans, &self.slots)), orphans, "the orphans are the dials left behind");
+        let of = |entry| orphans.iter().filter(|&&slot| self.slots[slot].key == entry).count();
+        assert!(self.key_entries.iter().all(|(entry, key)| key.orphans == of(entry)), "each key knows its own");
+        let unwanted = self.key_entries.iter().filter(|(_, key)| key.queue.is_empty()).map(|(_, key)| key.orphans);
+        assert_eq!(self.unwanted, unwanted.sum::<usize>());
     }
 
     fn audit_names(&self) {

@@ -96,6 +96,20 @@ impl<K: PoolKey> State<K> {
         self.actions.push_back(Action::Tend(SlotId(slot)));
     }
 
+    pub(super) fn list_orphan(&mut self, slot: usize) {
+        let key = &mut self.key_entries[self.slots[slot].key];
+        key.orphans += 1;
+        self.unwanted += usize::from(key.queue.is_empty());
+        self.orphans.push_back(&mut self.slots, slot);
+    }
+
+    pub(super) fn unlist_orphan(&mut self, slot: usize) {
+        let key = &mut self.key_entries[self.slots[slot].key];
+        key.orphans -= 1;
+        self.unwanted -= usize::from(key.queue.is_empty());
+        self.orphans.remove(&mut self.slots, slot);
+    }
+
     /// P7: its request no longer wants the dial, begun or not.
     pub(super) fn end_dial(&mut self, slot: usize, reason: CloseReason) {
         match self.slots[slot].column {

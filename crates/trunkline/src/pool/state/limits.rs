@@ -55,7 +55,7 @@ impl<K: PoolKey> State<K> {
 
     /// A dial left behind is given up for a request that lacks its slot, if nobody of its own key wants it.
     pub(super) fn make_room_with_orphans(&mut self) {
-        if self.ledger.total.waiting == 0 {
+        if self.unwanted == 0 || self.ledger.total.waiting == 0 {
             return;
         }
         let mut next = self.orphans.front();

@@ -127,6 +127,8 @@ pub(crate) struct State<K: PoolKey> {
     expiries: BTreeSet<(Instant, SlotId)>,
     /// Dials whose requests were served otherwise, the oldest first.
     orphans: List<ALL>,
+    /// How many of them nobody of their key waits for.
+    unwanted: usize,
     /// Slots on their way to be free.
     closing: usize,
 
@@ -160,6 +162,7 @@ impl<K: PoolKey> State<K> {
             idle: List::default(),
             expiries: BTreeSet::new(),
             orphans: List::default(),
+            unwanted: 0,
             closing: 0,
             ledger: Ledger::default(),
             actions: VecDeque::new(),

@@ -18,6 +18,8 @@ pub(super) struct KeyEntry<K> {
     pub(super) undialed: Option<usize>,
     /// Its arrival, as the host's `waiting` has it.
     pub(super) listed: Option<u64>,
+    /// How many dials its requests left behind.
+    pub(super) orphans: usize,
     /// Slots and tickets that name this entry.
     pub(super) members: usize,
 }
@@ -53,6 +55,7 @@ impl<K: PoolKey> State<K> {
             queue: List::default(),
             undialed: None,
             listed: None,
+            orphans: 0,
             members: 0,
         });
         self.keys.insert(key.clone(), entry);

@@ -34,6 +34,9 @@ impl<K: PoolKey> State<K> {
         });
         let key = &mut self.key_entries[entry];
         key.members += 1;
+        if key.queue.is_empty() {
+            self.unwanted -= key.orphans;
+        }
         key.queue.push_back(&mut self.tickets, ticket);
         key.undialed.get_or_insert(ticket);
         self.count_waiting(entry, 1);
@@ -47,7 +50,11 @@ impl<K: PoolKey> State<K> {
         if standing == Standing::Waiting {
             self.pass_over(ticket);
         }
-        self.key_entries[entry].queue.remove(&mut self.tickets, ticket);
+        let key = &mut self.key_entries[entry];
+        key.queue.remove(&mut self.tickets, ticket);
+        if key.queue.is_empty() {
+            self.unwanted += key.orphans;
+        }
         self.relist(entry);
     }
 

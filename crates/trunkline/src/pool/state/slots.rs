@@ -92,7 +92,7 @@ impl<K: PoolKey> State<K> {
         self.unlist(slot);
         self.slots[slot].phase = phase;
         match phase {
-            Phase::Dialing(Dialer::Nobody) => self.orphans.push_back(&mut self.slots, slot),
+            Phase::Dialing(Dialer::Nobody) => self.list_orphan(slot),
             Phase::Dialing(Dialer::Ticket(_) | Dialer::Lease) => self.set_column(slot, Column::Dialing),
             Phase::InUse => self.set_column(slot, Column::InUse),
             Phase::Idle => {
@@ -106,7 +106,7 @@ impl<K: PoolKey> State<K> {
 
     fn unlist(&mut self, slot: usize) {
         match self.slots[slot].phase {
-            Phase::Dialing(Dialer::Nobody) => self.orphans.remove(&mut self.slots, slot),
+            Phase::Dialing(Dialer::Nobody) => self.unlist_orphan(slot),
             Phase::Dialing(Dialer::Ticket(_) | Dialer::Lease) | Phase::InUse => {}
             Phase::Idle => self.unlist_idle(slot),
             Phase::Closing(_) => self.closing -= 1,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::site::{A, A2, B, C, Site, limited, ms, rules};
 use super::world::Is::{Dialing, Granted};
 use super::world::{REUSED, World};
-use crate::pool::state::{Checkout, Replacement, SlotId, State, Tally};
+use crate::pool::state::{Checkout, Replacement, SlotId, Standing, State, Tally};
 use crate::stats::{CloseReason, Histogram};
 
 #[test]
@@ -220,4 +220,48 @@ fn p15_a_crowd_costs_no_more_per_request_than_a_few() {
     let (few, many) = ((0..3).map(|_| cost(1000)).min(), cost(50_000));
     let few = few.expect("it ran");
     assert!(many < few * 20, "{few:?} each among 1,000, {many:?} each among 50,000");
+}
+
+#[test]
+fn p15_dials_left_behind_cost_the_others_nothing() {
+    const TURNS: usize = 300;
+    let cost = |dials: usize| {
+        let mut state = State::new(limited(2 * dials, None));
+        let now = Instant::now();
+        let arrive = |state: &mut State<Site>| match state.checkout(&A, 1, false, now) {
+            Checkout::Queued(ticket) => ticket,
+            other => panic!("{other:?}"),
+        };
+        let begin = |state: &mut State<Site>, ticket| match state.standing(ticket) {
+            Standing::Dialing(slot) if state.begin_dial(ticket, slot, now) => slot,
+            other => panic!("{other:?}"),
+        };
+        let open: Vec<_> = (0..dials)
+            .map(|_| {
+                let ticket = arrive(&mut state);
+                let slot = begin(&mut state, ticket);
+                assert!(state.dialed(slot, now));
+                slot
+            })
+            .collect();
+        for _ in 0..dials {
+            let ticket = arrive(&mut state);
+            begin(&mut state, ticket);
+        }
+        // Each of these dials is left behind for a connection that comes back, and somebody of their key always waits.
+        let waiting = TURNS + 1;
+        let _tickets: Vec<_> = (0..waiting).map(|_| arrive(&mut state)).collect();
+        open.iter().for_each(|&slot| assert!(state.returned(slot, None, now)));
+        while state.next_action().is_some() {}
+        assert_eq!(state.ledger().total, Tally { dialing: dials, in_use: dials, waiting, ..Tally::default() });
+        let begun = Instant::now();
+        for turn in 0..TURNS {
+            assert!(state.returned(open[turn % dials], None, now));
+        }
+        begun.elapsed() / TURNS as u32
+    };
+    cost(10);
+    let (few, many) = ((0..3).map(|_| cost(10)).min(), (0..3).map(|_| cost(5000)).min());
+    let (few, many) = (few.expect("it ran"), many.expect("it ran"));
+    assert!(many < few * 20, "{few:?} each beside 10, {many:?} each beside 5,000");
 }
