@@ -59,8 +59,9 @@ impl Inner {
 
     /// Waits for the requests under way, and ends those that outlast the grace. How many that were.
     async fn drain(self: &Arc<Self>, gate: &Gate, grace: Duration, owner: Option<Owner>) -> usize {
-        if tokio::time::timeout(grace, gate.emptied()).await.is_ok() {
-            self.shell.event(|state, now| state.abort(owner, now));
+        let ended = tokio::time::timeout(grace, gate.emptied()).await.is_ok();
+        // A session whose requests have all ended needs no more, and is not to be remembered.
+        if ended && owner.is_some() {
             return 0;
         }
         let outlasting = gate.count();
@@ -70,5 +71,28 @@ impl Inner {
 
     fn closed_total(&self) -> u64 {
         self.shell.read(|state| state.ledger().closed.iter().sum())
+    }
+}
+
+#[cfg(all(test, not(trunkline_loom)))]
+mod tests {
+    use super::*;
+    use crate::pool::Pool;
+
+    #[tokio::test]
+    async fn p11_a_session_whose_requests_had_ended_is_not_remembered() {
+        let pool = Pool::new();
+        let session = Arc::new(Gate::within(pool.0.gate().clone()));
+        let (owner, under_way) = (pool.0.join(), session.enter());
+        let closing = pool.0.close_owner(owner, &session, GRACE);
+        let (report, ()) = tokio::join!(closing, async { drop(under_way) });
+        assert_eq!((report.drained, report.aborted), (1, 0));
+        assert!(!pool.0.shell.read(|state| state.has_aborted(owner)));
+
+        let session = Arc::new(Gate::within(pool.0.gate().clone()));
+        let (owner, _under_way) = (pool.0.join(), session.enter());
+        let report = pool.0.close_owner(owner, &session, Duration::ZERO).await;
+        assert_eq!((report.drained, report.aborted), (0, 1));
+        assert!(pool.0.shell.read(|state| state.has_aborted(owner)), "what it goes on with is refused");
     }
 }

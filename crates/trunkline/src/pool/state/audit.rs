@@ -215,6 +215,11 @@ impl<K: PoolKey> State<K> {
         self.slots[slot.0].expires
     }
 
+    /// Is a request of theirs refused, whenever it comes?
+    pub(crate) fn has_aborted(&self, owner: super::Owner) -> bool {
+        self.ended.contains(&owner)
+    }
+
     /// Concurrent attempts besides each dial's first.
     pub(crate) fn attempts(&self) -> usize {
         self.slots.iter().map(|(_, slot)| slot.attempts).sum()
