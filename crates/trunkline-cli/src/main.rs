@@ -20,6 +20,7 @@ mod progress;
 mod results;
 mod resume;
 mod summary;
+mod terminal;
 
 mod cookies;
 mod count;

@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal as _;
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::terminal::Terminal;
 
 /// What the bar shows.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,11 @@ impl Progress {
     }
 
     pub(crate) fn new() -> Self {
-        Self(Self::is_wanted().then(|| ProgressBar::no_length().with_style(style(COUNT))))
+        let bar = || {
+            let target = ProgressDrawTarget::term_like(Box::new(Terminal::stderr()));
+            ProgressBar::with_draw_target(None, target).with_style(style(COUNT))
+        };
+        Self(Self::is_wanted().then(bar))
     }
 
     pub(crate) fn show(&self, figures: Figures) {
