@@ -15,7 +15,10 @@ use crate::count::Count;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct CookieFile {
+    /// As it was given.
     path: PathBuf,
+    /// Where it is.
+    target: PathBuf,
     /// The session's.
     pub(crate) jar: CookieJar,
 }
@@ -24,7 +27,13 @@ impl CookieFile {
     /// With what the file has, or empty if there is none yet.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let unusable = || format!("cannot use the cookie file {path:?}");
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        ensure!(
+            path != Path::new("-"),
+            "{}: it is read and written, which standard input and output are not for",
+            unusable()
+        );
+        let target = target(path);
+        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let jar = match std::fs::metadata(path) {
             Ok(kind) => {
                 ensure!(kind.is_file(), "{}: it has to be a regular file", unusable());
@@ -39,7 +48,7 @@ impl CookieFile {
         };
         // It is replaced at the end, by one that is made beside it.
         try_writing(dir).with_context(|| format!("{}: the directory {dir:?} has to be writable", unusable()))?;
-        Ok(Self { path: path.to_owned(), jar })
+        Ok(Self { path: path.to_owned(), target, jar })
     }
 
     /// Says how many it has saved.
@@ -48,7 +57,7 @@ impl CookieFile {
     ///
     /// The file cannot be written; it is then as it was.
     pub(crate) async fn save(self) -> anyhow::Result<String> {
-        match timeout(PATIENCE, self.jar.save(&self.path)).await {
+        match timeout(PATIENCE, self.jar.save(&self.target)).await {
             Ok(saved) => {
                 saved?;
                 Ok(format!("{} in {:?}", Count(self.jar.len() as u64, "cookie"), self.path))
@@ -56,4 +65,15 @@ impl CookieFile {
             Err(_) => Err(anyhow!("the cookie file {:?} could not be written within {PATIENCE:?}", self.path)),
         }
     }
+}
+
+/// Where links lead. The file is written beside itself, and would take the place of a link otherwise.
+fn target(path: &Path) -> PathBuf {
+    let mut target = path.to_owned();
+    // As many as the system follows.
+    for _ in 0..40 {
+        let Ok(link) = std::fs::read_link(&target) else { break };
+        target = target.parent().unwrap_or(Path::new("")).join(link);
+    }
+    target
 }

@@ -103,3 +103,20 @@ fn a_directory_that_takes_no_file_is_told_before_the_first_page() {
     assert!(run.stderr.contains("\"/proc\" has to be writable"), "{run:?}");
     assert!(site.counts().heads.is_empty());
 }
+
+#[test]
+fn a_link_stays_one_and_what_it_leads_to_is_written() {
+    let (site, dir) = (Site::start(), TempDir::new("link"));
+    fs::create_dir(dir.join("inside")).unwrap();
+    let (target, link, other) = (dir.join("inside/jar.txt"), dir.join("link.txt"), dir.join("other.txt"));
+    std::os::unix::fs::symlink("inside/jar.txt", &link).unwrap();
+    std::os::unix::fs::symlink(&link, &other).unwrap();
+    // Both when it is not there yet and when it is, and by a link to a link.
+    for (path, cookie, cookies) in [(&link, "a=1", 1), (&link, "b=2", 2), (&other, "c=3", 3)] {
+        let run = fetch([&*site.url(&format!("/?set={cookie}")), "--cookies", path.to_str().unwrap()], "");
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert!(fs::symlink_metadata(path).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&target).unwrap().matches("127.0.0.1\t").count(), cookies);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+}
