@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use trunkline_scrape::{Fetch, Scraper};
+use trunkline_scrape::{Fetch, Fetched, Scraper};
 
 use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::ending::Ending;
-use crate::hosts::Table;
+use crate::hosts::Hosts;
 use crate::input::{Entry, Input, Url};
 use crate::login::log_in;
 use crate::output::Output;
@@ -20,6 +20,7 @@ use crate::progress::{Figures, Progress};
 use crate::resume::Seen;
 use crate::signals::Shutdown;
 use crate::summary::{Summary, Tally};
+use crate::terminal;
 
 /// What pages under way have to finish in when a signal asks for the end.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
@@ -53,7 +54,7 @@ pub(crate) async fn run(mut config: Config, mut shutdown: Shutdown) -> anyhow::R
 }
 
 async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let (session, per_host) = (config.scraper.session().clone(), config.per_host);
+    let session = config.scraper.session().clone();
     let mut run = Run::start(config).await?;
     let begun = Instant::now();
     run.work(&mut shutdown).await?;
@@ -74,7 +75,7 @@ async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending>
     if !written? && !matches!(run.stop, Some(Ending::Signal(_))) {
         return Ok(Ending::PipeClosed);
     }
-    let table = if per_host { Table::new(run.pages.figures()).to_string() } else { String::new() };
+    let table = run.hosts.map(|hosts| hosts.table(terminal::width()).to_string()).unwrap_or_default();
     let summary = Summary::new(run.tally, begun.elapsed(), &session.stats());
     // In one piece, as others may write there as well. Whoever closed it wants no summary.
     let _ = std::io::stderr().write_all(format!("{table}{summary}\n").as_bytes());
@@ -93,6 +94,8 @@ struct Run {
     begun: Arc<AtomicU64>,
     ended: u64,
     tally: Tally,
+    /// The same by host, if that is wanted.
+    hosts: Option<Hosts>,
     fail_fast: bool,
     /// Somebody watches a bar.
     progress: bool,
@@ -104,7 +107,7 @@ struct Run {
 
 impl Run {
     async fn start(config: Config) -> anyhow::Result<Self> {
-        let Config { scraper, urls, input, fail_fast, results, bodies, .. } = config;
+        let Config { scraper, urls, input, fail_fast, per_host, results, bodies, .. } = config;
         // It may copy a large file.
         let (json, seen) = tokio::task::spawn_blocking(|| results.begin()).await??;
         if let Some(bodies) = bodies.as_ref().filter(|_| seen.is_some()) {
@@ -120,6 +123,7 @@ impl Run {
             begun,
             ended: 0,
             tally: Tally::default(),
+            hosts: per_host.then(Hosts::default),
             fail_fast,
             progress,
             stop: None,
@@ -152,10 +156,8 @@ impl Run {
                     self.stop = Some(self.stop.unwrap_or(Ending::PipeClosed));
                     break;
                 },
-                Some(fetched) = self.pages.next(), if room && waited_for => {
-                    let page = Page::of(fetched);
-                    self.ended += u64::from(page.fate != Fate::GivenUp);
-                    self.finished(&page)?;
+                fetched = self.pages.next(), if room && waited_for => if let Some(fetched) = fetched {
+                    self.fetched(fetched)?;
                 },
                 entry = self.input.next(), if wanted && room => if let Some(entry) = entry {
                     self.take(entry)?;
@@ -197,6 +199,16 @@ impl Run {
         Ok(())
     }
 
+    fn fetched(&mut self, fetched: Fetched<Asked, Kept>) -> anyhow::Result<()> {
+        let (host, retries) = (fetched.url.origin(), fetched.attempts.saturating_sub(1));
+        let page = Page::of(fetched);
+        self.ended += u64::from(page.fate != Fate::GivenUp);
+        if let Some(hosts) = &mut self.hosts {
+            hosts.count(host.ascii_serialization(), &page, retries);
+        }
+        self.finished(&page)
+    }
+
     fn finished(&mut self, page: &Page) -> anyhow::Result<()> {
         self.tally.count(page);
         self.output.page(page)?;
@@ -236,12 +248,11 @@ impl Run {
 
 fn pages(scraper: &Scraper, bodies: Option<Bodies>, begun: &Arc<AtomicU64>) -> Fetch<Asked, Kept> {
     let (bodies, begun) = (bodies.map(Arc::new), begun.clone());
-    let pages = scraper.fetch_with(move |asked: &Asked| {
+    scraper.fetch_with(move |asked: &Asked| {
         begun.fetch_add(u64::from(asked.begin()), Ordering::Relaxed);
         let reader = asked.reader(bodies.clone());
         move |response| reader.clone().read(response)
-    });
-    pages.measured(|kept| kept.bytes)
+    })
 }
 
 pub(crate) async fn until(deadline: Option<Instant>) {

@@ -75,7 +75,6 @@ pub(crate) struct Reader {
 
 /// A page that came.
 pub(crate) struct Kept {
-    pub(crate) bytes: u64,
     /// Its file, if it was to have one. A disk that is full is not asked for another attempt.
     file: anyhow::Result<Option<String>>,
 }
@@ -121,14 +120,14 @@ impl Reader {
             if let Some(file) = &mut file
                 && let Err(error) = file.write(&chunk).await
             {
-                return Ok(Kept { bytes, file: Err(error) });
+                return Ok(Kept { file: Err(error) });
             }
         }
         let file = match file {
             Some(file) => file.finish().await.map(Some),
             None => Ok(None),
         };
-        Ok(Kept { bytes, file })
+        Ok(Kept { file })
     }
 }
 
@@ -155,8 +154,8 @@ impl Page {
     pub(crate) fn ended(asked: Asked, url: &url::Url, elapsed: Duration, result: Result<Kept, Error>) -> Self {
         let page = Self::seen(asked.url.text, std::mem::take(&mut lock(&asked.sight)), elapsed);
         match result {
-            Ok(Kept { file: Ok(file), .. }) => Self { file, ..page.judged() },
-            Ok(Kept { file: Err(error), .. }) => page.failed(failure::words(error.as_ref())),
+            Ok(Kept { file: Ok(file) }) => Self { file, ..page.judged() },
+            Ok(Kept { file: Err(error) }) => page.failed(failure::words(error.as_ref())),
             Err(error) if error.http().is_some_and(trunkline::Error::is_closed) => Self { fate: Fate::GivenUp, ..page },
             Err(error) => page.failed(failure::of_page(&error, url)),
         }

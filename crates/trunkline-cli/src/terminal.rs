@@ -10,6 +10,11 @@ use indicatif::TermLike;
 #[derive(Debug)]
 pub(crate) struct Terminal(Term);
 
+/// How many columns it has, if it is one.
+pub(crate) fn width() -> Option<usize> {
+    Term::stderr().size_checked().map(|(_, columns)| columns.into())
+}
+
 impl Terminal {
     pub(crate) fn stderr() -> Self {
         Self(Term::buffered_stderr())

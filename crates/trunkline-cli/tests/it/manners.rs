@@ -40,6 +40,22 @@ fn a_host_is_left_a_pause_and_has_its_figures() {
 }
 
 #[test]
+fn the_figures_of_hosts_add_up_to_the_summary() {
+    let (site, other) = (Site::start(), Site::start_at("127.0.0.2"));
+    let paths = ["/1", "/2", "/?status=404&size=100", "/?status=503", "/?cut&size=10"].map(|path| site.url(path));
+    let lines = [&paths[..], &[other.url("/"), "no url".into()]].concat().join("\n");
+    let run = fetch(["-i-", "--retries", "1", "--per-host", "-c1"], lines);
+    let figures = |line: &str| line.split_whitespace().skip(1).take(5).map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let of = |site: &Site| {
+        let name = format!("http://{} ", site.address());
+        figures(run.stderr.lines().find(|line| line.starts_with(&name)).unwrap())
+    };
+    assert_eq!(of(&site), "5 3 141 B 2", "{run:?}");
+    assert_eq!(of(&other), "1 0 12 B 0", "{run:?}");
+    assert!(run.last().starts_with("7 pages, 4 failed, 153 B in "), "and the line that is no URL: {run:?}");
+}
+
+#[test]
 fn robots_txt_is_asked_for_once_and_only_if_asked() {
     // Its answer is no rule at all: everything is allowed.
     for (more, requests) in [(None, 2), (Some("--robots"), 3)] {
