@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use trunkline_scrape::{Fetch, Fetched, Scraper};
+use trunkline_scrape::{Fetch, Fetched, Scraper, SeenUrls};
 
 use crate::bodies::Bodies;
 use crate::config::Config;
@@ -17,7 +17,6 @@ use crate::login::log_in;
 use crate::output::Output;
 use crate::page::{Asked, Fate, Kept, Page};
 use crate::progress::{Figures, Progress};
-use crate::resume::Seen;
 use crate::signals::Shutdown;
 use crate::summary::{Summary, Tally};
 use crate::terminal;
@@ -84,8 +83,6 @@ async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending>
 
 struct Run {
     input: Input,
-    /// What need not be fetched any more, with `--resume`.
-    seen: Option<Seen>,
     output: Output,
     scraper: Scraper,
     /// Those that wait for their turn, and never more than `concurrency` under way.
@@ -116,9 +113,8 @@ impl Run {
         let (progress, begun) = (Progress::is_wanted(), Arc::default());
         Ok(Self {
             input: Input::start(urls, input, progress)?,
-            seen,
             output: Output::start(json)?,
-            pages: pages(&scraper, bodies, &begun),
+            pages: pages(&scraper, bodies, &begun, seen),
             scraper,
             begun,
             ended: 0,
@@ -188,15 +184,14 @@ impl Run {
     }
 
     fn take_url(&mut self, url: Url) -> anyhow::Result<()> {
-        if self.seen.as_mut().is_some_and(|seen| !seen.insert(&url.text)) {
-            self.tally.skipped += 1;
-            return Ok(());
-        }
         match self.scraper.url(&url.text) {
-            Ok(parsed) => self.pages.push(parsed, Asked::new(url)),
-            Err(error) => return self.finished(&Page::unusable(url, &error)),
-        };
-        Ok(())
+            Ok(parsed) => {
+                let is_new = self.pages.push(parsed, Asked::new(url));
+                self.tally.skipped += u64::from(!is_new);
+                Ok(())
+            }
+            Err(error) => self.finished(&Page::unusable(url, &error)),
+        }
     }
 
     fn fetched(&mut self, fetched: Fetched<Asked, Kept>) -> anyhow::Result<()> {
@@ -246,13 +241,23 @@ impl Run {
     }
 }
 
-fn pages(scraper: &Scraper, bodies: Option<Bodies>, begun: &Arc<AtomicU64>) -> Fetch<Asked, Kept> {
+fn pages(
+    scraper: &Scraper,
+    bodies: Option<Bodies>,
+    begun: &Arc<AtomicU64>,
+    seen: Option<SeenUrls>,
+) -> Fetch<Asked, Kept> {
     let (bodies, begun) = (bodies.map(Arc::new), begun.clone());
-    scraper.fetch_with(move |asked: &Asked| {
+    let pages = scraper.fetch_with(move |asked: &Asked| {
         begun.fetch_add(u64::from(asked.begin()), Ordering::Relaxed);
         let reader = asked.reader(bodies.clone());
         move |response| reader.clone().read(response)
-    })
+    });
+    // With --resume, URLs are remembered.
+    match seen {
+        Some(seen) => pages.once(seen),
+        None => pages,
+    }
 }
 
 pub(crate) async fn until(deadline: Option<Instant>) {

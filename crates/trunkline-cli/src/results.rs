@@ -1,17 +1,24 @@
 //! The JSON lines of `--output`: where they go, and whether they go on with what is there.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use trunkline_scrape::SeenUrls;
 
-use crate::resume::{Earlier, Seen, lock};
+use crate::resume::{Earlier, lock};
 
 /// Where they will go. It has yesterday's still.
 pub(crate) enum Results {
     None,
     /// Instead of the plain lines.
     Stdout,
+    /// A file that is not there yet, and can be made.
+    New {
+        path: PathBuf,
+        resume: bool,
+    },
     File(PathBuf, File),
     /// After what is in it.
     Resume(Earlier),
@@ -27,19 +34,27 @@ pub(crate) enum Json {
 impl Results {
     /// # Errors
     ///
-    /// The file cannot be opened, or gone on with. It is as it was.
+    /// The file cannot be made, opened or gone on with. It is as it was, and if it was not there, it still is not.
     pub(crate) fn open(path: &Path, resume: bool, bodies: Option<&Path>) -> anyhow::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
-        }
-        if resume {
-            return Earlier::read(path, bodies).map(Self::Resume);
         }
         let unusable = || {
             format!(
                 "cannot write to {path:?}: --output has to be a file in a directory that exists, or - for standard output"
             )
         };
+        match make(path) {
+            Ok(_) => {
+                fs::remove_file(path).with_context(unusable)?;
+                return Ok(Self::New { path: path.to_owned(), resume });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(unusable),
+        }
+        if resume {
+            return Earlier::read(path, bodies).map(Self::Resume);
+        }
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).with_context(unusable)?;
         lock(&file).with_context(unusable)?;
         Ok(Self::File(path.to_owned(), file))
@@ -50,10 +65,15 @@ impl Results {
     /// # Errors
     ///
     /// The disk's.
-    pub(crate) fn begin(self) -> anyhow::Result<(Json, Option<Seen>)> {
+    pub(crate) fn begin(self) -> anyhow::Result<(Json, Option<SeenUrls>)> {
         Ok(match self {
             Self::None => (Json::None, None),
             Self::Stdout => (Json::Stdout, None),
+            Self::New { path, resume } => {
+                let file = make(&path).and_then(|file| lock(&file).map(|()| file));
+                let file = file.with_context(|| format!("cannot write to {path:?}"))?;
+                (Json::File(path, file), resume.then(SeenUrls::default))
+            }
             Self::File(path, file) => {
                 // A device or a pipe has nothing to be emptied of.
                 let kind = file.metadata().map(|kind| kind.is_file());
@@ -67,4 +87,9 @@ impl Results {
             }
         })
     }
+}
+
+/// A new file; never one that is there.
+fn make(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
 }

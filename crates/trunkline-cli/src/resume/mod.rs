@@ -4,7 +4,6 @@
 //! read before anything is fetched, and changed only when all else is ready.
 
 mod line;
-mod seen;
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
@@ -12,9 +11,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use trunkline_scrape::SeenUrls;
+use url::Url;
 
 use self::line::Line;
-pub(crate) use self::seen::Seen;
 
 /// The longest line that can be one of ours: the longest URL, escaped, twice and in an error.
 const LONGEST: u64 = 2 * 1024 * 1024;
@@ -31,7 +31,7 @@ pub(crate) struct Earlier {
     length: u64,
     /// Where the lines are that stay.
     kept: Vec<Range<u64>>,
-    seen: Seen,
+    seen: SeenUrls,
 }
 
 impl Earlier {
@@ -49,7 +49,7 @@ impl Earlier {
         ensure!(there.is_file(), "{}: --resume needs a regular file, which can be read again", unusable());
         ensure!(is_at(&there, path), "{}: another run has just put it in order: try again", unusable());
         let mut earlier =
-            Self { path: path.to_owned(), file, length: there.len(), kept: Vec::new(), seen: Seen::default() };
+            Self { path: path.to_owned(), file, length: there.len(), kept: Vec::new(), seen: SeenUrls::default() };
         earlier.read_lines(bodies).with_context(unusable)?;
         Ok(earlier)
     }
@@ -68,7 +68,7 @@ impl Earlier {
             let Some(line) = Line::parse(whole) else {
                 bail!("its line {number} is none that `trunkline fetch --output` writes: use another file");
             };
-            if line.is_done(bodies) && self.seen.insert(&line.url) {
+            if line.is_done(bodies) && Url::parse(&line.url).is_ok_and(|url| self.seen.insert(&url)) {
                 match self.kept.last_mut() {
                     Some(last) if last.end == at => last.end += length,
                     _ => self.kept.push(at..at + length),
@@ -83,7 +83,7 @@ impl Earlier {
     /// # Errors
     ///
     /// The disk's. The file is then as it was.
-    pub(crate) fn go_on(mut self) -> anyhow::Result<(PathBuf, File, Seen)> {
+    pub(crate) fn go_on(mut self) -> anyhow::Result<(PathBuf, File, SeenUrls)> {
         let unusable = || format!("cannot go on from {:?}", self.path);
         match self.kept.as_slice() {
             [] => cut(&mut self.file, self.length, 0),

@@ -54,6 +54,34 @@ fn after_ctrl_c_nothing_is_begun_and_what_takes_too_long_is_given_up() {
 }
 
 #[test]
+fn after_ctrl_c_no_robots_txt_is_waited_for_and_its_pages_are_as_they_were() {
+    use std::io::{Read as _, Write as _};
+
+    // The first answer is that it fails for now; the second never comes.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for first in [None, Some(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")] {
+        let dir = TempDir::new("robots");
+        let out = dir.join("out.jsonl");
+        let running = Running::start([&*format!("http://{address}/"), "--robots", "-o", out.to_str().unwrap()]);
+        let mut asked = silent.accept().unwrap().0;
+        if let Some(answer) = first {
+            asked.read(&mut [0; 1_000]).unwrap();
+            asked.write_all(answer).unwrap();
+            asked = silent.accept().unwrap().0;
+        }
+        asked.read(&mut [0; 1_000]).unwrap();
+        let begun = std::time::Instant::now();
+        running.signal("INT");
+        let run = running.finish();
+        assert!(first.is_some() || begun.elapsed().as_secs_f64() < 4.5, "without the grace of 5 s");
+        assert_eq!((run.code, &*run.stdout), (Some(130), ""), "{run:?}");
+        assert!(run.last().starts_with("0 pages, 0 failed, "), "{run:?}");
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), "", "it is undone");
+    }
+}
+
+#[test]
 fn a_second_ctrl_c_ends_it_at_once() {
     let site = Site::start();
     let mut running = Running::start([site.url("/?hold=head")]);

@@ -75,6 +75,15 @@ async fn a_wrong_password_is_one_clear_error_and_changes_no_file() {
     assert!(run.stderr.starts_with(expected) && run.stderr.lines().count() == 1, "{run:?}");
     assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{run:?}");
     assert_eq!(fs::read_to_string(&out).unwrap(), "yesterday's");
+
+    // Nor is there a file of today's, with or without --resume.
+    for more in [None, Some("--resume")] {
+        let new = dir.join("new.jsonl");
+        let mut arguments = vec![&*url, "--login", &at, "-o", new.to_str().unwrap()];
+        arguments.extend([["--field", USER], IN_ENV].concat().into_iter().chain(more));
+        let run = Running::command("fetch", arguments, [("SITE_PASSWORD", "wr0ng-pass")]).finish();
+        assert_eq!((run.code, new.exists()), (Some(1), false), "{run:?}");
+    }
 }
 
 #[tokio::test]

@@ -68,6 +68,11 @@ fn what_failed_is_fetched_again_and_doubles_are_not() {
     let bodies = dir.join("bodies");
     resumed(&input, &out, &["--bodies", bodies.to_str().unwrap()]);
     assert_eq!((lines(&out).len(), fs::read_dir(&bodies).unwrap().count()), (3, 2));
+    // Nor is one whose file has lost its end, as a power failure may leave it.
+    let (file, before) = (fs::read_dir(&bodies).unwrap().next().unwrap().unwrap().path(), site.counts().requests);
+    fs::write(&file, "xxx").unwrap();
+    resumed(&input, &out, &["--bodies", bodies.to_str().unwrap()]);
+    assert_eq!((site.counts().requests, fs::metadata(&file).unwrap().len()), (before + 2, 12), "it, and what failed");
 }
 
 #[test]
