@@ -38,7 +38,7 @@ impl Config {
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
         let scraper = scraper(&args, headers, cookies.as_ref())?;
         for url in args.urls.iter().chain(&args.login) {
-            check_url(scraper.session(), url)?;
+            check_url(url)?;
         }
         check_files(&args)?;
         let input = args.input.as_deref().map(InputFile::open).transpose()?;

@@ -46,13 +46,16 @@ pub(crate) fn bare(mut url: Url) -> Url {
     without_user(url)
 }
 
-/// A URL as it was given, but for a name and a password in it.
+/// A URL as it was given, or what was to be one, but for a name and a password in it.
 pub(crate) fn named(url: &str) -> Cow<'_, str> {
+    let Some((_, behind)) = url.rsplit_once('@') else { return Cow::Borrowed(url) };
     match Url::parse(url) {
         Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
             Cow::Owned(without_user(parsed).into())
         }
-        _ => Cow::Borrowed(url),
+        Ok(parsed) if parsed.has_host() => Cow::Borrowed(url),
+        // Credentials end at the last `@`, whatever else is in them.
+        _ => Cow::Borrowed(behind),
     }
 }
 
@@ -87,5 +90,9 @@ mod tests {
         assert_eq!(named("http://a/b c?d=e#f"), "http://a/b c?d=e#f");
         assert_eq!(named("http://ann:s3cret@a/?d=e"), "http://a/?d=e");
         assert_eq!(named("http://ann@a"), "http://a/");
+        assert_eq!(named("http://a/?to=@b"), "http://a/?to=@b");
+        for unusable in ["ann:s3cret@a/", "http://ann:s3cret@["] {
+            assert!(!named(unusable).contains("s3cret"));
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::page::{Asked, Fate, Kept, Page};
 use crate::progress::{Figures, Progress};
 use crate::signals::Shutdown;
 use crate::summary::{Summary, Tally};
-use crate::terminal;
+use crate::{target, terminal};
 
 /// What pages under way have to finish in when a signal asks for the end.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
@@ -184,13 +184,13 @@ impl Run {
     }
 
     fn take_url(&mut self, url: Url) -> anyhow::Result<()> {
-        match self.scraper.url(&url.text) {
+        match target::parse(&url.text) {
             Ok(parsed) => {
                 let is_new = self.pages.push(parsed, Asked::new(url));
                 self.tally.skipped += u64::from(!is_new);
                 Ok(())
             }
-            Err(error) => self.finished(&Page::unusable(url, &error)),
+            Err(told) => self.finished(&Page::unusable(url, told)),
         }
     }
 

@@ -12,6 +12,7 @@ mod input;
 mod lines;
 mod page;
 mod signals;
+mod target;
 
 mod bodies;
 mod hosts;

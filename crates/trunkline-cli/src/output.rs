@@ -11,6 +11,7 @@ use std::thread;
 use anyhow::{Context as _, anyhow};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::failure::named;
 use crate::page::{Fate, Page};
 use crate::progress::{Figures, Progress};
 use crate::results::Json;
@@ -186,7 +187,7 @@ fn plain_line(line: &mut Vec<u8>, page: &Page) -> io::Result<()> {
         Some(status) => write!(line, "{status} {} ", page.bytes)?,
         None => write!(line, "ERR {} ", page.bytes)?,
     }
-    push_harmless(line, &page.url);
+    push_harmless(line, &named(&page.url));
     line.push(b'\n');
     Ok(())
 }

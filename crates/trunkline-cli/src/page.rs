@@ -168,9 +168,11 @@ impl Page {
     }
 
     /// What is no URL; where it stands helps to find it.
-    pub(crate) fn unusable(url: Url, error: &Error) -> Self {
-        let told = failure::words(error);
-        let told = url.place.map_or_else(|| told.clone(), |place| format!("{place}: {told}"));
+    pub(crate) fn unusable(url: Url, told: String) -> Self {
+        let told = match url.place {
+            Some(place) => format!("{place}: {told}"),
+            None => told,
+        };
         let page = Self::seen(url.text, Sight::default(), Duration::ZERO);
         Self { fate: Fate::Failed, notice: Some(told.clone()), error: Some(told), ..page }
     }

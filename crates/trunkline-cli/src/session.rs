@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, Error, bail, ensure};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use trunkline::{Session, SessionBuilder, Timeouts};
 
 use crate::cookies::CookieFile;
+use crate::target;
 
 /// With this command's name, these cookies and that time for each request.
 pub(crate) fn builder(timeout: Duration, cookies: Option<&CookieFile>) -> SessionBuilder {
@@ -26,10 +27,10 @@ pub(crate) fn robot(headers: &HeaderMap) -> &str {
     given.and_then(|agent| agent.split(['/', ' ']).next()).filter(|name| !name.is_empty()).unwrap_or("trunkline-cli")
 }
 
-pub(crate) fn check_url(session: &Session, url: &str) -> anyhow::Result<()> {
-    ensure!(url != "-", "\"-\" is not a URL: to read URLs from standard input, use -i -");
-    session.get(url).build()?;
-    Ok(())
+/// An argument.
+pub(crate) fn check_url(text: &str) -> anyhow::Result<()> {
+    ensure!(text != "-", "\"-\" is not a URL: to read URLs from standard input, use -i -");
+    target::parse(text).map(drop).map_err(Error::msg)
 }
 
 /// For every request; a name may come more than once.

@@ -28,7 +28,16 @@ Output:
   another request), error and, with --bodies, file. What is unknown is null. The
   files are named by the number of the URL in the input and by the URL itself:
   000017-example.com_page.html. Compressed pages are asked for, and decoded:
-  bytes counts what was decoded, and that is what the files hold.
+  bytes counts what was decoded, and that is what the files hold. A name and a
+  password in a URL (http://ann:secret@host/) are sent to that host, and shown
+  nowhere but in the member url, which is as it was given.
+
+Figures:
+  The summary and the table of --per-host count alike: pages are all that came
+  to an end, failed ones included. A line that is no URL belongs to no host and
+  is in the summary alone. In the table, retries are further attempts, reused is
+  the share of answers over a connection that had served another request, and
+  p50 and p99 are times in which half and 99 % of the pages came.
 
 Going on:
   With --resume, pages that have a line in the file of --output are not fetched
@@ -36,8 +45,12 @@ Going on:
   and so is half a line at its end, as a crash leaves it. So the file has each
   URL once in the end, in whole lines, however often it was interrupted and
   however often the URL is in the input. With --bodies, a page whose file is not
-  there is fetched again as well; give it the same input, whose lines number the
-  files. URLs are remembered, in about 40 MB for a million.
+  there, or not as long as its line says, is fetched again as well; give it the
+  same input, whose lines number the files. URLs are remembered, in about 40 MB
+  for a million.
+  A line is written when its page and its file are, so kill -9 loses no more
+  than was under way. Neither is forced to the disk: what a power failure takes
+  with it of the last seconds is missing from the files, and fetched again.
 
 Time:
   Each attempt at a page has its --timeout, and fails as well if a connection is

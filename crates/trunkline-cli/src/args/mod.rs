@@ -30,30 +30,44 @@ pub(crate) enum Command {
     Frontier(crate::frontier::Frontier),
 }
 
+/// More pages or connections no machine has.
+const MOST: usize = 1_000_000;
+/// More attempts nobody waits for.
+const MOST_RETRIES: u32 = 1_000;
+/// Nor longer, for a page or between two.
+const A_WEEK: f64 = 604_800.0;
+/// No page comes sooner.
+const A_MILLISECOND: f64 = 0.001;
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("with 0 no page would ever be fetched: use at least 1".into()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("use a whole number, at least 1".into()),
+        Ok(number @ 1..=MOST) => Ok(number),
+        _ => Err(format!("use a whole number, at least 1 and at most {MOST}")),
     }
 }
 
 fn whole(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "use a whole number, 0 for no limit".into())
+    let number = text.parse().ok().filter(|number| *number <= MOST);
+    number.ok_or_else(|| format!("use a whole number up to {MOST}, 0 for no limit"))
 }
 
 fn number(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "use a whole number, 0 for none".into())
+    let number = text.parse().ok().filter(|number| *number <= MOST_RETRIES);
+    number.ok_or_else(|| format!("use a whole number up to {MOST_RETRIES}, 0 for none"))
 }
 
 fn pause(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    parsed.ok_or_else(|| "use a number of seconds, such as 1 or 0.5, or 0 for none".into())
+    let pause = text.parse().ok().filter(|seconds| (0.0..=A_WEEK).contains(seconds));
+    pause
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("use a number of seconds up to {A_WEEK} (a week), such as 1 or 0.5, or 0 for none"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let wanted = || "use a number of seconds greater than 0, such as 30 or 0.5".to_owned();
-    pause(text).ok().filter(|time| !time.is_zero()).ok_or_else(wanted)
+    let time = text.parse().ok().filter(|seconds| (A_MILLISECOND..=A_WEEK).contains(seconds));
+    time.map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("use a number of seconds from {A_MILLISECOND} to {A_WEEK} (a week), such as 30 or 0.5"))
 }
 
 #[cfg(test)]
@@ -70,8 +84,23 @@ mod tests {
     #[test]
     fn a_timeout_may_be_fractional_and_never_nothing() {
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
-        for unusable in ["0", "-1", "nan", "inf", "1e300", "soon", ""] {
+        for unusable in ["0", "1e-9", "-1", "nan", "inf", "1e18", "1e300", "soon", ""] {
             seconds(unusable).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn numbers_are_such_as_mean_something() {
+        for (usable, unusable) in [("0", "-1"), ("1000", "1001"), ("7", "9999999999"), ("3", "0.5")] {
+            assert!(number(usable).is_ok() && number(unusable).is_err(), "{usable} {unusable}");
+        }
+        assert_eq!((whole("1000000"), at_least_one("1000000")), (Ok(MOST), Ok(MOST)));
+        for unusable in ["1000001", "99999999999999999999"] {
+            assert!(whole(unusable).is_err() && at_least_one(unusable).is_err());
+        }
+        assert_eq!(pause("0"), Ok(Duration::ZERO));
+        for unusable in ["1e18", "-0.5", "nan", "604801"] {
+            pause(unusable).unwrap_err();
         }
     }
 }

@@ -24,7 +24,7 @@ impl Config {
     pub(crate) fn check(args: Login) -> anyhow::Result<Self> {
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
         let session = session::builder(args.timeout, cookies.as_ref()).headers(headers(&args.headers)?).build()?;
-        session::check_url(&session, &args.url)?;
+        session::check_url(&args.url)?;
         let plan = Plan::check(args.url, args.form)?;
         Ok(Self { scraper: Scraper::new(session), plan, cookies })
     }

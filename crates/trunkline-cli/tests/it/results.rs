@@ -81,7 +81,7 @@ fn a_page_that_does_not_come_whole_is_an_err_line_and_a_reason() {
     let urls = [format!("http://ann:pass-word@{nobody}/a?token=t"), site.url("/?cut&size=10")];
     let run = fetch(&urls, "");
     assert_eq!(run.code, Some(1), "{run:?}");
-    let mut expected = [format!("ERR 0 {}", urls[0]), format!("ERR 5 {}", urls[1])];
+    let mut expected = [format!("ERR 0 http://{nobody}/a?token=t"), format!("ERR 5 {}", urls[1])];
     expected.sort_unstable();
     assert_eq!(run.lines(), expected);
     assert!(run.stderr.contains(&format!("http://{nobody}/a?token=t: no connection")), "{run:?}");
@@ -140,4 +140,27 @@ fn results_that_cannot_be_written_are_a_failure() {
     let run = fetch(["-o", "/dev/full", &site.url("/")], "");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.last().starts_with("error: cannot write to \"/dev/full\": "), "{run:?}");
+}
+
+#[test]
+fn a_password_in_a_url_is_sent_and_shown_nowhere_but_in_its_own_member() {
+    let (site, dir) = (Site::start(), crate::servers::TempDir::new("secret"));
+    let (out, url) = (dir.join("out.jsonl"), site.url("/there").replace("http://", "http://ann:s3cret@"));
+    let arguments = ["-o", out.to_str().unwrap(), "--resume", "-i-", "--per-host"];
+    let lines = format!("{url}\nann:s3cret@nowhere/x\n");
+    let run = fetch(arguments, &lines);
+    assert_eq!(run.lines(), [format!("200 12 {}", site.url("/there")), "ERR 0 nowhere/x".into()]);
+    assert!(!run.stderr.contains("s3cret") && !run.stdout.contains("s3cret"), "{run:?}");
+    assert!(
+        site.counts().heads[0].to_lowercase().contains("authorization: basic yw5uonmzy3jlda=="),
+        "{:?}",
+        site.counts()
+    );
+    let written = std::fs::read_to_string(&out).unwrap();
+    let line: serde_json::Value =
+        serde_json::from_str(written.lines().find(|line| line.contains("/there")).unwrap()).unwrap();
+    assert_eq!((&line["url"], &line["final_url"]), (&url.as_str().into(), &site.url("/there").into()));
+    // It is known by it.
+    fetch(arguments, &lines);
+    assert_eq!(site.counts().requests, 1);
 }

@@ -11,10 +11,13 @@ fn a_mistake_is_named_with_what_would_be_right() {
     let inside = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let file = dir.write("file", &url).to_str().unwrap().to_owned();
     let odd = dir.write("odd.txt", "# Netscape HTTP Cookie File\nse-cret\n").to_str().unwrap().to_owned();
-    let cases: [(&[&str], &[&str]); 35] = [
+    let cases: [(&[&str], &[&str]); 43] = [
         (&[], &["--input <FILE>"]),
         (&[&url, "--nonsense"], &["--nonsense"]),
-        (&[&url, "example.com"], &["\"example.com\"", "https://example.com/path"]),
+        (&[&url, "--concurency", "3"], &["--concurency", "'--concurrency'"]),
+        (&[&url, "example.com/x"], &["\"example.com/x\"", "did you mean http://example.com/x?"]),
+        (&[&url, "ann:se-cret@host/"], &["\"host/\"", "https://example.com/path"]),
+        (&[&url, "word"], &["\"word\"", "https://example.com/path"]),
         (&[&url, "ftp://example.com"], &["\"ftp://example.com", "https://example.com/path"]),
         (&[&url, "-"], &["-i -"]),
         (&["-i", &inside("nowhere")], &["nowhere", "one a line"]),
@@ -28,13 +31,18 @@ fn a_mistake_is_named_with_what_would_be_right() {
         (&[&url, "--cookies", &inside("no/where")], &["no/where", "directory that exists"]),
         (&[&url, "--cookies", dir.path().to_str().unwrap()], &["cookie file", "regular file"]),
         (&[&url, "--cookies", &inside("both"), "-o", &inside("both")], &["both", "erase"]),
+        (&[&url, "--cookies", "-"], &["\"-\"", "read and written"]),
         (&[&url, "--bodies", &file], &[&file, "has to be a directory"]),
         (&[&url, "-c", "0"], &["'0'", "at least 1"]),
         (&[&url, "--limit", "-1"], &["-1"]),
         (&[&url, "--limit-per-host", "many"], &["'many'", "0 for no limit"]),
-        (&[&url, "--timeout", "0"], &["'0'", "greater than 0"]),
+        (&[&url, "--limit", "99999999999999999999"], &["'99999999999999999999'", "up to 1000000"]),
+        (&[&url, "--timeout", "0"], &["'0'", "from 0.001 to 604800"]),
+        (&[&url, "--timeout", "1e18"], &["'1e18'", "from 0.001 to 604800"]),
         (&[&url, "--retries", "-1"], &["'-1'", "0 for none"]),
+        (&[&url, "--retries", "9999999999"], &["'9999999999'", "up to 1000"]),
         (&[&url, "--delay", "soon"], &["'soon'", "such as 1 or 0.5"]),
+        (&[&url, "--delay", "1e18"], &["'1e18'", "up to 604800"]),
         (&[&url, "--field", "a=b"], &["--login <URL>"]),
         (&[&url, "--login", "ftp://a"], &["\"ftp://a", "https://example.com/path"]),
         (&[&url, "--login", &url, "--field", "ann"], &["\"ann\"", "NAME=VALUE"]),

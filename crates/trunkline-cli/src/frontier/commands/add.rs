@@ -4,13 +4,10 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use trunkline::Session;
-use trunkline_scrape::Scraper;
 use url::Url;
 
 use super::open;
 use crate::ending::{Ending, Unusable};
-use crate::failure;
 use crate::frontier::address::Address;
 use crate::frontier::args::Add;
 use crate::frontier::store::{Backoff, Store, is_passing};
@@ -18,6 +15,7 @@ use crate::input::{Entry, Input, InputFile};
 use crate::output::push_harmless;
 use crate::session::check_url;
 use crate::signals::Shutdown;
+use crate::target;
 
 /// The most URLs of a batch.
 const BATCH: usize = 1_000;
@@ -28,15 +26,13 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Adds them all; a line that is no URL is a failure.
 pub(super) async fn run(args: Add, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
     let unusable = |error| Unusable::arguments(&error);
-    let scraper = Scraper::new(Session::new());
     for url in &args.urls {
-        check_url(scraper.session(), url).map_err(unusable)?;
+        check_url(url).map_err(unusable)?;
     }
     let file = args.input.as_deref().map(InputFile::open).transpose().map_err(unusable)?;
     let (address, store) = open(&args.database).await?;
     let input = Input::start(args.urls, file, false)?;
-    let mut adding =
-        Adding { address, store: Some(store), scraper, input, batch: Batch::default(), tally: Tally::default() };
+    let mut adding = Adding { address, store: Some(store), input, batch: Batch::default(), tally: Tally::default() };
     let ended = tokio::select! {
         biased;
         signal = shutdown.next() => Ok(Ending::Signal(signal)),
@@ -55,8 +51,6 @@ struct Adding {
     address: Address,
     /// None after it has failed.
     store: Option<Store>,
-    /// It knows what can be fetched.
-    scraper: Scraper,
     input: Input,
     batch: Batch,
     tally: Tally,
@@ -92,7 +86,7 @@ impl Adding {
 
     fn take(&mut self, entry: Entry) {
         let (place, reason) = match entry {
-            Entry::Url(url) => match self.checked(&url.text) {
+            Entry::Url(url) => match checked(&url.text) {
                 Ok(parsed) => {
                     self.batch.origins.push(parsed.origin().ascii_serialization());
                     self.batch.urls.push(parsed.into());
@@ -104,13 +98,6 @@ impl Adding {
         };
         self.tally.bad += 1;
         say(&format!("{place}{reason}"));
-    }
-
-    /// As it is kept: as the session reads it, and without its fragment, which is for browsers.
-    fn checked(&self, text: &str) -> Result<Url, String> {
-        let mut url = self.scraper.url(text).map_err(|error| failure::words(&error))?;
-        url.set_fragment(None);
-        Ok(url)
     }
 
     /// Adds what there is. A database that is away for a moment is waited for.
@@ -142,6 +129,13 @@ impl Adding {
         };
         store.add(&self.batch.origins, &self.batch.urls).await
     }
+}
+
+/// As it is kept: as the session reads it, and without its fragment, which is for browsers.
+fn checked(text: &str) -> Result<Url, String> {
+    let mut url = target::parse(text)?;
+    url.set_fragment(None);
+    Ok(url)
 }
 
 fn say(line: &str) {

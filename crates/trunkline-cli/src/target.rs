@@ -1,0 +1,114 @@
+//! What is taken for a URL to fetch, and what is said of what is none.
+
+use url::{Host, ParseError, Url};
+
+use crate::failure::bare;
+
+/// No host has a longer name, nor a longer part between its dots (RFC 1035 section 2.3.4; the name's 255 octets are two more than its letters).
+const LONGEST_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+
+/// # Errors
+///
+/// What is wrong with it. It is named without what may be a secret in it.
+pub(crate) fn parse(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(no_url(text, None)),
+        Ok(url) if url.domain().is_some_and(is_too_long) => Err(format!(
+            "the host of {:?} cannot be one: a name has {LONGEST_NAME} letters at most, and {LONGEST_LABEL} between its dots",
+            shown(text)
+        )),
+        Ok(url) => Ok(url),
+        Err(error) => Err(no_url(text, Some(error))),
+    }
+}
+
+fn is_too_long(domain: &str) -> bool {
+    let name = domain.strip_suffix('.').unwrap_or(domain);
+    name.len() > LONGEST_NAME || name.split('.').any(|label| label.len() > LONGEST_LABEL)
+}
+
+fn no_url(text: &str, why: Option<ParseError>) -> String {
+    let told = format!("{:?} is not an http or https URL", shown(text));
+    if let Some(meant) = meant(text) {
+        return format!("{told}: did you mean {}?", bare(meant));
+    }
+    let told = format!("{told}, such as https://example.com/path");
+    match why {
+        None | Some(ParseError::RelativeUrlWithoutBase) => told,
+        Some(why) => format!("{told}: {why}"),
+    }
+}
+
+/// The same with a scheme before it, if it then has a host that looks like one.
+fn meant(text: &str) -> Option<Url> {
+    let url = Url::parse(&format!("http://{}", text.strip_prefix("//").unwrap_or(text))).ok()?;
+    let looks_right = match url.host()? {
+        Host::Domain(name) => name.contains('.') || name == "localhost",
+        // A number alone would be one as well.
+        Host::Ipv4(_) => text.contains('.'),
+        Host::Ipv6(_) => true,
+    };
+    (looks_right && url.username().is_empty() && url.password().is_none()).then_some(url)
+}
+
+/// Credentials end at the last `@`, whatever else is in them, and a query may be a secret.
+fn shown(text: &str) -> String {
+    let bare = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+    bare.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_scheme_is_noticed() {
+        for (text, meant) in [
+            ("example.com", "http://example.com/"),
+            ("example.com/x?token=s3cret", "http://example.com/x"),
+            ("//example.com/x", "http://example.com/x"),
+            ("localhost:8000/x", "http://localhost:8000/x"),
+            ("127.0.0.1:8000", "http://127.0.0.1:8000/"),
+            ("[::1]/x", "http://[::1]/x"),
+        ] {
+            let told = parse(text).unwrap_err();
+            assert!(told.ends_with(&format!(" is not an http or https URL: did you mean {meant}?")), "{told}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_said_to_have_meant_nonsense() {
+        for text in
+            ["", "5", "word", "/etc/passwd", "not a url", "ftp://example.com/", "http//example.com", "-x", "http://"]
+        {
+            let told = parse(text).unwrap_err();
+            assert!(told.contains(", such as https://example.com/path"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_not_told() {
+        for text in [
+            "ann:s3cret@example.com/",
+            "ftp://ann:s3cret@example.com/",
+            "ann:s3cret@",
+            "http://ann:s3cret@[",
+            "x?s3cret",
+        ] {
+            let told = parse(text).unwrap_err();
+            assert!(!told.contains("s3cret"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_a_name_that_can_be_one() {
+        let label = "a".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        for (host, fits) in
+            [(longest.clone(), true), (longest.clone() + ".", true), (longest + "a", false), (label + "a.b", false)]
+        {
+            assert_eq!(parse(&format!("http://{host}/")).is_ok(), fits, "{host}");
+        }
+    }
+}
