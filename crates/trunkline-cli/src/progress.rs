@@ -43,6 +43,7 @@ impl Progress {
     pub(crate) fn show(&self, figures: Figures) {
         let Some(bar) = &self.0 else { return };
         let Figures { done, total, open, waiting } = figures;
+        bar.set_message(format!("{open} open, {waiting} waiting"));
         if total.is_some() != bar.length().is_some() {
             bar.set_style(style(if total.is_some() { BAR } else { COUNT }));
         }
@@ -51,7 +52,6 @@ impl Progress {
             None => bar.unset_length(),
         }
         bar.set_position(done);
-        bar.set_message(format!("{open} open, {waiting} waiting"));
     }
 
     /// Writes to the terminal what is to stay there, above the bar.

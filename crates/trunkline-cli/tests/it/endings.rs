@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 
 use crate::servers::TempDir;
-use crate::support::{Running, Site, fetch, until};
+use crate::support::{Running, Site, fetch, shown_on_a_terminal, until};
 
 /// A page that is fetched, two under way, and an input that waits for more.
 fn stopped_by(signal: &str, code: i32) {
@@ -51,6 +51,18 @@ fn after_ctrl_c_nothing_is_begun_and_what_takes_too_long_is_given_up() {
     assert_eq!((run.code, &*run.stdout), (Some(130), ""), "{run:?}");
     assert!(run.last().starts_with("0 pages, 0 failed, 6 given up, 0 B in "), "{run:?}");
     assert_eq!(site.counts().requests, 2);
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_leaves_no_bar_behind() {
+    let site = Site::start();
+    let typed = shown_on_a_terminal("1 open", "\u{3}", ["fetch", &site.url("/?delay=1000")]);
+    assert_eq!(typed.code, 130, "{typed:?}");
+    let (before, after) = typed.seen.split_once("^C").unwrap();
+    assert!(before.ends_with('\r'), "what is typed stands on the bar's line: {typed:?}");
+    assert!(after.contains("finishing the pages under way"), "{typed:?}");
+    let last = typed.seen.trim_end().rsplit('\r').next().unwrap();
+    assert!(last.starts_with("1 page, 0 failed, "), "{typed:?}");
 }
 
 #[test]

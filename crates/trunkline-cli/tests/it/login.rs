@@ -140,12 +140,16 @@ async fn a_terminal_is_asked_and_shows_nothing_of_what_is_typed() {
     let typed = on_a_terminal(&question, "s3cret\n", ["fetch", &url, "--login", &at, "--field", "user=ann"]);
     assert!(typed.code == 0 && typed.seen.contains(&format!("200 6 {url}")), "{typed:?}");
 
+    // Suspended it would leave the terminal to the shell: Ctrl-Z is no letter and does nothing.
+    let typed = on_a_terminal(&question, "s3c\u{1a}ret\n", arguments);
+    assert_eq!((typed.code, typed.echoes), (0, true), "{typed:?}");
+
     for (typed, code, words) in [("\n", 1, "no password was entered"), ("\u{3}", 130, ""), ("SIGTERM", 143, "")] {
         let ended = on_a_terminal(&question, typed, arguments);
         assert_eq!((ended.code, ended.echoes), (code, true), "{typed:?} {ended:?}");
         assert!(ended.seen.contains(words) && ended.seen.contains("error") != words.is_empty(), "{ended:?}");
     }
-    assert_eq!(site.tries(), 2);
+    assert_eq!(site.tries(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::child::{Finished, Running, fetch};
 pub(crate) use self::site::Site;
-pub(crate) use self::terminal::on_a_terminal;
+pub(crate) use self::terminal::{on_a_terminal, shown_on_a_terminal};
 
 /// Everything here takes much less, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,12 +4,13 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-/// Starts the rest of its arguments on a new terminal, waits until it has asked its question and echoes nothing any more, types, or sends a signal, and tells
-/// what was to be seen, how it ended, and whether the terminal echoes again.
+/// Starts the rest of its arguments on a new terminal, waits until something stands there, and what is typed is shown or not, as expected; types, or sends a signal,
+/// and tells what was to be seen, how it ended, and whether the terminal echoes again.
 const TYPIST: &str = r#"
 import fcntl, json, os, pty, select, signal, struct, sys, termios, time
 
 question, typed = os.environ.pop("QUESTION").encode(), os.environ.pop("TYPED").encode()
+shown = os.environ.pop("SHOWN") == "true"
 pid, master = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:])
@@ -26,7 +27,7 @@ while status is None:
     if select.select([master], [], [], 0.01)[0]:
         seen += os.read(master, 65536)
         continue
-    if not done and question in seen and not echoes():
+    if not done and question in seen and echoes() == shown:
         done = True
         if typed.startswith(b"SIG"):
             os.kill(pid, getattr(signal, typed.decode()))
@@ -48,13 +49,22 @@ pub(crate) struct Typed {
     pub(crate) echoes: bool,
 }
 
-/// Types that, or sends the signal of that name, once this question stands there.
+/// Types that, or sends the signal of that name, once this question stands there, whose answer is not shown.
 pub(crate) fn on_a_terminal<'a>(question: &str, typed: &str, arguments: impl IntoIterator<Item = &'a str>) -> Typed {
+    type_on(question, typed, false, arguments)
+}
+
+/// Types that, and shows it, once this stands there.
+pub(crate) fn shown_on_a_terminal<'a>(text: &str, typed: &str, arguments: impl IntoIterator<Item = &'a str>) -> Typed {
+    type_on(text, typed, true, arguments)
+}
+
+fn type_on<'a>(question: &str, typed: &str, shown: bool, arguments: impl IntoIterator<Item = &'a str>) -> Typed {
     let python = super::sites::process::python("python");
     let run = Command::new(python)
         .args(["-c", TYPIST, env!("CARGO_BIN_EXE_trunkline")])
         .args(arguments)
-        .envs([("QUESTION", question), ("TYPED", typed)])
+        .envs([("QUESTION", question), ("TYPED", typed), ("SHOWN", &shown.to_string()), ("TERM", "xterm")])
         .output()
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
