@@ -21,6 +21,7 @@ mod progress;
 mod results;
 mod resume;
 mod summary;
+mod table;
 mod terminal;
 
 mod cookies;
@@ -32,8 +33,6 @@ mod session;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
-
 use self::args::{Args, Command};
 use self::config::Config;
 use self::ending::{Ending, Unusable};
@@ -44,7 +43,7 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let unusable = |error| Unusable::arguments(&error);
-    ending::exit_code(match Args::parse().command {
+    ending::exit_code(match Args::given().command {
         #[cfg(feature = "frontier")]
         Command::Fetch(args) if args.work.is_asked_for() => on_a_runtime(|shutdown| frontier::work(*args, shutdown)),
         #[cfg(feature = "frontier")]

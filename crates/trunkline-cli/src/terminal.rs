@@ -12,7 +12,17 @@ pub(crate) struct Terminal(Term);
 
 /// How many columns it has, if it is one.
 pub(crate) fn width() -> Option<usize> {
-    Term::stderr().size_checked().map(|(_, columns)| columns.into())
+    columns(&Term::stderr())
+}
+
+/// The same of standard output.
+#[cfg(feature = "frontier")]
+pub(crate) fn width_of_stdout() -> Option<usize> {
+    columns(&Term::stdout())
+}
+
+fn columns(terminal: &Term) -> Option<usize> {
+    terminal.size_checked().map(|(_, columns)| columns.into())
 }
 
 impl Terminal {

@@ -5,6 +5,7 @@ mod login;
 
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::fetch::Fetch;
@@ -20,6 +21,29 @@ const WIDTH: usize = 80;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Those of this process. What is wrong with them is said, and is its end.
+    pub(crate) fn given() -> Self {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            // An address that stands where none belongs is repeated.
+            for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
+                if let Some(ContextValue::String(text)) = error.get(kind) {
+                    let told = without_password(text);
+                    error.insert(kind, ContextValue::String(told));
+                }
+            }
+            error.exit()
+        })
+    }
+}
+
+fn without_password(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) if rest.contains('@') || rest.contains("password=") => format!("{scheme}://…"),
+        _ => text.to_owned(),
+    }
 }
 
 #[derive(Subcommand, Debug)]
