@@ -34,6 +34,8 @@ pub(crate) struct Config {
 impl Config {
     /// The output file is opened last, and emptied later: a mistake elsewhere leaves yesterday's results alone.
     pub(crate) fn check(args: Fetch) -> anyhow::Result<Self> {
+        #[cfg(feature = "frontier")]
+        args.work.check()?;
         let headers = headers(&args.headers)?;
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
         let scraper = scraper(&args, headers, cookies.as_ref())?;

@@ -24,7 +24,8 @@ impl<const N: usize> Table<N> {
 
 impl<const N: usize> fmt::Display for Table<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| self.lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+        let width =
+            |column: usize| self.lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
         let widths: Vec<_> = (1..N).map(width).collect();
         let figures: usize = widths.iter().map(|width| 2 + width).sum();
         let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(figures).max(SHORTEST_NAME));

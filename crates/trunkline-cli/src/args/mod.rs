@@ -76,7 +76,7 @@ fn whole(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("use a whole number up to {MOST}, 0 for no limit"))
 }
 
-fn number(text: &str) -> Result<u32, String> {
+pub(crate) fn number(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| *number <= MOST_RETRIES);
     number.ok_or_else(|| format!("use a whole number up to {MOST_RETRIES}, 0 for none"))
 }

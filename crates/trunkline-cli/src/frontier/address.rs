@@ -1,12 +1,14 @@
 //! Where the frontier is.
 
 use std::convert::Infallible;
+use std::env;
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::anyhow;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
+use url::Url;
 
 /// What would be right.
 const RIGHT: &str =
@@ -33,7 +35,10 @@ impl fmt::Debug for Given {
 
 /// A database's address that can be used.
 #[derive(Clone)]
-pub(super) struct Address(PgConnectOptions);
+pub(super) struct Address {
+    options: PgConnectOptions,
+    has_password: bool,
+}
 
 impl Given {
     /// # Errors
@@ -41,9 +46,13 @@ impl Given {
     /// It is no address of a Postgres database.
     pub(super) fn check(&self) -> anyhow::Result<Address> {
         let unusable = |why: &str| anyhow!("the frontier's address cannot be used: {why}: {RIGHT}");
-        let Some((_, rest)) = self.0.split_once(':').filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
-        else {
-            return Err(unusable("it does not begin with `postgres://`"));
+        let rest = match self.0.split_once(':') {
+            Some(("postgres" | "postgresql", rest)) => rest,
+            // What is no scheme may be a password.
+            Some((scheme, rest)) if rest.starts_with("//") && scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+                return Err(unusable(&format!("it begins with `{scheme}://`, and the frontier is kept in Postgres")));
+            }
+            _ => return Err(unusable("it does not begin with `postgres://`")),
         };
         if is_torn(rest) {
             return Err(unusable(
@@ -51,9 +60,19 @@ impl Given {
             ));
         }
         // What the driver says about a URL does not repeat it.
-        let options: PgConnectOptions = self.0.parse().map_err(|error| unusable(&format!("{error}")))?;
-        Ok(Address(options.application_name("trunkline").disable_statement_logging()))
+        let options: PgConnectOptions = self.0.parse().map_err(|error| match error {
+            sqlx::Error::Configuration(why) => unusable(&why.to_string()),
+            error => unusable(&error.to_string()),
+        })?;
+        let options = options.application_name("trunkline").disable_statement_logging();
+        Ok(Address { options, has_password: has_password(&self.0) })
     }
+}
+
+fn has_password(address: &str) -> bool {
+    let address = Url::parse(address).ok();
+    let has_one = |url: &Url| url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password");
+    address.as_ref().is_some_and(has_one) || env::var_os("PGPASSWORD").is_some()
 }
 
 /// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password that is not encoded. What comes then would
@@ -70,16 +89,21 @@ fn is_torn(behind_scheme: &str) -> bool {
 
 impl Address {
     pub(super) fn options(&self) -> &PgConnectOptions {
-        &self.0
+        &self.options
+    }
+
+    /// Is there one in it, or in PGPASSWORD?
+    pub(super) fn has_password(&self) -> bool {
+        self.has_password
     }
 }
 
 /// Without the password, for people.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port) = (self.0.get_host(), self.0.get_port());
-        let database = self.0.get_database().unwrap_or(self.0.get_username());
-        write!(f, "the database {database:?} on {host}:{port}, as {:?}", self.0.get_username())
+        let options = &self.options;
+        let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
+        write!(f, "the database {:?} on {host}:{port}, as {user:?}", options.get_database().unwrap_or(user))
     }
 }
 
@@ -99,6 +123,7 @@ mod tests {
         for text in [
             "postgres://me:geheim@db:99999/pages",
             "postgrez://me:geheim@db/pages",
+            "mysql://me:geheim@db/pages",
             "me:geheim@db",
             "geheim",
             "postgres://me:geheim@db/pages?sslmode=maybe",

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::open;
+use super::{open, or_signal, to_its_end};
 use crate::ending::{Ending, Unusable};
+use crate::failure;
 use crate::frontier::address::Address;
 use crate::frontier::args::Add;
 use crate::frontier::store::{Backoff, Store, is_passing};
@@ -17,8 +18,9 @@ use crate::session::check_url;
 use crate::signals::Shutdown;
 use crate::target;
 
-/// The most URLs of a batch.
+/// The most URLs of a batch, and the most bytes, give or take a URL.
 const BATCH: usize = 1_000;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// A slow input is not waited for: what it has given is added.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -30,17 +32,17 @@ pub(super) async fn run(args: Add, mut shutdown: Shutdown) -> anyhow::Result<End
         check_url(url).map_err(unusable)?;
     }
     let file = args.input.as_deref().map(InputFile::open).transpose().map_err(unusable)?;
-    let (address, store) = open(&args.database).await?;
+    let (address, store) = match or_signal(&mut shutdown, open(&args.database)).await {
+        Ok(opened) => opened?,
+        Err(signal) => return Ok(Ending::Signal(signal)),
+    };
     let input = Input::start(args.urls, file, false)?;
     let mut adding = Adding { address, store: Some(store), input, batch: Batch::default(), tally: Tally::default() };
-    let ended = tokio::select! {
-        biased;
-        signal = shutdown.next() => Ok(Ending::Signal(signal)),
-        done = adding.run() => done.map(|()| Ending::Complete { failed: adding.tally.bad }),
-    };
+    let ended = adding.run(&mut shutdown).await;
     // Also after a failure: what was added is on the frontier.
-    let Tally { added, duplicates, bad } = adding.tally;
-    say(&format!("{added} added, {duplicates} there already, {bad} unusable"));
+    let Tally { added, duplicates, bad, unknown } = adding.tally;
+    let unknown = if unknown > 0 { format!(", {unknown} perhaps") } else { String::new() };
+    say(&format!("{added} added, {duplicates} there already, {bad} unusable{unknown}"));
     if let Some(store) = adding.store {
         store.close().await;
     }
@@ -60,6 +62,7 @@ struct Adding {
 struct Batch {
     origins: Vec<String>,
     urls: Vec<String>,
+    bytes: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -67,21 +70,33 @@ struct Tally {
     added: u64,
     duplicates: u64,
     bad: u64,
+    /// Sent, and no answer came.
+    unknown: u64,
 }
 
 impl Adding {
-    async fn run(&mut self) -> anyhow::Result<()> {
+    /// A signal is its end, though not before what has been sent is known to be there.
+    async fn run(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<Ending> {
         while !self.input.has_ended() {
-            match timeout(PATIENCE, self.input.next()).await {
-                Ok(Some(entry)) => self.take(entry),
-                Ok(None) => {}
-                Err(_) => self.send().await?,
-            }
-            if self.batch.urls.len() >= BATCH {
-                self.send().await?;
+            let is_slow = tokio::select! {
+                biased;
+                signal = shutdown.next() => return Ok(Ending::Signal(signal)),
+                next = timeout(PATIENCE, self.input.next()) => match next {
+                    Ok(entry) => {
+                        entry.into_iter().for_each(|entry| self.take(entry));
+                        false
+                    }
+                    Err(_) => true,
+                },
+            };
+            let is_full = self.batch.urls.len() >= BATCH || self.batch.bytes >= BATCH_BYTES;
+            if (is_slow || is_full || self.input.has_ended())
+                && let Some(signal) = self.send(shutdown).await?
+            {
+                return Ok(Ending::Signal(signal));
             }
         }
-        self.send().await
+        Ok(Ending::Complete { failed: self.tally.bad })
     }
 
     fn take(&mut self, entry: Entry) {
@@ -89,6 +104,7 @@ impl Adding {
             Entry::Url(url) => match checked(&url.text) {
                 Ok(parsed) => {
                     self.batch.origins.push(parsed.origin().ascii_serialization());
+                    self.batch.bytes += parsed.as_str().len();
                     self.batch.urls.push(parsed.into());
                     return;
                 }
@@ -100,8 +116,15 @@ impl Adding {
         say(&format!("{place}{reason}"));
     }
 
-    /// Adds what there is. A database that is away for a moment is waited for.
-    async fn send(&mut self) -> anyhow::Result<()> {
+    /// Adds what there is. What comes out is the signal that has asked for the end meanwhile, if one has.
+    async fn send(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<Option<u8>> {
+        let signal = to_its_end(shutdown, self.send_all()).await?;
+        self.tally.unknown = self.batch.urls.len() as u64;
+        Ok(signal)
+    }
+
+    /// A database that is away for a moment is waited for.
+    async fn send_all(&mut self) -> anyhow::Result<()> {
         let mut backoff = Backoff::default();
         while !self.batch.urls.is_empty() {
             match self.try_to_send().await {
@@ -112,7 +135,7 @@ impl Adding {
                 }
                 Err(error) if is_passing(&error) => {
                     let pause = backoff.next();
-                    say(&format!("{error:#}; trying again in {pause:?}"));
+                    say(&format!("{}; trying again in {pause:?}", failure::words(error.as_ref())));
                     self.store = None;
                     sleep(pause).await;
                 }

@@ -1,16 +1,19 @@
 //! `frontier status`: how it stands, as tables.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::open;
+use super::open_existing;
 use crate::ending::Ending;
+use crate::failure;
 use crate::frontier::args::Status as Args;
 use crate::frontier::store::{Backoff, Status, Store, is_passing};
 use crate::signals::Shutdown;
+use crate::table::Table;
+use crate::terminal;
 
 /// How often to look again.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -28,7 +31,7 @@ pub(super) async fn run(args: Args, mut shutdown: Shutdown) -> anyhow::Result<En
 }
 
 async fn look(args: &Args) -> anyhow::Result<()> {
-    let (address, mut store) = open(&args.database).await?;
+    let (address, mut store) = open_existing(&args.database).await?;
     let clear = if args.watch && io::stdout().is_terminal() { CLEAR } else { "" };
     let mut backoff = Backoff::default();
     loop {
@@ -40,7 +43,7 @@ async fn look(args: &Args) -> anyhow::Result<()> {
                 }
             }
             Err(error) if args.watch && is_passing(&error) => {
-                let _ = writeln!(io::stderr(), "{error:#}; trying again");
+                let _ = writeln!(io::stderr(), "{}; trying again", failure::words(error.as_ref()));
                 sleep(backoff.next()).await;
                 if let Ok(again) = Store::connect(&address).await {
                     (store, backoff) = (again, Backoff::default());
@@ -59,76 +62,57 @@ async fn look(args: &Args) -> anyhow::Result<()> {
 
 /// False if nobody looks any more.
 fn show(clear: &str, status: &Status) -> io::Result<bool> {
-    let shown = io::stdout().write_all(format!("{clear}{status}").as_bytes()).and_then(|()| io::stdout().flush());
+    let text = format!("{clear}{}", Shown { status, width: terminal::width_of_stdout() });
+    let shown = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     match shown {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         shown => shown.map(|()| true),
     }
 }
 
-impl fmt::Display for Status {
+/// For people: on a terminal of that width, if it is one.
+struct Shown<'a> {
+    status: &'a Status,
+    width: Option<usize>,
+}
+
+impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { queued, retrying, leased, done, failed, .. } = self;
+        let Status { queued, retrying, leased, done, failed, .. } = self.status;
         writeln!(f, "{queued} queued, {retrying} retrying, {leased} leased, {done} done, {failed} failed")?;
         self.workers(f)?;
         self.hosts(f)
     }
 }
 
-impl Status {
+impl Shown<'_> {
     fn workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.workers.is_empty() {
+        if self.status.workers.is_empty() {
             return Ok(());
         }
-        let mut table = Table::new(["worker", "leased", "done", "failed", "for", "lease"]);
-        for worker in &self.workers {
+        let mut table = Table::new(["worker", "leased", "done", "failed", "for", "lease"], self.width);
+        for worker in &self.status.workers {
             let lease = if worker.lease > 0.0 { format!("{:.0} s", worker.lease) } else { "over".into() };
             let counts = [worker.leased, worker.done, worker.failed].map(|count| count.to_string());
             let [leased, done, failed] = counts;
-            table.row([worker.name.clone(), leased, done, failed, format!("{:.0} s", worker.age), lease]);
+            table.line([worker.name.clone(), leased, done, failed, format!("{:.0} s", worker.age), lease]);
         }
         write!(f, "\n{table}")
     }
 
     fn hosts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.hosts.is_empty() {
+        if self.status.hosts.is_empty() {
             return Ok(());
         }
-        let mut table = Table::new(["slowest hosts", "leased", "done", "failed", "retries", "mean", "waits"]);
-        for host in &self.hosts {
+        let mut table =
+            Table::new(["slowest hosts", "leased", "done", "failed", "retries", "mean", "waits"], self.width);
+        for host in &self.status.hosts {
             let mean = host.mean.map_or("-".into(), |mean| format!("{:.0} ms", mean * 1_000.0));
             let waits = host.wait.map_or("-".into(), |wait| format!("{wait:.1} s"));
             let [done, failed, retried] = [host.done, host.failed, host.retried].map(|count| count.to_string());
-            table.row([host.origin.clone(), host.leased.to_string(), done, failed, retried, mean, waits]);
+            table.line([host.origin.clone(), host.leased.to_string(), done, failed, retried, mean, waits]);
         }
         write!(f, "\n{table}")
-    }
-}
-
-/// Names to the left, figures to the right.
-struct Table<const N: usize>(Vec<[String; N]>);
-
-impl<const N: usize> Table<N> {
-    fn new(head: [&str; N]) -> Self {
-        Self(vec![head.map(str::to_owned)])
-    }
-
-    fn row(&mut self, row: [String; N]) {
-        self.0.push(row);
-    }
-}
-
-impl<const N: usize> fmt::Display for Table<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-        for row in &self.0 {
-            let mut line = format!("{:<1$}", row[0], width(0));
-            for (column, cell) in row.iter().enumerate().skip(1) {
-                write!(line, "  {cell:>0$}", width(column))?;
-            }
-            writeln!(f, "{line}")?;
-        }
-        Ok(())
     }
 }
 
@@ -160,6 +144,6 @@ db/17        2    40       1  65 s   42 s
 slowest hosts     leased  done  failed  retries   mean  waits
 http://a.example       2    40       1        3  12 ms      -
 ";
-        assert_eq!(status.to_string(), expected);
+        assert_eq!(Shown { status: &status, width: None }.to_string(), expected);
     }
 }

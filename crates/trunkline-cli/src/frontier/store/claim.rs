@@ -68,12 +68,6 @@ impl Rest {
     }
 }
 
-/// Whether it is this that the database says: nothing is this worker's own any more.
-pub(in crate::frontier) fn is_lease_over(error: &anyhow::Error) -> bool {
-    let database = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    database.is_some_and(|error| error.code().as_deref() == Some("TL001"))
-}
-
 const SETTLE: &str = "SELECT trunkline.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 /// One moment, so that what is neither here nor there is not anywhere.
@@ -103,7 +97,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If the database fails, and if the [lease is over](is_lease_over).
+    /// If the database fails, and if the [lease is over](super::is_lease_over).
     pub(in crate::frontier) async fn claim(
         &mut self,
         worker: i64,

@@ -47,8 +47,10 @@ CREATE TABLE trunkline.urls (
     bytes    bigint,    -- of the body
     error    text       -- of the last attempt that failed
 );
-CREATE INDEX urls_queued ON trunkline.urls (host_id, due_at, id) WHERE state = 'queued';
+-- With all that `status` counts.
+CREATE INDEX urls_queued ON trunkline.urls (host_id, due_at, id) INCLUDE (attempts) WHERE state = 'queued';
 CREATE INDEX urls_leased ON trunkline.urls (worker) WHERE state = 'leased';
+CREATE INDEX urls_failed ON trunkline.urls (host_id) WHERE state = 'failed';
 
 -- Cookies of who has logged in last, for all. Whoever reads this is logged in.
 CREATE TABLE trunkline.logins (
@@ -101,22 +103,22 @@ BEGIN
     IF the_new IS NULL THEN
         INSERT INTO trunkline.workers (name, until) VALUES (the_name, clock_timestamp() + the_lease) RETURNING id INTO the_new;
     ELSE
+        -- The hosts are locked from here on.
+        PERFORM trunkline.wake(ARRAY(SELECT DISTINCT host_id FROM trunkline.urls WHERE worker = the_old AND state = 'leased'));
         UPDATE trunkline.urls SET worker = the_new WHERE worker = the_old AND state = 'leased' AND id = ANY (kept);
-        PERFORM trunkline.requeue(the_old);
+        PERFORM trunkline.requeue(ARRAY[the_old]);
     END IF;
     RETURN the_new;
 END $$;
 
--- What this worker has leased is queued again, at its old place in the line.
-CREATE FUNCTION trunkline.requeue(the_worker bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- What these workers have leased is queued again, at its old place in the line. Returns how much that was.
+CREATE FUNCTION trunkline.requeue(the_workers bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    the_hosts bigint[];
     requeued bigint;
 BEGIN
-    SELECT array_agg(DISTINCT host_id) FROM trunkline.urls WHERE worker = the_worker AND state = 'leased' INTO the_hosts;
-    PERFORM trunkline.wake(the_hosts);
+    PERFORM trunkline.wake(ARRAY(SELECT DISTINCT host_id FROM trunkline.urls WHERE worker = ANY (the_workers) AND state = 'leased'));
     WITH requeued AS (
-        UPDATE trunkline.urls SET state = 'queued', worker = NULL WHERE worker = the_worker AND state = 'leased' RETURNING host_id
+        UPDATE trunkline.urls SET state = 'queued', worker = NULL WHERE worker = ANY (the_workers) AND state = 'leased' RETURNING host_id
     ), freed AS (
         SELECT host_id, count(*) AS count FROM requeued GROUP BY host_id
     ), counted AS (
@@ -130,17 +132,18 @@ END $$;
 CREATE FUNCTION trunkline.leave(the_worker bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM trunkline.workers WHERE id = the_worker;
-    RETURN trunkline.requeue(the_worker);
+    RETURN trunkline.requeue(ARRAY[the_worker]);
 END $$;
 
--- Leases that have run out.
+-- Leases that have run out. All of them in one step, so that hosts are locked in their order.
 CREATE FUNCTION trunkline.reap() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    dead bigint;
+    dead bigint[] := ARRAY(SELECT id FROM trunkline.workers WHERE until <= clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED);
 BEGIN
-    FOR dead IN SELECT id FROM trunkline.workers WHERE until <= clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED LOOP
-        PERFORM trunkline.leave(dead);
-    END LOOP;
+    IF dead <> '{}' THEN
+        DELETE FROM trunkline.workers WHERE id = ANY (dead);
+        PERFORM trunkline.requeue(dead);
+    END IF;
 END $$;
 
 -- Renews the lease of this worker, and takes up to `room` URLs. Of a host that has `host_limit` under way none is taken (0: no limit), and after one
@@ -272,4 +275,33 @@ BEGIN
     )
     SELECT count(*) FROM said INTO settled;
     RETURN settled;
+END $$;
+
+-- Queues failed URLs once more, as if they were new: those of these origins, or names with or without a port, and with these statuses, 0 for those that
+-- had no answer (none: any). Up to `most`, of those that failed `before`. Returns how many.
+CREATE FUNCTION trunkline.retry(the_hosts text[], statuses smallint[], before timestamptz, most integer) RETURNS bigint
+    LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    again bigint[];
+    retried bigint;
+BEGIN
+    again := ARRAY(
+        SELECT urls.id FROM trunkline.urls JOIN trunkline.hosts ON hosts.id = host_id
+        WHERE state = 'failed' AND ended_at < before AND (statuses = '{}' OR coalesce(status, 0) = ANY (statuses))
+            AND (the_hosts = '{}' OR ARRAY[
+                origin, split_part(origin, '://', 2), regexp_replace(split_part(origin, '://', 2), ':[0-9]+$', '')
+            ] && the_hosts)
+        LIMIT most
+    );
+    PERFORM trunkline.wake(ARRAY(SELECT DISTINCT host_id FROM trunkline.urls WHERE id = ANY (again)));
+    WITH queued AS (
+        UPDATE trunkline.urls SET state = 'queued', attempts = 0, due_at = clock_timestamp(), ended_at = NULL, status = NULL, bytes = NULL, error = NULL
+        WHERE id = ANY (again) AND state = 'failed' AND ended_at < before RETURNING host_id
+    ), of_host AS (
+        SELECT host_id, count(*) AS count FROM queued GROUP BY host_id
+    ), counted AS (
+        UPDATE trunkline.hosts SET failed = failed - of_host.count FROM of_host WHERE id = of_host.host_id
+    )
+    SELECT count(*) FROM queued INTO retried;
+    RETURN retried;
 END $$;

@@ -43,10 +43,10 @@ pub(in crate::frontier) struct HostFigures {
     pub(in crate::frontier) wait: Option<f64>,
 }
 
+/// Indexes have all of it: not a URL that is done is looked at.
 const STATES: &str = "
-    SELECT count(*) FILTER (WHERE state = 'queued' AND attempts = 0), count(*) FILTER (WHERE state = 'queued' AND attempts > 0),
-           count(*) FILTER (WHERE state = 'leased')
-    FROM trunkline.urls WHERE state IN ('queued', 'leased')";
+    SELECT count(*) FILTER (WHERE attempts = 0), count(*) FILTER (WHERE attempts > 0), (SELECT count(*) FROM trunkline.urls WHERE state = 'leased')
+    FROM trunkline.urls WHERE state = 'queued'";
 
 /// Those are kept count of: a frontier grows by what is done.
 const ENDED: &str = "SELECT coalesce(sum(done), 0)::bigint, coalesce(sum(failed), 0)::bigint FROM trunkline.hosts";
@@ -71,12 +71,12 @@ impl Store {
     /// # Errors
     ///
     /// If the database fails.
-    pub(in crate::frontier) async fn status(&mut self, hosts: usize) -> anyhow::Result<Status> {
+    pub(in crate::frontier) async fn status(&mut self, hosts: u32) -> anyhow::Result<Status> {
         let open = sqlx::query_as(STATES).fetch_one(&mut self.connection);
         let (queued, retrying, leased) = answered(open).await?;
         let (done, failed) = answered(sqlx::query_as(ENDED).fetch_one(&mut self.connection)).await?;
         let workers = answered(sqlx::query_as::<_, WorkerRow>(WORKERS).fetch_all(&mut self.connection)).await?;
-        let slowest = sqlx::query_as::<_, HostRow>(HOSTS).bind(i64::try_from(hosts)?);
+        let slowest = sqlx::query_as::<_, HostRow>(HOSTS).bind(i64::from(hosts));
         let hosts = answered(slowest.fetch_all(&mut self.connection)).await?;
         let workers = workers.into_iter().map(WorkerFigures::from).collect();
         let hosts = hosts.into_iter().map(HostFigures::from).collect();

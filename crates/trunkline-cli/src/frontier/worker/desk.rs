@@ -40,6 +40,11 @@ impl Desk {
         Self { address, store: Some(store), name: name(), terms, id: None, is_certain: false }
     }
 
+    /// Before the next exchange it says what it holds, and the rest goes back.
+    pub(super) fn come_again(&mut self) {
+        self.is_certain = false;
+    }
+
     /// # Errors
     ///
     /// If the database fails. Which of it was done is not known then: all that was to be settled is to be settled again, and what was claimed,

@@ -22,8 +22,9 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    pub(super) fn claimed(&mut self, id: i64) {
-        self.held.insert(id);
+    /// Whether it is to be fetched: what was claimed once more while its line is on its way, after the lease was over, has been.
+    pub(super) fn claimed(&mut self, id: i64) -> bool {
+        self.held.insert(id)
     }
 
     /// It has ended, and its line is among those that are handed over next.
@@ -134,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn a_url_is_settled_only_when_its_line_is_written() {
         let mut leases = Leases::default();
-        (1..=3).for_each(|id| leases.claimed(id));
+        assert!((1..=3).all(|id| leases.claimed(id)));
         leases.ended(settlement(1, Outcome::Done));
         let (write, written) = oneshot::channel();
         leases.handed_over(written);
@@ -152,7 +153,7 @@ mod tests {
     #[test]
     fn when_the_lease_is_over_ends_are_told_and_nothing_else_is_held() {
         let mut leases = Leases::default();
-        (1..=4).for_each(|id| leases.claimed(id));
+        assert!((1..=4).all(|id| leases.claimed(id)));
         leases.ended(settlement(1, Outcome::Done));
         let later = Outcome::Later { pause: Duration::ZERO, of_host: false };
         leases.unsettled(vec![settlement(2, Outcome::Failed), settlement(3, later)]);
@@ -160,5 +161,7 @@ mod tests {
         let mut held = leases.held();
         held.sort_unstable();
         assert_eq!((held, ids(&leases.take_settlements())), (vec![1, 2], vec![2]));
+        // Claimed once more, the first is not fetched once more, and the third is.
+        assert_eq!([1, 3].map(|id| leases.claimed(id)), [false, true]);
     }
 }

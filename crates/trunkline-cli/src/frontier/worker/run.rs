@@ -1,5 +1,6 @@
 //! The loop of a worker.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(super) struct Worker {
     /// None during an exchange.
     desk: Option<Desk>,
     exchange: Option<JoinHandle<(Desk, Errand, anyhow::Result<Answer>)>>,
+    /// Pages were given up that the database may still hold for this worker's own.
+    has_given_up: bool,
     timing: Timing,
     idle: Idle,
     backoff: Backoff,
@@ -75,6 +78,7 @@ impl Worker {
             leases: Leases::default(),
             desk: Some(desk),
             exchange: None,
+            has_given_up: false,
             timing: Timing { lease_ends: None, renew_at: now, look_at: now, not_before: now },
             idle: Idle::new(),
             backoff: Backoff::default(),
@@ -154,7 +158,7 @@ impl Worker {
         let Timing { renew_at, look_at, not_before, .. } = self.timing;
         let at = match () {
             () if self.exchange.is_some() => return None,
-            () if self.leases.has_settlements() => not_before,
+            () if self.has_given_up || self.leases.has_settlements() => not_before,
             () if self.room() > 0 => renew_at.min(look_at),
             () => renew_at,
         };
@@ -166,6 +170,9 @@ impl Worker {
             return;
         }
         let Some(mut desk) = self.desk.take() else { return };
+        if mem::take(&mut self.has_given_up) {
+            desk.come_again();
+        }
         let (held, room) = (self.leases.held(), self.room());
         let errand = Errand { settled: self.leases.take_settlements(), held, room };
         self.exchange = Some(tokio::spawn(async move {
@@ -216,15 +223,18 @@ impl Worker {
             self.timing.look_at = self.idle.look_at(now, answer.rest.and_then(|rest| rest.look_in));
         }
         for url in answer.claimed {
-            self.leases.claimed(url.id);
-            let visitor = self.visitor.clone();
-            self.pages.spawn(async move { visitor.visit(url).await });
+            if self.leases.claimed(url.id) {
+                let visitor = self.visitor.clone();
+                self.pages.spawn(async move { visitor.visit(url).await });
+            }
         }
     }
 
     /// What is under way belongs to nobody, or to others.
     fn lose_lease(&mut self) {
         self.timing.lease_ends = None;
+        // The database may think otherwise, if only its answer was late.
+        self.has_given_up = true;
         let lost = self.pages.len();
         // Dropped, they are cancelled.
         self.pages = JoinSet::new();

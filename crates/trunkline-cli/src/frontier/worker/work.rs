@@ -67,7 +67,7 @@ struct Job {
 impl Job {
     fn of(args: &Fetch) -> Self {
         let terms = Terms {
-            lease: args.work.lease,
+            lease: args.work.lease(),
             limit_per_host: args.limit_per_host,
             delay: args.delay,
             obeys_robots: args.robots,

@@ -1,9 +1,10 @@
 //! `frontier add`: each URL once, whoever adds it.
 
+use sqlx::Connection as _;
+
+use super::support::{Frontier, finished};
 use crate::servers::TempDir;
 use crate::support::Running;
-
-use super::support::Frontier;
 
 #[tokio::test]
 async fn a_url_is_added_once_and_bad_lines_are_named() {
@@ -21,6 +22,40 @@ async fn a_url_is_added_once_and_bad_lines_are_named() {
     let long = format!("http://a.example/{}", "x".repeat(60_000));
     let run = frontier.add(format!("{long}\n{long}\n"));
     assert_eq!((run.code, run.last()), (Some(0), "1 added, 1 there already, 0 unusable"));
+}
+
+#[tokio::test]
+async fn what_no_frontier_can_hold_is_refused_by_its_line_and_the_rest_is_added() {
+    let frontier = Frontier::new().await;
+    let host =
+        |letters: usize| format!("http://{}{}/", format!("{}.", "a".repeat(60)).repeat(4), "b".repeat(letters - 244));
+    let lines = ["http://a.example/\0x", "http://a\0b/", &host(253), &host(254), &host(5_000), &"x".repeat(100_000)];
+    let run = frontier.add(lines.join("\n"));
+    assert_eq!((run.code, run.last()), (Some(1), "2 added, 0 there already, 4 unusable"), "{run:?}");
+    for told in [
+        "stdin:2: \"http://a\\0b/\" is not an http or https URL",
+        "stdin:4: the host of \"http://aaa",
+        "stdin:5: the host of \"http://aaa",
+        "stdin:6: ",
+    ] {
+        assert!(run.stderr.contains(told), "{told} {run:?}");
+    }
+    assert_eq!(frontier.count("SELECT count(*) FROM trunkline.urls WHERE url = 'http://a.example/%00x'").await, 1);
+}
+
+#[tokio::test]
+async fn what_is_under_way_when_ctrl_c_comes_is_counted() {
+    let frontier = Frontier::with(&["http://a.example/1".into()]).await;
+    let lock = frontier.transaction("SELECT FROM trunkline.hosts FOR NO KEY UPDATE").await;
+    let mut running = frontier.adding();
+    let mut input = running.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"http://a.example/1\nhttp://a.example/2\n").unwrap();
+    frontier.until_locked_out(1).await;
+    running.signal("INT");
+    lock.close().await.unwrap();
+    let run = finished(running).await;
+    assert_eq!((run.code, run.last()), (Some(130), "1 added, 1 there already, 0 unusable"), "{run:?}");
+    assert_eq!(frontier.in_state("queued").await, 2);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::{Connection as _, Executor as _};
+
 use super::hosts::Hosts;
 use super::support::{Frontier, finished, urls_in};
 use crate::servers::TempDir;
@@ -81,4 +83,75 @@ async fn on_sigterm_what_is_not_under_way_is_given_back_at_once_and_the_rest_at_
     assert!(run.last().starts_with("0 pages, 0 failed, 5 given up, "), "{run:?}");
     assert!(frontier.status().starts_with("5 queued, 0 retrying, 0 leased, 0 done, 0 failed\n"));
     assert_eq!(frontier.count("SELECT count(*) FROM trunkline.workers").await, 0);
+}
+
+/// The moment that no order of writing and settling can do away with.
+#[tokio::test]
+async fn who_is_killed_between_its_lines_and_their_settling_leaves_no_more_lines_twice_than_it_had_leases() {
+    let (hosts, dir) = (Hosts::start(), TempDir::new("between"));
+    let urls: Vec<_> = (0..20).map(|page| hosts.url(page % 5, &format!("/{page}?hold"))).collect();
+    let frontier = Frontier::with(&urls).await;
+    let outs = ["first", "second"].map(|name| dir.join(name));
+    let first = frontier.writing_worker(&outs[0], ["--lease", "3", "-c", "4"]);
+    until("it has begun", || hosts.all_requests() == 4);
+    let lock = frontier.transaction("SELECT FROM trunkline.hosts FOR UPDATE").await;
+    hosts.release();
+    until("its lines are there", || urls_in(&outs[0]).len() == 4);
+    // It is settling, and has nothing else to do.
+    frontier.until_locked_out(1).await;
+    first.signal("KILL");
+    assert_eq!(finished(first).await.code, None);
+    // As if its last words had not come: the database would act on them, though nobody listens.
+    let unheard = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(frontier.count(unheard).await, 1);
+    frontier.until_locked_out(0).await;
+    lock.close().await.unwrap();
+
+    assert_eq!(frontier.count(LEASED).await, 4);
+    assert_eq!(finished(frontier.writing_worker(&outs[1], ["--lease", "3", "-c", "4"])).await.code, Some(0));
+    frontier.assert_all_ended(20, 0).await;
+    assert_eq!((urls_in(&outs[0]).len(), urls_in(&outs[1]).len(), hosts.all_requests()), (4, 20, 24));
+}
+
+#[tokio::test]
+async fn pages_given_up_are_fetched_again_if_the_database_was_only_late() {
+    let (hosts, dir) = (Hosts::start(), TempDir::new("late"));
+    let frontier = Frontier::with(&[hosts.url(0, "/?hold")]).await;
+    let out = dir.join("out");
+    let worker = frontier.writing_worker(&out, ["--lease", "3"]);
+    until("it has it", || hosts.all_requests() == 1);
+    // Its next renewal is begun in time, and answered too late.
+    let lock = frontier.transaction("SELECT FROM trunkline.workers FOR UPDATE").await;
+    let over = "SELECT count(*) FROM trunkline.workers WHERE until < clock_timestamp()";
+    frontier.until("the lease is over", over, |count| count == 1).await;
+    lock.close().await.unwrap();
+    until("it is asked for again", || hosts.all_requests() == 2);
+    hosts.release();
+    let run = finished(worker).await;
+    assert!(run.stderr.starts_with("the lease is over: 1 pages under way are left to others\n"), "{run:?}");
+    assert_eq!((run.code, urls_in(&out).len()), (Some(0), 1), "{run:?}");
+    frontier.assert_all_ended(1, 0).await;
+}
+
+#[tokio::test]
+async fn the_leases_of_several_dead_workers_are_taken_back_in_an_order_that_locks_nobody_out() {
+    let hosts = Hosts::start();
+    let frontier = Frontier::with(&[hosts.url(0, "/"), hosts.url(1, "/")]).await;
+    let mut connection = frontier.connection().await;
+    // The one that comes first has the last host.
+    let dead = "
+        INSERT INTO trunkline.workers (id, name, until) VALUES (1001, 'a', 'epoch'), (1002, 'b', 'epoch');
+        UPDATE trunkline.urls SET state = 'leased', worker = 1001 WHERE host_id = (SELECT max(id) FROM trunkline.hosts);
+        UPDATE trunkline.urls SET state = 'leased', worker = 1002 WHERE host_id = (SELECT min(id) FROM trunkline.hosts);
+        UPDATE trunkline.hosts SET leased = 1";
+    connection.execute(dead).await.unwrap();
+    let first = "SELECT FROM trunkline.hosts WHERE id = (SELECT min(id) FROM trunkline.hosts) FOR UPDATE";
+    let mut lock = frontier.transaction(first).await;
+    let worker = frontier.worker([]);
+    frontier.until_locked_out(1).await;
+    lock.execute("SELECT FROM trunkline.hosts ORDER BY id FOR UPDATE").await.unwrap();
+    lock.close().await.unwrap();
+    let run = finished(worker).await;
+    assert!(run.code == Some(0) && !run.stderr.contains("fails"), "{run:?}");
+    frontier.assert_all_ended(2, 0).await;
 }

@@ -15,6 +15,7 @@ mod leases;
 mod logins;
 mod manners;
 mod outages;
+mod retrying;
 mod usage;
 mod workers;
 

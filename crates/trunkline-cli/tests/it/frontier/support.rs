@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use super::postgres::Postgres;
 use crate::support::{Finished, Running, soak};
@@ -62,9 +62,28 @@ impl Frontier {
         worker
     }
 
+    pub(super) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.unwrap()
+    }
+
+    /// A transaction that has done that, such as locking rows. It ends with its connection.
+    pub(super) async fn transaction(&self, sql: &'static str) -> PgConnection {
+        let mut connection = self.connection().await;
+        connection.execute("BEGIN").await.unwrap();
+        connection.execute(sql).await.unwrap();
+        connection
+    }
+
+    /// Waits until so many others wait for a lock.
+    pub(super) async fn until_locked_out(&self, count: i64) {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.until("it waits for the lock", waiting, |waiting| waiting == count).await;
+    }
+
     /// The answer, a number.
     pub(super) async fn count(&self, sql: &str) -> i64 {
-        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        let mut connection = self.connection().await;
         let sql = AssertSqlSafe(format!("SELECT ({sql})::bigint"));
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use super::hosts::Hosts;
 use super::support::{Frontier, finished};
-use crate::support::Running;
+use crate::support::{Running, until};
 
 #[tokio::test]
 async fn a_database_that_cannot_be_used_is_told_without_its_password() {
@@ -16,31 +16,113 @@ async fn a_database_that_cannot_be_used_is_told_without_its_password() {
     connection.execute(AssertSqlSafe(role)).await.unwrap();
     let (nobody, nowhere) = (format!("nobody_{database}"), format!("postgres://me:se-cret@{server}/nowhere"));
     let cases = [
-        ("mysql://me:se-cret@localhost/x".to_owned(), "it does not begin with `postgres://`"),
+        (
+            "mysql://me:se-cret@localhost/x".to_owned(),
+            "it begins with `mysql://`, and the frontier is kept in Postgres",
+        ),
+        ("me:se-cret@localhost/x".to_owned(), "it does not begin with `postgres://`"),
         ("postgres://me:1/se-cret@localhost/x".to_owned(), "`%40` stands for `@`"),
-        ("postgres://me:se-cret@127.0.0.1:1/x".to_owned(), "the database \"x\" on 127.0.0.1:1, as \"me\": "),
+        ("postgres://me:se-cret@127.0.0.1:1/x".to_owned(), "the database \"x\" on 127.0.0.1:1, as \"me\": no Postgres"),
         (nowhere, "\"me\""),
-        (format!("postgres://{nobody}:se-cret@{server}/{database}"), "permission denied for database"),
+        (
+            format!("postgres://postgres:se-cret@{server}/nowhere"),
+            "database \"nowhere\" does not exist: `createdb` makes",
+        ),
     ];
     for (url, words) in &cases {
         for arguments in [
             vec!["fetch", "--frontier", url],
             vec!["frontier", "add", url, "http://a.example/"],
             vec!["frontier", "status", url],
+            vec!["frontier", "retry", url],
         ] {
-            let run = Running::command(arguments[0], &arguments[1..], []).finish();
-            assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{arguments:?} {run:?}");
-            assert!(run.stderr.starts_with("error: ") && run.stderr.contains(words), "{arguments:?} {run:?}");
-            assert!(!run.stderr.contains("se-cret"), "{arguments:?} {run:?}");
+            assert_told(&arguments, words);
         }
     }
+    let nobody = format!("postgres://{nobody}:se-cret@{server}/{database}");
+    assert_told(&["frontier", "add", &nobody, "http://a.example/"], "permission denied for database");
+    // Who looks makes no tables.
+    for command in ["status", "retry"] {
+        assert_told(&["frontier", command, &nobody], "there is none yet: `trunkline frontier add` makes it");
+    }
+    // Where no address belongs.
+    let stray = "postgres://me:se-cret@localhost/x";
     for arguments in [
-        &["--frontier", &*frontier.url, "http://a.example/"][..],
-        &["--lease", "9", "http://a.example/"],
-        &["--frontier", &frontier.url, "--lease", "1"],
+        &["frontier", stray][..],
+        &["frontier", "status", &frontier.url, stray],
+        &["frontier", "add", &frontier.url, stray],
+        &["fetch", stray],
+        &["fetch", "http://a.example/", "--limit", stray],
     ] {
-        let run = Running::start(arguments).finish();
-        assert_eq!(run.code, Some(2), "{arguments:?} {run:?}");
+        assert_told(arguments, "error: ");
+    }
+}
+
+fn assert_told(arguments: &[&str], words: &str) {
+    let run = Running::command(arguments[0], &arguments[1..], []).finish();
+    assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{arguments:?} {run:?}");
+    assert!(run.stderr.starts_with("error: ") && run.stderr.contains(words), "{arguments:?} {run:?}");
+    // Neither a password, nor where in its own code Postgres says so, nor whose words these are.
+    for word in ["se-cret", " at line ", "error returned from database"] {
+        assert!(!run.stderr.contains(word), "{arguments:?} {run:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_option_that_cannot_be_used_is_named_with_what_would_be_right() {
+    let frontier = Frontier::new().await;
+    let (url, page) = (&*frontier.url, "http://a.example/");
+    for (arguments, words) in [
+        (&["fetch", "--frontier", url, page][..], "'--frontier <DATABASE>' cannot be used with '[URL]...'"),
+        (&["fetch", "--lease", "9", page], "--lease is for workers: write --frontier DATABASE as well"),
+        (&["fetch", "--follow", page], "--follow is for workers: write --frontier DATABASE as well"),
+        (&["fetch", "--frontier", url, "--lease", "1"], "use a number of seconds from 3 to 86400"),
+        (&["frontier", "status", url, "--hosts", "x"], "use a whole number"),
+        (&["frontier", "retry", url, "--status", "5xx"], "write a status such as 503, or none"),
+        (&["frontier", "retry", url, "--host", "a.example/page"], "write a.example, a.example:8080 or"),
+    ] {
+        assert_told(arguments, words);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_is_missing_is_not_told_as_a_wrong_one() {
+    let frontier = Frontier::new().await;
+    let mut connection = frontier.connection().await;
+    let (server, database) = frontier.url.split_once('@').unwrap().1.split_once('/').unwrap();
+    // The server's file of who may come how, read anew: this one with a password, the others as before.
+    let role = format!("keeper_{database}");
+    let file: String = sqlx::query_scalar("SHOW hba_file").fetch_one(&mut connection).await.unwrap();
+    for sql in [
+        format!("CREATE ROLE {role} LOGIN PASSWORD 'se-cret'"),
+        format!("COPY (VALUES ('host all {role} all scram-sha-256'), ('host all all all trust')) TO '{file}'"),
+        "SELECT pg_reload_conf()".into(),
+    ] {
+        connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+    let status = |password: &str| {
+        let url = format!("postgres://{role}{password}@{server}/{database}");
+        Running::command("frontier", ["status", &url], []).finish().stderr
+    };
+    until("a password is asked for", || status("").contains("password authentication failed for user"));
+    assert!(status("").ends_with(": there is none in the address or in PGPASSWORD, and none in ~/.pgpass that fits\n"));
+    assert!(status(":wr-ong").ends_with(&format!("password authentication failed for user \"{role}\"\n")));
+    assert!(status(":se-cret").contains("there is none yet: `trunkline frontier add` makes it"));
+}
+
+#[test]
+fn help_tells_exit_codes_within_80_columns() {
+    for (command, words) in [
+        (&["--help"][..], "`createdb news`"),
+        (&["add", "--help"], "Exit status:"),
+        (&["status", "--help"], "Exit status:"),
+        (&["retry", "--help"], "Exit status:"),
+        (&["retry", "-h"], "--status <CODE>"),
+    ] {
+        let run = Running::command("frontier", command, []).finish();
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert!(run.stdout.contains(words), "{}", run.stdout);
+        assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
     }
 }
 
