@@ -6,12 +6,13 @@ use std::iter::successors;
 
 use url::Url;
 
-/// What the library calls it, and what it is called here.
-const NAMES: [(&str, &str); 4] = [
+/// What the library or the system calls it, and what it is called here.
+const NAMES: [(&str, &str); 5] = [
     ("(timeout `total`)", "(--timeout)"),
     ("(timeout `read`)", "(--timeout)"),
     (" (max_redirects)", ""),
     ("unusable value: ", ""),
+    ("Too many open files (os error 24)", "too many open files: use a smaller --limit"),
 ];
 
 /// The error and its causes, each once: some errors quote theirs.
@@ -83,6 +84,8 @@ mod tests {
         let error = anyhow!("unusable value: line 2").context("the file");
         assert_eq!(words(error.as_ref()), "the file: line 2");
         assert_eq!(words(anyhow!("too slow (timeout `total`)").as_ref()), "too slow (--timeout)");
+        let full = std::io::Error::from_raw_os_error(24);
+        assert_eq!(words(&full), "too many open files: use a smaller --limit");
     }
 
     #[test]

@@ -42,6 +42,8 @@ use self::signals::Shutdown;
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    raise_open_files();
     let unusable = |error| Unusable::arguments(&error);
     ending::exit_code(match Args::given().command {
         #[cfg(feature = "frontier")]
@@ -55,6 +57,16 @@ fn main() -> ExitCode {
             .map_err(unusable)
             .and_then(|config| on_a_runtime(|shutdown| login::run(config, shutdown))),
     })
+}
+
+/// Connections are files, and shells let a program have fewer of them than it may have if it asks: 1,024 as a rule.
+#[cfg(unix)]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    // Where it cannot be had, what there is may do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn on_a_runtime<F>(command: impl FnOnce(Shutdown) -> F) -> anyhow::Result<Ending>

@@ -1,6 +1,7 @@
 //! What it never exceeds: pages under way, connections, memory.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::servers::{Nginx, TempDir, sockets_of};
@@ -58,6 +59,25 @@ async fn with_limit_8_the_kernel_never_sees_a_ninth_socket_to_nginx() {
     let ended = log.iter().filter(|access| access.number == EACH as u64).count();
     assert!(connections.len() <= 8 + ended, "{} connections, {ended} ended by nginx", connections.len());
     assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), PAGES);
+}
+
+#[test]
+fn connections_may_be_as_many_as_the_system_allows() {
+    const PAGES: usize = 100;
+    let site = Site::start();
+    let urls = (0..PAGES).map(|page| site.url(&format!("/{page}?hold=head")));
+    // The shell's limit is one that may be raised.
+    let mut run = Command::new("sh")
+        .args(["-c", "ulimit -Sn 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_trunkline"), "fetch"])
+        .args(["--limit", "0", "--retries", "0"])
+        .args(urls)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("all are under way, or it has failed", || site.counts().held == PAGES || run.try_wait().unwrap().is_some());
+    site.release();
+    assert_eq!(run.wait().unwrap().code(), Some(0));
 }
 
 const MIB: u64 = 1024 * 1024;
