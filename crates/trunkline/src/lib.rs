@@ -107,8 +107,10 @@
 //! ```
 //!
 //! A server may answer before it has the whole body. The response is then there at once, and both go on side by side: whoever reads the response also
-//! moves the rest of the request, so a response that is held and not read holds the request up. When the response has ended, or is dropped,
-//! what has not been sent by then is not sent any more, and the connection is closed. That is what a 413 after the first mebibyte asks for.
+//! moves the rest of the request, so a response that is held and not read holds the request up. A success has its end where both have theirs: the
+//! last read, or the request itself if there is nothing to read, waits until all of the body has gone. After any other answer (a 413 after the first
+//! mebibyte), and after one that says `connection: close`, what has not been sent by the end of it is not sent any more, and the connection is
+//! closed; so it is if the response is dropped before.
 //!
 //! ## What the session adds
 //!

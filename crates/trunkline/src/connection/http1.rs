@@ -51,6 +51,10 @@ pub(crate) struct Connection {
     /// The server speaks HTTP/1.0.
     old: bool,
     incomplete: bool,
+    /// The current request has a body, and nothing has come that speaks against sending all of it.
+    uploading: bool,
+    /// An answer that is all there, while the request is not.
+    early: Option<Box<Response<Incoming>>>,
     /// The body of the current request, while it waits for the server to want it.
     held: Option<Held>,
     /// The same, if it will not be sent: the server cannot take it, or does not want it.
@@ -96,6 +100,8 @@ impl Connection {
             persistent: true,
             old: false,
             incomplete: false,
+            uploading: false,
+            early: None,
             held: None,
             unsent: None,
             upload_failure: None,
@@ -140,7 +146,8 @@ impl Connection {
         self.keep_alive = None;
         self.incomplete = true;
         self.persistent = !request.headers().iter().any(|(name, value)| name == CONNECTION && says(value, "close"));
-        if !request.body().is_end_stream() {
+        self.uploading = !request.body().is_end_stream();
+        if self.uploading {
             let unknown = request.body().size_hint().exact().is_none();
             if unknown && self.old {
                 // The engine would leave the body out.
@@ -155,22 +162,59 @@ impl Connection {
         self.answer = Some(Box::pin(self.sender.try_send_request(request)));
     }
 
-    /// Moves the exchange on until the head of the response has come.
+    /// Moves the exchange on until the head of the response has come; and until the request has gone, if there is no more to come.
     pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Received>, Failure>> {
         let _ended = self.drive(cx);
+        if self.early.is_some() {
+            return self.poll_early(cx);
+        }
         let Some(answer) = &mut self.answer else {
             let unsent = self.unsent.take();
             return if unsent.is_none() { Poll::Pending } else { Poll::Ready(Err(no_length(unsent))) };
         };
         let answered = ready!(answer.as_mut().poll(cx));
         self.answer = None;
-        Poll::Ready(match answered {
+        match answered {
             Ok(response) => {
                 self.answered(&response);
-                Ok(response.map(Received))
+                if response.body().is_end_stream() && !self.has_sent() {
+                    self.early = Some(Box::new(response));
+                    return self.poll_early(cx);
+                }
+                Poll::Ready(Ok(response.map(Received)))
             }
-            Err(failed) => Err(self.failure(failed)),
-        })
+            Err(failed) => Poll::Ready(Err(self.failure(failed))),
+        }
+    }
+
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Received>, Failure>> {
+        let sent = ready!(self.poll_sent(cx));
+        let Some(response) = self.early.take() else { return Poll::Pending };
+        let failure =
+            |error: Error| Failure { error: error.sent(RequestSent::Yes), unsent: None, sent: RequestSent::Yes };
+        Poll::Ready(sent.map(|()| response.map(Received)).map_err(failure))
+    }
+
+    /// "A client that receives a response while it is still sending the associated request SHOULD continue sending that request" (RFC 9110
+    /// section 7.5), unless the response speaks against it. Ready once there is nothing left to send. To be asked when the response
+    /// has ended: before that the engine cannot tell.
+    pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if !self.has_sent() && self.drive(cx).is_pending() {
+            // It takes another request when this one has gone.
+            let _gone = ready!(self.sender.poll_ready(cx));
+        }
+        self.uploading = false;
+        Poll::Ready(self.upload_failure.take().map_or(Ok(()), Err))
+    }
+
+    /// The same, as far as the last look at the engine tells.
+    pub(crate) fn has_sent(&mut self) -> bool {
+        !self.uploading || self.is_ready()
+    }
+
+    /// May there be something left to send, although the response has begun?
+    pub(crate) fn is_uploading(&self) -> bool {
+        self.uploading
     }
 
     fn failure(&mut self, mut failed: TrySendError<Request<Body>>) -> Failure {
@@ -213,7 +257,10 @@ impl Connection {
                 self.keep_alive = self.keep_alive.or_else(|| keep_alive(value));
             }
         }
-        self.persistent &= said == self.old;
+        let persists = said == self.old;
+        self.persistent &= persists;
+        // Any other answer, or one after which it closes, says that it has no need of the rest.
+        self.uploading &= persists && response.status().is_success();
         self.unsent = self.held.take().and_then(|held| held.answered(response.status()));
     }
 

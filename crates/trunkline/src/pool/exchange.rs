@@ -117,12 +117,12 @@ impl Inner {
                 }
             };
             let sent = match converse(&lease).await {
-                Ok(Answer { response, peer, handle, unsent }) => {
+                Ok(Answer { response, peer, handle, unsent, uploading }) => {
                     if let Some(unsent) = unsent {
                         *outgoing.body() = *unsent;
                     }
                     let info = ConnectionInfo { reused: served && lease.idle().is_some(), peer, waited };
-                    return Ok(response.map(|received| ResponseBody::new(received, lease, info, handle)));
+                    return Ok(response.map(|received| ResponseBody::new(received, lease, info, handle, uploading)));
                 }
                 Err(failure) if self.replay && lease.idle().is_some() => recover(failure, again, outgoing),
                 Err(failure) => Err(failure.error),
@@ -311,6 +311,8 @@ struct Answer {
     handle: ConnectionHandle,
     /// The body of the request, if it was held back and is not wanted. Boxed, for it is rare.
     unsent: Option<Box<Body>>,
+    /// There may be more of it to send.
+    uploading: bool,
 }
 
 /// Waits for the head of the response, driving the connection from here.
@@ -322,7 +324,8 @@ fn converse(lease: &PoolLease) -> impl Future<Output = Result<Answer, Failure>> 
             sent = connection.sent();
             answer.map_ok(|response| {
                 let unsent = connection.take_unsent().map(Box::new);
-                Answer { response, peer: connection.peer(), handle: connection.handle(), unsent }
+                let (peer, handle, uploading) = (connection.peer(), connection.handle(), connection.is_uploading());
+                Answer { response, peer, handle, unsent, uploading }
             })
         });
         Poll::Ready(ready!(polled).unwrap_or_else(|error| {

@@ -38,6 +38,18 @@ struct Reading {
     lease: Lease<Key, Connection>,
     /// The request is under way.
     pass: Option<Pass>,
+    upload: Upload,
+}
+
+/// What there is left of the request's body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upload {
+    /// Nothing, or nothing that the server wants.
+    Done,
+    /// It may outlast the response.
+    Beside,
+    /// The response has ended, and it has not.
+    Alone,
 }
 
 /// How a response's connection came about.
@@ -58,8 +70,10 @@ impl ResponseBody {
         lease: Lease<Key, Connection>,
         connection: ConnectionInfo,
         handle: ConnectionHandle,
+        uploading: bool,
     ) -> Self {
-        let mut body = Self { received, reading: Some(Reading { lease, pass: None }), connection, handle };
+        let upload = if uploading { Upload::Beside } else { Upload::Done };
+        let mut body = Self { received, reading: Some(Reading { lease, pass: None, upload }), connection, handle };
         if body.received.is_end_stream() {
             body.finish();
         }
@@ -95,6 +109,9 @@ impl ResponseBody {
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         let Self { received, reading: Some(reading), .. } = self else { return Poll::Ready(None) };
+        if reading.upload == Upload::Alone {
+            return reading.poll_sent(cx);
+        }
         let frame = match received.poll_frame(cx) {
             Poll::Ready(frame) => {
                 // From here until the next poll, silence is the reader's.
@@ -112,15 +129,22 @@ impl ResponseBody {
                 }
             }
         };
-        Poll::Ready(frame.map(|frame| frame.map_err(|cause| reading.broken(cause))))
+        match frame {
+            Some(frame) => Poll::Ready(Some(frame.map_err(|cause| reading.broken(cause)))),
+            None => reading.poll_sent(cx),
+        }
     }
 
     /// The end of the body has come: its connection is free.
     fn finish(&mut self) {
-        if let Some(Reading { lease, pass }) = self.reading.take() {
+        if let Some(Reading { lease, pass, .. }) = self.reading.take() {
             lease.end(Connection::completed);
             drop(pass);
         }
+    }
+
+    fn has_sent(&self) -> bool {
+        self.reading.as_ref().is_none_or(Reading::has_sent)
     }
 
     /// Takes in what has already arrived, without waiting. True if that was the rest.
@@ -140,6 +164,20 @@ impl ResponseBody {
 }
 
 impl Reading {
+    /// The response has ended. It has no end for its reader before the request has gone, if the server goes on taking it.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        if self.upload == Upload::Done {
+            return Poll::Ready(None);
+        }
+        self.upload = Upload::Alone;
+        let sent = ready!(self.lease.poll(cx, Connection::poll_sent)).flatten();
+        Poll::Ready(sent.err().map(|error| Err(error.at(Phase::Body))))
+    }
+
+    fn has_sent(&self) -> bool {
+        self.upload == Upload::Done || self.lease.with(Connection::has_sent).unwrap_or(true)
+    }
+
     /// Why the body broke off: taken away by a close or a deadline, given up because the request's body failed, or broken by the server.
     fn broken(&self, cause: crate::error::BoxError) -> Error {
         let failure = self.lease.with(Connection::take_upload_failure).unwrap_or_else(Some);
@@ -157,9 +195,10 @@ impl http_body::Body for ResponseBody {
         let frame = ready!(self.poll_data(cx));
         match &frame {
             // With a length known, the last piece is known too: the connection need not wait for the reader to ask again.
-            Some(Ok(_)) if !self.received.is_end_stream() => {}
-            Some(Ok(_)) | None => self.finish(),
+            Some(Ok(_)) if self.received.is_end_stream() && self.has_sent() => self.finish(),
+            Some(Ok(_)) => {}
             Some(Err(_)) => self.reading = None,
+            None => self.finish(),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(|error| error.sent(RequestSent::Yes))))
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use trunkline::{Body, Pool, Session};
+use trunkline::{Body, Pool, Session, Timeouts};
 
 use crate::exchange::fed;
-use crate::support::{Rogue, Step, TestCa};
+use crate::support::{Gate, Nginx, Rogue, Step, TestCa};
 use crate::{SOON, within};
 
 const PIECE: usize = 64 * 1024;
@@ -39,7 +39,7 @@ async fn comes_back(mut response: trunkline::Response, count: usize, pause: Dura
 #[tokio::test]
 async fn both_directions_flow_at_once_through_an_echo() {
     // Far more than both sockets' buffers hold: either direction alone would stand still.
-    const COUNT: usize = 512;
+    const COUNT: usize = 256;
     let ca = TestCa::new();
     let echo = || vec![Step::Loop(vec![Step::ReadHead, Step::Echo])];
     for rogue in [Rogue::start(echo()).await, Rogue::tls(&ca, echo()).await] {
@@ -89,4 +89,103 @@ async fn one_response_can_be_the_body_of_another_request() {
     let seen = target.requests().pop().unwrap();
     assert_eq!((seen.header("content-length"), seen.length), (Some("3145728"), 3 << 20));
     assert_eq!(session.stats().idle, 2);
+}
+
+/// Far more than both sockets' buffers hold.
+const UPLOAD: usize = 256;
+
+/// Answers without waiting for the body, and reads that when it may.
+fn hasty(answer: &str, go: &Gate) -> Vec<Step> {
+    vec![Step::Loop(vec![Step::ReadHead, Step::send(answer), Step::WaitFor(go.clone()), Step::CountBody])]
+}
+
+#[tokio::test]
+async fn a_success_before_the_body_has_gone_does_not_cut_it_off() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n0\r\n\r\n",
+        "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 204 No\r\n\r\n",
+    ] {
+        let go = Gate::new();
+        let rogue = Rogue::start(hasty(answer, &go)).await;
+        let session = Session::new();
+        for number in 1..=2 {
+            let request = session.put(rogue.url("/")).body(body(UPLOAD));
+            let sending = tokio::spawn(async move { request.await?.bytes().await });
+            within(SOON, go.reached(number)).await;
+            go.open();
+            within(SOON, sending).await.unwrap().unwrap();
+            let log =
+                within(SOON, rogue.wait_until(|log| log.requests.len() == number && log.requests[number - 1].whole));
+            assert_eq!(log.await.requests[number - 1].length, (UPLOAD * PIECE) as u64, "{answer}");
+        }
+        assert_eq!((session.stats().created, session.stats().idle), (1, 1), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_has_no_need_of_the_rest_ends_it() {
+    for answer in [
+        "HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\nno",
+        "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nyes",
+        "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let rogue = Rogue::start(vec![Step::ReadHead, Step::send(answer), Step::Hold]).await;
+        let session = Session::new();
+        let response = within(SOON, session.put(rogue.url("/")).body(body(UPLOAD)).send()).await.unwrap();
+        within(SOON, response.bytes()).await.unwrap();
+        assert_eq!((session.stats().open, session.stats().closed.total()), (0, 1), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_dropped_drops_the_rest_of_its_request() {
+    let rogue = Rogue::start(hasty("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", &Gate::new())).await;
+    let session = Session::new();
+    drop(within(SOON, session.put(rogue.url("/")).body(body(UPLOAD)).send()).await.unwrap());
+    assert_eq!((session.stats().open, session.stats().closed.total()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_body_that_fails_after_a_success_is_told_all_the_same() {
+    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", "HTTP/1.1 204 No\r\n\r\n"] {
+        let go = Gate::new();
+        let rogue = Rogue::start(hasty(answer, &go)).await;
+        let session = Session::new();
+        let (upload, body) = fed();
+        let request = session.put(rogue.url("/")).body(body);
+        let sending = tokio::spawn(async move { request.await?.bytes().await });
+        within(SOON, go.reached(1)).await;
+        upload.send(Err(io::Error::other("the disk is on fire"))).unwrap();
+        let error = within(SOON, sending).await.unwrap().unwrap_err();
+        assert!(error.is_body() && error.to_string().contains("could not be sent"), "{error:?}");
+        assert_eq!(session.stats().open, 0, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_answers_and_reads_no_further_is_waited_for_as_long_as_it_may_be_silent() {
+    let read = Timeouts::new().read(Duration::from_millis(300));
+    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", "HTTP/1.1 204 No\r\n\r\n"] {
+        let rogue = Rogue::start(vec![Step::ReadHead, Step::send(answer), Step::Hold]).await;
+        let session = Session::builder().timeouts(read).build().unwrap();
+        let request = session.put(rogue.url("/")).body(body(UPLOAD));
+        let error = within(SOON, async { request.await?.bytes().await }).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        assert_eq!(session.stats().open, 0, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn nginx_answers_before_it_has_read_a_body_and_gets_all_of_it() {
+    let nginx = Nginx::start().await;
+    let session = Session::new();
+    for _ in 0..3 {
+        let response = within(SOON, session.put(nginx.url("/sink")).body(body(UPLOAD)).send()).await.unwrap();
+        assert_eq!(within(SOON, response.text()).await.unwrap(), "ok\n");
+    }
+    assert_eq!((session.stats().created, session.stats().idle), (1, 1));
 }
