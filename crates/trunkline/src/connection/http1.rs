@@ -1,9 +1,5 @@
 //! One HTTP/1.1 exchange at a time, driven by whoever holds the connection: nothing is spawned, nothing crosses a task.
-//!
-//! The engine is hyper's. Its rules for being driven this way: poll the driver before asking whether the sender is ready; never
-//! poll a driver that has ended; drop an ended driver, for that resolves what waits on it.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -15,9 +11,8 @@ use http::{Method, Request, Response, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 
+use super::engine::{Answer, Engine};
 use super::expect::Held;
 use super::wire::{ConnectionHandle, Counted, Probe, Stream, Wire};
 use crate::body::Body;
@@ -31,17 +26,15 @@ pub(crate) struct Http1 {
     pub(crate) max_header_size: Option<usize>,
 }
 
-/// What hyper's read buffer grows to when nothing is set.
-const READ_BUFFER: usize = 8192 + 4096 * 100;
-
 /// An established connection.
 pub(crate) struct Connection {
-    sender: SendRequest<Body>,
-    /// None once it has ended.
-    driver: Option<http1::Connection<TokioIo<Counted>, Body>>,
+    engine: Engine,
     /// What the current exchange waits for, until the head of the response has come.
     answer: Option<Answer>,
+    /// Why there is nothing to wait for.
+    refused: Option<Box<Failure>>,
     wire: Arc<Wire>,
+    settings: Http1,
     /// The wire's counts when the current exchange began.
     written: u64,
     read: u64,
@@ -57,14 +50,11 @@ pub(crate) struct Connection {
     early: Option<Box<Response<Incoming>>>,
     /// The body of the current request, while it waits for the server to want it.
     held: Option<Held>,
-    /// The same, if it will not be sent: the server cannot take it, or does not want it.
+    /// The same, if it will not be sent: the server does not want it.
     unsent: Option<Body>,
     /// Why it could not be sent, where the answer had begun already.
     upload_failure: Option<Error>,
 }
-
-/// Boxed, as hyper does not name it.
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + Send>>;
 
 /// Why an exchange failed before there was a response. What may be done about it depends on how far it got.
 #[derive(Debug)]
@@ -76,24 +66,15 @@ pub(crate) struct Failure {
 }
 
 impl Connection {
-    pub(crate) async fn open(stream: Stream, wire: Arc<Wire>, settings: Http1) -> Result<Self> {
-        let mut builder = http1::Builder::new();
-        if let Some(count) = settings.max_headers {
-            builder.max_headers(count);
-        }
-        if let Some(size) = settings.max_header_size {
-            builder.max_header_size(size);
-            // A head has to fit into the buffer it is read into.
-            builder.max_buf_size(size.max(READ_BUFFER));
-        }
-        let io = TokioIo::new(Counted::new(stream, wire.clone()));
+    pub(crate) fn open(stream: Stream, wire: Arc<Wire>, settings: Http1) -> Result<Self> {
+        let started = Engine::start(Counted::new(stream, wire.clone()), settings);
         let failed = |error: hyper::Error| Error::new(Kind::Connect).at(Phase::Connect).because(error);
-        let (sender, driver) = builder.handshake(io).await.map_err(failed)?;
         Ok(Self {
-            sender,
-            driver: Some(driver),
+            engine: started.map_err(failed)?,
             answer: None,
+            refused: None,
             wire,
+            settings,
             written: 0,
             read: 0,
             keep_alive: None,
@@ -106,6 +87,11 @@ impl Connection {
             unsent: None,
             upload_failure: None,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     pub(crate) fn peer(&self) -> std::net::SocketAddr {
@@ -131,9 +117,19 @@ impl Connection {
         }
     }
 
-    /// Watches an idle connection. Ready once it is good for nothing any more.
-    pub(crate) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.drive(cx).is_pending() && self.is_ready() {
+    /// Watches a connection that has been idle for a while, and is smaller from now on. Ready once it is good for nothing any more.
+    pub(crate) fn poll_resting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let unused = self.poll_idle(&mut Context::from_waker(Waker::noop())).is_pending();
+        // A server that answers before it has read the request may still have to be sent the rest of it. To one that speaks HTTP/1.0
+        // the engine goes on as it has learnt to.
+        if unused && self.wire.is_flushed() && !self.old {
+            self.engine.rest();
+        }
+        self.poll_idle(cx)
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.drive(cx).is_pending() && self.engine.is_ready() {
             return Poll::Pending;
         }
         Poll::Ready(())
@@ -151,7 +147,7 @@ impl Connection {
             let unknown = request.body().size_hint().exact().is_none();
             if unknown && self.old {
                 // The engine would leave the body out.
-                self.unsent = Some(request.into_body());
+                self.refused = Some(Box::new(no_length(request.into_body())));
                 return;
             }
             if unknown {
@@ -159,7 +155,11 @@ impl Connection {
             }
             self.held = Held::of(&mut request);
         }
-        self.answer = Some(Box::pin(self.sender.try_send_request(request)));
+        self.engine.wake(self.settings);
+        match self.engine.send(request) {
+            Ok(answer) => self.answer = Some(answer),
+            Err(request) => self.refused = Some(Box::new(self.is_over(request))),
+        }
     }
 
     /// Moves the exchange on until the head of the response has come; and until the request has gone, if there is no more to come.
@@ -169,8 +169,7 @@ impl Connection {
             return self.poll_early(cx);
         }
         let Some(answer) = &mut self.answer else {
-            let unsent = self.unsent.take();
-            return if unsent.is_none() { Poll::Pending } else { Poll::Ready(Err(no_length(unsent))) };
+            return self.refused.take().map_or(Poll::Pending, |failure| Poll::Ready(Err(*failure)));
         };
         let answered = ready!(answer.as_mut().poll(cx));
         self.answer = None;
@@ -225,6 +224,13 @@ impl Connection {
         Failure { error, unsent, sent }
     }
 
+    fn is_over(&mut self, request: Request<Body>) -> Failure {
+        let held = self.held.take().and_then(|held| held.withdraw());
+        let unsent = Some(held.unwrap_or(request.into_body()));
+        let error = Error::new(Kind::Exchange).at(Phase::Response).detail("the connection had ended");
+        Failure { error, unsent, sent: RequestSent::No }
+    }
+
     /// How far the current exchange has got, for all that is known here.
     pub(crate) fn sent(&self) -> RequestSent {
         match (self.wire.written() == self.written, self.wire.read() == self.read) {
@@ -237,11 +243,11 @@ impl Connection {
 
     /// Moves the exchange on. Ready once the connection has ended.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(driver) = &mut self.driver else { return Poll::Ready(()) };
-        let Poll::Ready(result) = Pin::new(driver).poll(cx) else { return Poll::Pending };
+        let result = ready!(self.engine.drive(cx));
         // What waits on it is told why, except for one thing: why the body of a request broke off that is being answered.
-        self.upload_failure = result.err().filter(hyper::Error::is_user).map(explain);
-        self.driver = None;
+        if let Some(failure) = result.err().filter(hyper::Error::is_user) {
+            self.upload_failure = Some(explain(failure));
+        }
         Poll::Ready(())
     }
 
@@ -294,9 +300,9 @@ impl Connection {
         }
         // The poll that brought the end of the body has mostly left the engine ready. Another one would set a new read buffer aside
         // while the reader still holds what is in this one.
-        if self.is_ready() || self.drive(&mut Context::from_waker(Waker::noop())).is_pending() && self.is_ready() {
+        if self.engine.is_ready() || self.poll_idle(&mut Context::from_waker(Waker::noop())).is_pending() {
             Ok(self.keep_alive)
-        } else if self.driver.is_none() {
+        } else if self.engine.is_over() {
             Err(CloseReason::PeerClosed)
         } else {
             // The response has ended and the request has not.
@@ -304,19 +310,11 @@ impl Connection {
         }
     }
 
-    /// Does the engine take another request?
-    fn is_ready(&mut self) -> bool {
-        matches!(self.sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
-    }
-
     /// Says goodbye (TLS close_notify, FIN) without waiting for an answer.
     pub(crate) fn end(self) {
-        let Self { sender, driver, incomplete, .. } = self;
-        drop(sender);
         // In the middle of an exchange a further poll would only go on with it.
-        if let Some(mut driver) = driver.filter(|_| !incomplete) {
-            // Without a sender the driver shuts the stream down at its next poll.
-            let _ = Pin::new(&mut driver).poll(&mut Context::from_waker(Waker::noop()));
+        if !self.incomplete {
+            self.engine.end();
         }
     }
 }
@@ -365,10 +363,10 @@ fn announce_chunks(request: &mut Request<Body>) {
 }
 
 /// RFC 9112 section 7.1: chunks came with HTTP/1.1.
-fn no_length(unsent: Option<Body>) -> Failure {
+fn no_length(unsent: Body) -> Failure {
     let detail = "the server speaks HTTP/1.0, to which only a body of known length can be sent (Body::with_length)";
     let error = Error::new(Kind::Exchange).at(Phase::Response).detail(detail);
-    Failure { error, unsent, sent: RequestSent::No }
+    Failure { error, unsent: Some(unsent), sent: RequestSent::No }
 }
 
 fn explain(error: hyper::Error) -> Error {

@@ -2,6 +2,7 @@
 //! which TLS and which sockets are used.
 
 mod connect;
+mod engine;
 mod expect;
 mod happy;
 mod http1;

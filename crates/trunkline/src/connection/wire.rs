@@ -27,6 +27,8 @@ pub(crate) struct Wire {
     written: AtomicU64,
     /// Plaintext bytes the engine was given.
     read: AtomicU64,
+    /// The engine has nothing left of what it began to write.
+    flushed: AtomicBool,
     /// Not to be used again (`ConnectionHandle::retire`).
     retired: AtomicBool,
 }
@@ -55,6 +57,7 @@ impl Wire {
             secure,
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
+            flushed: AtomicBool::new(true),
             retired: AtomicBool::new(false),
         }))
     }
@@ -69,6 +72,10 @@ impl Wire {
 
     pub(crate) fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.flushed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -279,6 +286,7 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.wire.flushed.store(false, Ordering::Relaxed);
         let outcome = match &mut self.stream {
             Stream::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
@@ -291,6 +299,7 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.wire.flushed.store(false, Ordering::Relaxed);
         let outcome = match &mut self.stream {
             Stream::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
@@ -306,10 +315,14 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let outcome = match &mut self.stream {
             Stream::Plain(io) => Pin::new(io).poll_flush(cx),
             Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        };
+        if outcome.is_ready() {
+            self.wire.flushed.store(true, Ordering::Relaxed);
         }
+        outcome
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

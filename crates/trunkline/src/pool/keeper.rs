@@ -218,7 +218,7 @@ impl Keeper {
         // Asked under the cell's lock: a request that takes the connection after this polls it after this.
         let found = cell.with(|inside| match &mut inside.content {
             Content::Open(connection) if shell.read(|state| state.is_unused(slot)) => {
-                if connection.poll_idle(cx).is_ready() { Found::Dead } else { Found::Nothing }
+                if connection.poll_resting(cx).is_ready() { Found::Dead } else { Found::Nothing }
             }
             Content::Dialing(_) if shell.read(|state| state.is_unused(slot)) => Found::Dial,
             _ => Found::Nothing,

@@ -1,0 +1,128 @@
+//! Connections at rest, to a server of a few lines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header::{HOST, HeaderName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::super::http1::Connection;
+use super::super::wire::{Stream, Wire, WireIo};
+use super::*;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+async fn connected() -> (Connection, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let wire: Arc<Wire> = Wire::new(client, false).unwrap();
+    let connection = Connection::open(Stream::Plain(WireIo::new(wire.clone())), wire, Http1::default()).unwrap();
+    (connection, listener.accept().await.unwrap().0)
+}
+
+fn request(padding: usize) -> Request<Body> {
+    let padding = HeaderValue::from_maybe_shared(vec![b'x'; padding]).unwrap();
+    let builder = Request::get("/").header(HOST, "a.test").header(HeaderName::from_static("x-padding"), padding);
+    builder.body(Body::empty()).unwrap()
+}
+
+/// Until the response has come, and the connection is the pool's again.
+async fn answered(connection: &mut Connection) {
+    let answer = std::future::poll_fn(|cx| connection.poll_answer(cx));
+    let response = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap().unwrap();
+    assert!(response.body().is_end_stream());
+    connection.completed();
+    connection.retire().unwrap();
+}
+
+/// What the server got of a request with a short head.
+async fn exchange(connection: &mut Connection, server: &mut TcpStream, answer: &str) -> String {
+    connection.send(request(0));
+    let serving = async {
+        let mut head = [0; 1024];
+        let read = server.read(&mut head).await.unwrap();
+        server.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&head[..read]).into_owned()
+    };
+    tokio::join!(answered(connection), serving).1
+}
+
+/// It is not used any more, and is watched from now on.
+fn left(connection: &mut Connection) {
+    let watched = connection.poll_resting(&mut Context::from_waker(Waker::noop()));
+    assert!(watched.is_pending());
+}
+
+async fn found_dead(connection: &mut Connection) {
+    let watching = std::future::poll_fn(|cx| connection.poll_resting(cx));
+    tokio::time::timeout(Duration::from_secs(20), watching).await.expect("nobody noticed");
+}
+
+#[tokio::test]
+async fn a_connection_at_rest_has_no_engine_and_serves_the_next_request_with_another() {
+    let (mut connection, mut server) = connected().await;
+    for _ in 0..3 {
+        let head = exchange(&mut connection, &mut server, OK).await;
+        assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{head}");
+        left(&mut connection);
+        assert!(matches!(connection.engine(), Engine::Resting(_)));
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_a_connection_at_rest_is_noticed() {
+    let (mut connection, mut server) = connected().await;
+    exchange(&mut connection, &mut server, OK).await;
+    left(&mut connection);
+    server.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
+    found_dead(&mut connection).await;
+
+    let (mut connection, mut server) = connected().await;
+    exchange(&mut connection, &mut server, OK).await;
+    left(&mut connection);
+    drop(server);
+    found_dead(&mut connection).await;
+    // Whoever asks all the same is told, and has the body back.
+    connection.send(request(0));
+    let answer = std::future::poll_fn(|cx| connection.poll_answer(cx)).await;
+    assert!(answer.is_err_and(|failure| failure.unsent.is_some()));
+}
+
+#[tokio::test]
+async fn a_connection_at_rest_ends_properly() {
+    let (mut connection, mut server) = connected().await;
+    exchange(&mut connection, &mut server, OK).await;
+    left(&mut connection);
+    connection.end();
+    assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_request_that_was_answered_early_is_still_sent() {
+    /// More than the sockets' buffers hold.
+    const LARGE: usize = 32 << 20;
+    let (mut connection, mut server) = connected().await;
+    connection.send(request(LARGE));
+    server.write_all(OK.as_bytes()).await.unwrap();
+    answered(&mut connection).await;
+    left(&mut connection);
+    let mut got = vec![0; LARGE];
+    let reading = server.read_exact(&mut got);
+    let watching = std::future::poll_fn(|cx| connection.poll_resting(cx));
+    tokio::select! {
+        () = watching => panic!("given up"),
+        read = tokio::time::timeout(Duration::from_secs(20), reading) => assert_eq!(read.unwrap().unwrap(), LARGE),
+    }
+}
+
+#[tokio::test]
+async fn an_http_1_0_server_is_spoken_to_as_before() {
+    let (mut connection, mut server) = connected().await;
+    let old = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n";
+    exchange(&mut connection, &mut server, old).await;
+    left(&mut connection);
+    let head = exchange(&mut connection, &mut server, old).await;
+    assert!(head.starts_with("GET / HTTP/1.0\r\n") && head.contains("connection: keep-alive\r\n"), "{head}");
+}
