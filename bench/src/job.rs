@@ -80,9 +80,10 @@ impl Job {
 
     async fn keep_asking<C: Client>(&self, client: &C, url: &'static str, number: usize) -> Result<()> {
         let done = &self.done[number].0;
-        while !self.stop.load(Ordering::Relaxed) {
+        let pages = self.plan.pages.unwrap_or(u64::MAX);
+        // Nobody else writes it.
+        while !self.stop.load(Ordering::Relaxed) && done.load(Ordering::Relaxed) < pages {
             self.expect(client.get(url).await? as u64)?;
-            // Nobody else writes it.
             done.store(done.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
         Ok(())
@@ -123,6 +124,9 @@ impl Job {
 
     /// Says when to stop, and counts what was done meanwhile.
     pub(crate) fn watch(&self) {
+        if self.plan.pages.is_some() {
+            return;
+        }
         std::thread::sleep(self.plan.warm_up);
         let (begun, usage, done) = (Instant::now(), Usage::own(), self.pages());
         std::thread::sleep(self.plan.measured);

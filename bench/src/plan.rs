@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     ca: Option<String>,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
+    /// Each task ends after so many pages, and nothing is timed: for tools that count instructions.
+    pub(crate) pages: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -59,6 +61,7 @@ impl Plan {
             ca: given.get("ca").map(|path| (*path).to_owned()),
             warm_up: Duration::from_secs_f64(number("warm_up", 0.0)?),
             measured: Duration::from_secs_f64(number("measured", 0.0)?),
+            pages: given.get("pages").map(|pages| pages.parse()).transpose()?,
         })
     }
 
