@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Timeout,
     Closed,
     Connect,
+    /// No connection either: the server's certificate was not accepted.
+    Certificate,
     /// The exchange on an established connection broke.
     Exchange,
     Redirect,
@@ -163,8 +165,14 @@ impl Error {
 
     /// No connection could be made: the name, the network, the address filter or TLS (also when it was too slow).
     pub fn is_connect(&self) -> bool {
-        self.0.kind == Kind::Connect
+        matches!(self.0.kind, Kind::Connect | Kind::Certificate)
             || (self.is_timeout() && matches!(self.0.phase, Some(Phase::Resolve | Phase::Connect | Phase::Tls)))
+    }
+
+    /// No connection could be made because the server's certificate was not accepted: its issuer is not trusted here, it is for another name, it has
+    /// expired. Another attempt ends the same way, unlike most others that [`is_connect`](Self::is_connect).
+    pub fn is_certificate(&self) -> bool {
+        self.0.kind == Kind::Certificate
     }
 
     /// The session or its pool was closed.
@@ -248,14 +256,16 @@ impl fmt::Display for Error {
             Kind::Input => f.write_str("unusable value")?,
             Kind::Timeout => f.write_str("timed out")?,
             Kind::Closed => f.write_str("the session, or its pool, is closed")?,
-            Kind::Connect => f.write_str("no connection")?,
+            Kind::Connect | Kind::Certificate => f.write_str("no connection")?,
             Kind::Exchange => f.write_str("the connection failed")?,
             Kind::Redirect => f.write_str("redirect not followed")?,
             Kind::Status(status) => write!(f, "status {status}")?,
             Kind::Body => f.write_str("unusable body")?,
             Kind::File => f.write_str("not saved")?,
         }
-        if let (Some(phase), Kind::Timeout | Kind::Connect | Kind::Exchange | Kind::Closed) = (phase, kind) {
+        let tells_phase =
+            matches!(kind, Kind::Timeout | Kind::Connect | Kind::Certificate | Kind::Exchange | Kind::Closed);
+        if let Some(phase) = phase.filter(|_| tells_phase) {
             write!(f, " while {}", phase.words())?;
         }
         match detail {

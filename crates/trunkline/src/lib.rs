@@ -240,6 +240,7 @@
 //! |---|---|
 //! | [`is_timeout`](Error::is_timeout), [`phase`](Error::phase) | waiting longer the next time, or less |
 //! | [`is_connect`](Error::is_connect) | trying another host |
+//! | [`is_certificate`](Error::is_certificate) | trying again: it would end the same way |
 //! | [`request_sent`](Error::request_sent) | sending it again: can the server have seen it? |
 //! | [`is_status`](Error::is_status), [`status`](Error::status) | blaming the server; only where [`error_for_status`](SessionBuilder::error_for_status) was asked for |
 //! | [`is_redirect`](Error::is_redirect), [`is_body`](Error::is_body) | blaming the response, or the body that was to be sent |

@@ -187,8 +187,10 @@ impl fmt::Debug for Tls {
 
 /// A failed handshake in plain words; the original is its source.
 fn refused(host: &str, error: io::Error) -> Error {
-    let failed = Error::new(Kind::Connect).at(Phase::Tls);
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let untrusted = matches!(tls, Some(rustls::Error::InvalidCertificate(_)));
+    let failed = Error::new(if untrusted { Kind::Certificate } else { Kind::Connect }).at(Phase::Tls);
+    match tls {
         Some(tls) => failed.detail(verdict::in_words(host, tls)).because(tls.clone()),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             failed.detail(format!("{host} closed the connection during the TLS handshake")).because(error)

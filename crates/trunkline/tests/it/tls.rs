@@ -32,6 +32,7 @@ fn is_refusal(error: &Error, host: &str, reason: &str) {
     assert_ne!(error.request_sent(), RequestSent::Maybe, "{error:?}");
     let text = error.to_string();
     assert!(text.contains(host) && text.contains(reason), "{text}");
+    assert_eq!(error.is_certificate(), text.contains("the certificate of "), "{error:?}");
 }
 
 #[tokio::test]
