@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormChoice {
-    /// The first one with a field for a password.
+    /// The first one with one field for a password, as logins have; else the first with several, as where a password is chosen or changed.
     #[default]
     Password,
     /// The one with this `id`.
@@ -29,7 +29,10 @@ impl FormChoice {
         matching: impl FnOnce(&str) -> Result<Vec<bool>>,
     ) -> Result<&'a Form> {
         let found = match self {
-            Self::Password => forms.iter().find(|form| form.has_password()),
+            Self::Password => {
+                let login = forms.iter().find(|form| form.passwords() == 1);
+                login.or_else(|| forms.iter().find(|form| form.has_password()))
+            }
             Self::Id(id) => forms.iter().find(|form| form.id() == Some(id)),
             Self::Name(name) => forms.iter().find(|form| form.name() == Some(name)),
             Self::Position(place) => forms.get(*place),

@@ -117,7 +117,11 @@ impl Form {
 
     /// Has it a field for a password?
     pub fn has_password(&self) -> bool {
-        self.controls.iter().any(Control::is_password)
+        self.passwords() > 0
+    }
+
+    pub(crate) fn passwords(&self) -> usize {
+        self.controls.iter().filter(|control| control.is_password()).count()
     }
 
     /// Fills in the field of this name; what it held before is gone. Fields of one name are filled one after the other if there are

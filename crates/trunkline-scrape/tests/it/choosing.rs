@@ -24,6 +24,16 @@ fn a_form_is_chosen_in_five_ways() {
     assert_eq!(page.forms().len(), 2);
 }
 
+/// Where an account is made, or a password changed, it is asked for twice.
+#[test]
+fn a_form_to_log_in_with_asks_for_one_password() {
+    let twice = "<form id=new><input type=password name=one><input type=password name=two></form>";
+    let chosen = |html: &str| parsed(html).unwrap().form(&FormChoice::Password).unwrap().id().map(str::to_owned);
+    let both = format!("{twice}<form id=in><input type=password name=pass></form>{twice}");
+    assert_eq!(chosen(&both).as_deref(), Some("in"));
+    assert_eq!(chosen(twice).as_deref(), Some("new"));
+}
+
 #[test]
 fn a_form_that_is_not_there_is_told_with_those_that_are() {
     let page = parsed(PAGE).unwrap();
