@@ -2,9 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use http::StatusCode;
 use url::Url;
+
+use crate::retries;
 
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -23,8 +26,10 @@ struct Inner {
     /// What was asked for, and how often.
     url: Option<Url>,
     attempts: u32,
-    /// It may be otherwise the next time.
+    /// It may be otherwise the next time,
     passing: bool,
+    /// but not earlier.
+    pause: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,19 @@ pub(crate) enum Kind {
 }
 
 impl Error {
+    /// A login that could not be renewed, for an implementation of [`Renew`](crate::Renew): an error that [`is_login`](Self::is_login), and stands until
+    /// somebody [logs in](crate::Scraper::login) anew, unless it is [`passing`](Self::passing).
+    pub fn renewal(why: impl Into<String>) -> Self {
+        Self::login(why)
+    }
+
+    /// The same, if it may be otherwise soon: [`is_passing`](Self::is_passing) says so then.
+    #[must_use = "it is the one returned that is so"]
+    pub fn passing(mut self, passing: bool) -> Self {
+        self.0.passing = passing;
+        self
+    }
+
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -57,6 +75,7 @@ impl Error {
             url: None,
             attempts: 1,
             passing: false,
+            pause: None,
         }))
     }
 
@@ -81,8 +100,8 @@ impl Error {
         Self::new(Kind::Robots, detail)
     }
 
-    pub(crate) fn status(status: StatusCode) -> Self {
-        let mut error = Self::new(Kind::Status, format!("it answers with the status {status}"));
+    pub(crate) fn answered(status: StatusCode) -> Self {
+        let mut error = Self::new(Kind::Status, format!("it answers with the status {status}")).passing(true);
         error.0.status = Some(status);
         error
     }
@@ -98,14 +117,20 @@ impl Error {
         self
     }
 
-    /// The same, where the server may do better the next time.
-    pub(crate) fn passing(mut self, passing: bool) -> Self {
-        self.0.passing |= passing;
+    /// The same, if another attempt has to wait for so long.
+    pub(crate) fn pausing(mut self, pause: Option<Duration>) -> Self {
+        self.0.pause = pause;
         self
     }
 
-    pub(crate) fn is_passing(&self) -> bool {
-        self.0.passing
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.0.pause
+    }
+
+    /// May another attempt go well? So it may if the connection failed, or the server said that it is busy or ill (429, 5xx). A certificate that is not accepted, a
+    /// page that is too large, a wrong password are the same the next time.
+    pub fn is_passing(&self) -> bool {
+        self.http().map_or(self.0.passing, retries::may_pass)
     }
 
     /// What was asked for is not on the page: a form, a field, a button, a choice. Or it cannot be: a selector that is none, a value that the
@@ -119,7 +144,8 @@ impl Error {
         self.0.kind == Kind::Page
     }
 
-    /// The form is one that no browser would send: its button is disabled, its address is unusable, it belongs to a dialog.
+    /// The form is one that no browser would send, or not without asking: its button is disabled, its address is unusable, it belongs to a dialog, it would send a login's
+    /// password unencrypted.
     pub fn is_form(&self) -> bool {
         self.0.kind == Kind::Form
     }
@@ -132,6 +158,11 @@ impl Error {
     /// The page's robots.txt does not allow it to be fetched, or could not be had; see [`Scraper::robots`](crate::Scraper::robots).
     pub fn is_robots(&self) -> bool {
         self.0.kind == Kind::Robots
+    }
+
+    /// The status of the answer, if that is what was wrong: one that asks to come again.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
     }
 
     /// The URL that was asked for, of a page that was to be fetched: as it was given, whole, so that it can be asked for again. The error's text shows it without
@@ -153,7 +184,7 @@ impl Error {
 
 impl From<trunkline::Error> for Error {
     fn from(error: trunkline::Error) -> Self {
-        let mut this = Self::new(Kind::Http, "").passing(true);
+        let mut this = Self::new(Kind::Http, "");
         this.0.source = Some(error);
         this
     }

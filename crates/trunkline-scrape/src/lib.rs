@@ -42,6 +42,10 @@
 //! # }
 //! ```
 //!
+//! Servers lock accounts that log in too often, so it does not: a password that was refused is not sent again, a login page that is busy is left alone for as long as it
+//! asks, and after three logins that have let nobody in there is no fourth. Where several programs share one login, [`Scraper::login_with`] takes it from wherever
+//! they keep it, by the same rules.
+//!
 //! # Fetching many
 //!
 //! [`Scraper::fetch`] takes any number of URLs, and is a stream of their pages: so many at a time, each URL once, as they come or in order. What fails for now is
@@ -85,8 +89,9 @@
 //! the page's charset, url-encoded, multipart and plain text. Each rule is compared with what Chromium sends for the same page, byte for byte, by
 //! `tests/it`, whose corpus lists them.
 //!
-//! Scripts are not run. `<noscript>` counts, and so does what the page's own markup says; what a script would add, check or enable has to be filled in by hand.
-//! Nor is validated what a browser would have the user correct (`required`, `pattern`, `maxlength`).
+//! Scripts are not run, and no `<meta http-equiv=refresh>` is followed. `<noscript>` counts, and so does what the page's own markup says; what a script would add, check or enable has to be filled in by hand.
+//! Nor is validated what a browser would have the user correct (`required`, `pattern`, `maxlength`). What it would have the user confirm, a [`Login`] refuses: a
+//! password that goes from an https page to an http one.
 //!
 //! Where Chromium and the standard differ, `tests/corpus/README.md` says which is followed.
 //!
@@ -106,6 +111,7 @@ mod forms;
 mod login;
 mod logins;
 mod page;
+mod renew;
 mod renewal;
 #[cfg(feature = "lifespan")]
 mod resource;
@@ -121,6 +127,7 @@ pub use self::fetch::{Fetch, Fetched, HostFigures, Pages, SeenUrls};
 pub use self::forms::{Field, Form, FormChoice, Submission, Submitter, Upload, Value};
 pub use self::login::{Expect, Login};
 pub use self::page::Page;
+pub use self::renew::{Entrance, Renew, Renewing};
 #[cfg(feature = "lifespan")]
 pub use self::resource::{ScraperResource, resource};
 pub use self::scraper::Scraper;

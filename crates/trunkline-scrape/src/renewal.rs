@@ -29,7 +29,7 @@ impl<'a> Renewal<'a> {
 
     /// Does this page say that it is?
     pub(crate) fn is_over(&self, page: &Page) -> bool {
-        self.before.login.as_ref().is_some_and(|known| known.login.is_over(page, &known.at))
+        self.before.login.as_ref().is_some_and(|known| known.is_over(page))
     }
 
     /// The page is one from behind the login.

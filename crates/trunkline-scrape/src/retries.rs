@@ -6,8 +6,6 @@ use std::time::{Duration, SystemTime};
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
-use crate::error::Error;
-
 /// The longest that a server is waited for.
 pub(crate) const LONGEST: Duration = Duration::from_secs(600);
 
@@ -22,17 +20,29 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 }
 
 /// May the same request go well the next time?
-pub(crate) fn may_pass(error: &Error) -> bool {
-    let Some(http) = error.http() else { return error.is_passing() };
+pub(crate) fn may_pass(http: &trunkline::Error) -> bool {
     if http.is_body() {
         // One that broke off has a cause. One that is too large, or compressed wrongly, is so the next time.
         return http.source().is_some();
     }
-    !(http.is_input() || http.is_closed() || http.is_redirect() || http.is_status() || http.is_file())
+    let final_ones = [
+        http.is_input(),
+        http.is_closed(),
+        http.is_certificate(),
+        http.is_redirect(),
+        http.is_status(),
+        http.is_file(),
+    ];
+    !final_ones.contains(&true)
 }
 
-/// What a server asks for by `Retry-After` (RFC 9110 section 10.2.3).
+/// What a server asks for by `Retry-After` (RFC 9110 section 10.2.3). Whoever asks for nothing, by a zero or a date that has passed, is not taken at
+/// their word: all would come again at once.
 pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    wanted(headers, now).filter(|pause| !pause.is_zero())
+}
+
+fn wanted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a number has are as long as can be.
@@ -81,14 +91,16 @@ mod tests {
         let asked = |text, date| asked(&headers(text, date), now);
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(asked("120", None), seconds(120));
-        assert_eq!(asked(" 0 ", None), seconds(0));
+        assert_eq!(asked(" 7 ", None), seconds(7));
         assert_eq!(asked("99999999999999999999999", None), seconds(u64::MAX));
         assert_eq!(asked("Sun, 06 Nov 1994 08:50:37 GMT", None), seconds(60));
         assert_eq!(asked("Sunday, 06-Nov-94 08:50:37 GMT", None), seconds(60));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT", None), seconds(0), "it has passed");
         let skewed = Some("Sun, 06 Nov 1994 09:00:00 GMT");
         assert_eq!(asked("Sun, 06 Nov 1994 09:00:05 GMT", skewed), seconds(5), "by the server's clock");
-        for nonsense in ["", "soon", "-1", "1.5", "1 s"] {
+        assert!(asked("Fri, 31 Dec 9999 23:59:59 GMT", None) > seconds(250_000_000_000));
+        for nonsense in
+            ["", "soon", "-1", "1.5", "1 s", "0", "Sun, 06 Nov 1994 08:00:00 GMT", "Sun, 31 Feb 1994 08:00:00 GMT"]
+        {
             assert_eq!(asked(nonsense, None), None, "{nonsense}");
         }
         assert_eq!(super::asked(&HeaderMap::new(), now), None);

@@ -111,9 +111,10 @@ impl Robots {
             // That tells nothing of the host.
             Err(Unread::Closed(error)) => Answer::Closed(error),
             Err(Unread::Failed { why, asked }) => {
-                let failures = failures + 1;
-                let pause =
-                    asked.filter(|asked| *asked <= retries::LONGEST).unwrap_or_else(|| retries::backoff(failures));
+                // Whoever wants to be left alone for too long is not waited for.
+                let too_long = asked.is_some_and(|asked| asked > retries::LONGEST);
+                let failures = if too_long { attempts } else { failures + 1 };
+                let pause = asked.unwrap_or_else(|| retries::backoff(failures));
                 let last = failures >= attempts;
                 let until = Instant::now() + if last { GIVEN_UP } else { pause };
                 *state = State::Unreadable { failures, until, why: why.clone() };

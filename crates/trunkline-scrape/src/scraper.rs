@@ -10,8 +10,9 @@ use url::Url;
 use crate::document::Parser;
 use crate::error::{Error, Result};
 use crate::login::Login;
-use crate::logins::Logins;
+use crate::logins::{Known, Logins};
 use crate::page::Page;
+use crate::renew::Renew;
 use crate::robots::Robots;
 
 /// One session, logged in, for many pages. A cheap handle: what it logs in with is shared by its clones.
@@ -164,6 +165,20 @@ impl Scraper {
     /// Dropped, it may have logged in or not: the session has the cookies it was given, and [`get`](Self::get) does not know of the login.
     pub async fn login(&self, login: Login) -> Result<Page> {
         self.logins.login(&self.session, &self.parser, login).await
+    }
+
+    /// The same for a login that others have as well: whenever one is needed, from now on, `renew` sees to it.
+    ///
+    /// # Errors
+    ///
+    /// What `renew` says, and one [of the session's](Error::http), if the login's address is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`login`](Self::login).
+    pub async fn login_with(&self, login: Login, renew: impl Renew) -> Result<()> {
+        let at = self.url(login.url())?;
+        self.logins.login_with(&self.session, &self.parser, Known::shared(login, Arc::new(renew), at)).await
     }
 }
 

@@ -67,8 +67,8 @@ impl Scraper {
     /// # Errors
     ///
     /// What [the session says](Error::http), a page beyond the limits, and one that [`is_login`](Error::is_login) if it had to log in again and could
-    /// not, or if that was no remedy. A login that has failed is not tried again for other pages, unless it was the connection that failed, or the
-    /// server (429, 5xx). Nor is one that has worked, when it and the three before it have let in nobody.
+    /// not, or if that was no remedy. A login that has failed is not tried again for other pages; if it was the connection that failed, or the server (429, 5xx), it
+    /// is, after a pause, until which [all are told the same](Error::is_passing). Nor is one that has worked, when it and the three before it have let in nobody.
     ///
     /// # Cancel safety
     ///
@@ -174,8 +174,9 @@ impl Scraper {
         }
         match self.exchange(attempt, judge, read).await {
             Ok(seen) => seen,
-            Err(error) if !attempt.last && retries::may_pass(&error) => {
-                Seen::new(Visit::Again { cause: error, pause: backoff(attempt.number), host: false })
+            Err(error) if !attempt.last && error.is_passing() => {
+                let pause = error.pause().unwrap_or_else(|| backoff(attempt.number));
+                Seen::new(Visit::Again { cause: error, pause, host: false })
             }
             Err(error) => Seen::new(Visit::Failed(error)),
         }
@@ -273,7 +274,7 @@ fn again<T>(status: StatusCode, hold: Hold, attempt: Attempt<'_>) -> Option<Visi
         Hold::For(pause) => (pause, true),
         Hold::None => (backoff(attempt.number), false),
     };
-    Some(Visit::Again { cause: Error::status(status), pause, host })
+    Some(Visit::Again { cause: Error::answered(status), pause, host })
 }
 
 impl<T> Seen<T> {

@@ -1,20 +1,24 @@
 //! Logging in: page → form → fields → submit → verdict.
 
+mod door;
 mod expect;
 mod message;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::StatusCode;
 use trunkline::Session;
 use url::Url;
 
+pub(crate) use self::door::Door;
 pub use self::expect::Expect;
 use crate::document::{Document, Parser};
 use crate::error::{Error, Result, redacted};
 use crate::forms::{Form, FormChoice, Submitter, Value};
 use crate::page::Page;
+use crate::retries;
 
 /// How to log in to a site: where its form is, what to fill in, and how to tell that it worked.
 ///
@@ -41,6 +45,7 @@ pub struct Login {
     submitter: Submitter,
     expected: Vec<Expect>,
     over: Option<Over>,
+    over_too: Option<Over>,
 }
 
 /// Does this page say that nobody is logged in any more?
@@ -56,6 +61,7 @@ impl Login {
             submitter: Submitter::default(),
             expected: Vec::new(),
             over: None,
+            over_too: None,
         }
     }
 
@@ -65,7 +71,7 @@ impl Login {
         self
     }
 
-    /// Which form of the page it is. Default: the first one with a field for a password.
+    /// Which form of the page it is. Default: [`FormChoice::Password`].
     pub fn form(self, form: FormChoice) -> Self {
         Self { form, ..self }
     }
@@ -82,38 +88,50 @@ impl Login {
         self
     }
 
-    /// What tells, of a page that was fetched later, that the login has run out, so that [`Scraper::get`](crate::Scraper::get) logs in again. Default: its
-    /// status is 401, or it is the login page.
+    /// What tells, of a page that was fetched later, that the login has run out, so that [`Scraper::get`](crate::Scraper::get) logs in again. Default: it is the login page
+    /// where another one was asked for, or its status is 401 and it is of the same site as one of the pages of the login.
     ///
     /// A page that answers 403 may also be one that nobody may see: only where that cannot be, should it be taken for a login that has run out.
     pub fn is_over_when(self, over: impl Fn(&Page) -> bool + Send + Sync + 'static) -> Self {
         Self { over: Some(Arc::new(over)), ..self }
     }
 
-    /// Logs in. What comes out is the page that it led to, and the address that the form was on.
-    pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, Url)> {
-        let page = parser.page(session.get(&self.url).await?).await?;
+    /// The same besides the default, or what [`is_over_when`](Self::is_over_when) has put in its place.
+    pub fn is_over_also_when(self, over: impl Fn(&Page) -> bool + Send + Sync + 'static) -> Self {
+        Self { over_too: Some(Arc::new(over)), ..self }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Logs in. What comes out is the page that it led to, and where it went in.
+    pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, Door)> {
+        // What a status means is for the verdict to say, whatever the session makes of it otherwise.
+        let page = parser.page(session.get(&self.url).error_for_status(false).await?).await?;
         let document = page.parsed_if_html(parser)?;
-        let form = self.filled(&document, page.status).map_err(|error| error.passing(is_passing(page.status)))?;
-        let request = form.submit_with(&self.submitter)?.request(session)?;
-        let answer = parser.page(request.await?).await?;
+        let form = self.filled(&document, page.status).map_err(|error| excused(error, &page))?;
+        let submission = form.submit_with(&self.submitter)?;
+        check_secrecy(&form, &page.url, submission.url())?;
+        let answer = parser.page(submission.request(session)?.error_for_status(false).await?).await?;
         let document = answer.parsed_if_html(parser)?;
         match self.verdict(&answer, &document, session)? {
-            None => Ok((answer, page.url)),
+            None => {
+                let door = Door::found(&page, &answer);
+                Ok((answer, door))
+            }
             Some(why) => {
                 let message = message::of(&document, &self.secrets(&form));
                 let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-                Err(Error::login(format!("login failed: {why}{message}")).passing(is_passing(answer.status)))
+                Err(excused(Error::login(format!("login failed: {why}{message}")), &answer))
             }
         }
     }
 
-    /// Does this page, fetched later, say that the login has run out? `at` is where the form was.
-    pub(crate) fn is_over(&self, page: &Page, at: &Url) -> bool {
-        match &self.over {
-            Some(over) => over(page),
-            None => page.status == StatusCode::UNAUTHORIZED || place(&page.url) == place(at),
-        }
+    /// Does this page, fetched later, say that the login has run out?
+    pub(crate) fn is_over(&self, page: &Page, door: &Door) -> bool {
+        let also = self.over_too.as_ref().is_some_and(|over| over(page));
+        also || self.over.as_ref().map_or_else(|| door.is_shut(page), |over| over(page))
     }
 
     fn filled(&self, document: &Document, status: StatusCode) -> Result<Form> {
@@ -154,14 +172,21 @@ impl Login {
     }
 }
 
-/// Does it say that it may be otherwise soon?
-fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+/// The same, where this page says that it may be otherwise soon. A server that wants to be left alone for too long is not waited for.
+fn excused(error: Error, page: &Page) -> Error {
+    let busy = page.status.is_server_error() || page.status == StatusCode::TOO_MANY_REQUESTS;
+    let asked = retries::asked(&page.headers, SystemTime::now()).filter(|_| busy);
+    let pause = asked.filter(|pause| *pause <= retries::LONGEST);
+    error.passing(busy && pause == asked).pausing(pause)
 }
 
-/// An address but for its query and fragment.
-fn place(url: &Url) -> &str {
-    &url[..url::Position::AfterPath]
+/// A browser asks whether that is meant, and here is nobody to be asked.
+fn check_secrecy(form: &Form, from: &Url, to: &Url) -> Result<()> {
+    if !form.has_password() || from.scheme() != "https" || to.scheme() == "https" {
+        return Ok(());
+    }
+    let (from, to) = (redacted(from), redacted(to));
+    Err(Error::form(format!("the form on {from} would send the password to {to}, where others can read it on its way")))
 }
 
 /// Without what is filled in.
@@ -177,5 +202,37 @@ impl fmt::Debug for Login {
             .field("submitter", &self.submitter)
             .field("expected", &self.expected)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn a_password_does_not_leave_encryption_behind() {
+        let checked = |at: &str, html: &str| {
+            let at = Url::parse(at).unwrap();
+            let form = Document::parse(&at, &HeaderMap::new(), html).unwrap().form(&FormChoice::Position(0)).unwrap();
+            check_secrecy(&form, &at, form.submit().unwrap().url())
+        };
+        let password = "<input type=password name=pass>";
+        for (at, action, secret) in [
+            ("https://a.test/login", "/in", true),
+            ("https://a.test/login", "https://b.test/in", true),
+            ("http://a.test/login", "/in", true),
+            ("https://a.test/login", "http://a.test/in?token=t0k", false),
+        ] {
+            let checked =
+                checked(at, &format!("<form method=post action='{action}'>{password}<button>x</button></form>"));
+            assert_eq!(checked.is_ok(), secret, "{at} {action}");
+        }
+        let button = format!("<form method=post>{password}<button formaction=http://a.test/in?t0k>x</button></form>");
+        let error = checked("https://a.test/login?t0k", &button).unwrap_err();
+        let told = "the form on https://a.test/login would send the password to http://a.test/in, where others can read it on its way";
+        assert_eq!((error.is_form(), error.to_string().as_str()), (true, told));
+        assert!(checked("https://a.test/", "<form action=http://a.test/search><input name=q></form>").is_ok());
     }
 }

@@ -13,4 +13,5 @@ mod login;
 mod mutations;
 mod resource;
 mod sending;
+mod sharing;
 mod support;

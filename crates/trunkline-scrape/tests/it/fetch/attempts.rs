@@ -10,6 +10,7 @@ use trunkline_scrape::{Scraper, Visit};
 
 use super::{all, by_path};
 use crate::support::raw::{End, Raw};
+use crate::support::tls::Untrusted;
 use crate::support::web::Web;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -97,6 +98,30 @@ async fn nobody_waits_for_an_hour() {
     session.close().await;
 }
 
+/// All would come again at once.
+#[tokio::test]
+async fn whoever_asks_for_no_pause_gets_one_all_the_same() {
+    let dates = ["0", "Sun, 06 Nov 1994 08:49:37 GMT", "tomorrow"];
+    let web = Web::start(move |path, _| async move {
+        let asked = dates[path[1..].parse::<usize>().unwrap()];
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, asked)])
+    })
+    .await;
+    let session = Session::new();
+    let scraper = Scraper::new(session.clone());
+    for number in 0..dates.len() {
+        let url = scraper.url(web.url(&format!("/{number}"))).unwrap();
+        match scraper.visit(&url, 1, |response| response.bytes()).await {
+            Visit::Again { cause, pause, host, .. } => {
+                assert_eq!(cause.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+                assert!(!pause.is_zero() && pause <= SECOND / 2 && !host, "{}: {pause:?}", dates[number]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    session.close().await;
+}
+
 /// The port was somebody's a moment ago.
 async fn nobody_there() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -114,6 +139,29 @@ async fn a_refused_connection_is_tried_again_and_then_an_error_that_says_so() {
     assert_eq!((error.attempts(), error.url().unwrap().query()), (2, Some("token=se-cret")));
     assert!(told.starts_with(&format!("GET {nobody}/path: ")) && told.ends_with("(2 attempts)"), "{told}");
     assert!(!format!("{told} {error:?}").contains("se-cret"), "{error:?}");
+    session.close().await;
+}
+
+/// A second later it is the same certificate.
+#[tokio::test]
+async fn a_certificate_that_is_not_accepted_is_not_tried_again() {
+    let (server, session) = (Untrusted::start().await, Session::new());
+    let pages = all(Scraper::new(session.clone()).fetch([server.url()])).await;
+    let error = pages[0].as_ref().unwrap_err();
+    assert!(error.http().unwrap().is_certificate(), "{error:?}");
+    assert_eq!((error.attempts(), server.accepted()), (1, 1), "{error}");
+    session.close().await;
+}
+
+/// What breaks in the handshake is no verdict.
+#[tokio::test]
+async fn a_handshake_that_is_reset_is_tried_again() {
+    let (raw, session) = (Raw::start(|_| End::Refuse).await, Session::new());
+    let url = raw.url("/").replace("http:", "https:");
+    let pages = all(Scraper::new(session.clone()).retries(1).fetch([url])).await;
+    let error = pages[0].as_ref().unwrap_err();
+    assert!(error.http().unwrap().is_connect(), "{error:?}");
+    assert_eq!((error.attempts(), raw.accepted()), (2, 2), "{error}");
     session.close().await;
 }
 

@@ -1,9 +1,11 @@
 //! Pages behind a login.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::{Html, IntoResponse as _};
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use tokio::sync::Notify;
 use trunkline::{Response, Session};
 use trunkline_scrape::{Login, Scraper};
@@ -91,6 +93,81 @@ async fn logins_that_let_nobody_in_come_to_an_end() {
     assert_eq!(fetched.len(), 20);
     assert!(fetched.iter().all(|page| page.as_ref().is_err_and(|error| error.is_login())), "{fetched:?}");
     assert_eq!(site.logins(), 4, "the first one, and three in vain");
+    session.close().await;
+}
+
+/// A page may link to it: whoever asks for it is not outside.
+#[tokio::test]
+async fn the_login_page_is_a_page_as_any_other() {
+    let (site, session) = (Site::start(100).await, Session::new());
+    let scraper = Scraper::new(session.clone());
+    scraper.login(login(&site)).await.unwrap();
+    let paths = (0..5).flat_map(|number| [format!("/page/{number}"), format!("/login?next=/page/{number}")]);
+    for page in all(scraper.fetch(paths.map(|path| site.url(&path)))).await {
+        assert_eq!(page.unwrap().status, StatusCode::OK);
+    }
+    assert_eq!(site.logins(), 1);
+    session.close().await;
+}
+
+/// What another site has against us, no login here does away with.
+#[tokio::test]
+async fn a_401_of_another_site_is_delivered() {
+    let (site, session) = (Site::start(100).await, Session::new());
+    let other = Web::start(|_, _| async { StatusCode::UNAUTHORIZED }).await;
+    let scraper = Scraper::new(session.clone());
+    scraper.login(login(&site)).await.unwrap();
+    let page = scraper.get(other.url("/").replace("127.0.0.1", "localhost")).await.unwrap();
+    assert_eq!((page.status, site.logins()), (StatusCode::UNAUTHORIZED, 1));
+    session.close().await;
+}
+
+/// Sixteen pages find out that they are outside, and the login page asks to be left alone: it is asked once, and once more when its time has come.
+#[tokio::test]
+async fn a_login_page_that_is_busy_is_left_alone_by_all_pages() {
+    let web = Web::start(|path, before| async move {
+        match (&*path, before) {
+            ("/login", 1) => (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "2")]).into_response(),
+            ("/login", _) => {
+                Html("<form action=/in method=post><input type=password name=pass></form>").into_response()
+            }
+            ("/in", _) => "in".into_response(),
+            (_, before) if before < 2 => StatusCode::UNAUTHORIZED.into_response(),
+            _ => path.into_response(),
+        }
+    })
+    .await;
+    let session = Session::new();
+    let scraper = Scraper::new(session.clone());
+    scraper.login(Login::at(web.url("/login")).field("pass", "s3cret")).await.unwrap();
+    let pages = all(scraper.fetch((0..16).map(|number| web.url(&format!("/{number}"))))).await;
+    assert!(pages.iter().all(|page| page.as_ref().is_ok_and(|page| page.status == StatusCode::OK)), "{pages:?}");
+    let asked = web.times("/login");
+    assert!(asked.len() == 3 && asked[2] - asked[1] >= Duration::from_secs(2), "{asked:?}");
+    session.close().await;
+}
+
+/// A wrong password is one by whatever status, and is not sent for each page.
+#[tokio::test]
+async fn a_session_that_makes_errors_of_statuses_logs_in_as_any_other() {
+    let web = Web::start(|path, before| async move {
+        match (&*path, before) {
+            ("/login", _) => {
+                Html("<form action=/in method=post><input type=password name=pass></form>").into_response()
+            }
+            ("/in", 0) => "in".into_response(),
+            _ => StatusCode::UNAUTHORIZED.into_response(),
+        }
+    })
+    .await;
+    let session = Session::builder().error_for_status(true).build().unwrap();
+    let scraper = Scraper::new(session.clone());
+    scraper.login(Login::at(web.url("/login")).field("pass", "s3cret")).await.unwrap();
+    for page in all(scraper.fetch((0..10).map(|number| web.url(&format!("/{number}"))))).await {
+        let error = page.unwrap_err();
+        assert!(error.is_login() && error.to_string().contains("the status 401 Unauthorized"), "{error}");
+    }
+    assert_eq!(web.times("/in").len(), 2, "the first one, and the one that failed");
     session.close().await;
 }
 

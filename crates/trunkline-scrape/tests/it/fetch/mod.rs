@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use trunkline_scrape::{Error, Page, Pages, Result};
 
 /// All that comes.
-async fn all<I>(mut pages: Pages<I>) -> Vec<Result<Page>>
+pub(crate) async fn all<I>(mut pages: Pages<I>) -> Vec<Result<Page>>
 where
     I: Iterator,
     I::Item: AsRef<str>,

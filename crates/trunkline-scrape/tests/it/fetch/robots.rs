@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::response::{IntoResponse, Redirect};
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use trunkline::Session;
 use trunkline_scrape::Scraper;
 
@@ -96,6 +97,28 @@ async fn if_it_cannot_be_had_nothing_is_allowed() {
         assert_eq!(web.paths(), ["/robots.txt", "/robots.txt"], "twice, for all pages together");
         session.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_host_that_wants_to_be_left_alone_for_an_hour_is_not_asked_for_it_again() {
+    let web = Web::start(|_, _| async { (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "3600")]) }).await;
+    let session = Session::new();
+    let pages = all(Scraper::new(session.clone()).robots("tester").fetch([web.url("/1"), web.url("/2")])).await;
+    assert!(pages.iter().all(|page| page.as_ref().is_err_and(|error| error.is_robots())), "{pages:?}");
+    assert_eq!(web.paths(), ["/robots.txt"]);
+    session.close().await;
+}
+
+/// A byte order mark is no part of it, and that of another port says nothing of this one.
+#[tokio::test]
+async fn each_port_has_its_own() {
+    let (marked, open) = (with("\u{feff}User-agent: *\nDisallow: /no").await, with("").await);
+    let session = Session::new();
+    let urls = [marked.url("/no"), marked.url("/yes"), open.url("/no")];
+    let pages = all(Scraper::new(session.clone()).robots("tester").fetch(&urls).in_order()).await;
+    let refused: Vec<_> = pages.iter().map(|page| page.as_ref().is_err_and(|error| error.is_robots())).collect();
+    assert_eq!(refused, [true, false, false]);
+    session.close().await;
 }
 
 #[tokio::test]

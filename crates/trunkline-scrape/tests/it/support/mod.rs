@@ -11,4 +11,5 @@ pub(crate) mod recorder;
 pub(crate) mod site;
 pub(crate) mod sockets;
 pub(crate) mod temp_dir;
+pub(crate) mod tls;
 pub(crate) mod web;

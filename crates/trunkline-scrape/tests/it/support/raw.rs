@@ -20,6 +20,8 @@ pub(crate) enum End {
     Close(String),
     /// It is reset behind them.
     Reset(String),
+    /// It is reset before anything was asked.
+    Refuse,
 }
 
 impl Raw {
@@ -53,6 +55,12 @@ impl Drop for Raw {
 }
 
 async fn answer(mut socket: TcpStream, end: End) {
+    let (text, reset) = match &end {
+        End::Close(text) => (text, false),
+        End::Reset(text) => (text, true),
+        // Whoever has gone has reset it already.
+        End::Refuse => return drop(socket.set_zero_linger()),
+    };
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match socket.read_u8().await {
@@ -60,10 +68,6 @@ async fn answer(mut socket: TcpStream, end: End) {
             Err(_) => return,
         }
     }
-    let (text, reset) = match &end {
-        End::Close(text) => (text, false),
-        End::Reset(text) => (text, true),
-    };
     // Whoever has gone wants no answer.
     let _ = socket.write_all(text.as_bytes()).await;
     if reset {
