@@ -26,12 +26,11 @@ pub(crate) struct Prepared {
     #[cfg_attr(not(feature = "frontier"), expect(dead_code, reason = "workers know the login by it"))]
     pub(crate) url: String,
     pub(crate) login: Login,
-    pub(crate) over: Over,
 }
 
-/// What tells that the login has run out.
-pub(crate) struct Over {
-    /// Where the form was.
+/// What tells, besides what always does, that the login has run out.
+struct Over {
+    /// Where the form was: a worker that only takes cookies over does not come by.
     at: Url,
     told: Vec<Expect>,
 }
@@ -62,9 +61,7 @@ impl Plan {
     ///
     /// As [`prepare`](Self::prepare).
     pub(crate) async fn log_in(self, scraper: &Scraper) -> anyhow::Result<Page> {
-        let Prepared { login, over, .. } = self.prepare(scraper).await?;
-        let login = login.is_over_when(move |page| over.says(page.status, &page.url));
-        scraper.login(login).await.map_err(unusable)
+        scraper.login(self.prepare(scraper).await?.login).await.map_err(unusable)
     }
 
     /// Looks at the form, and asks for the password if it has not been given.
@@ -91,22 +88,27 @@ impl Plan {
             Some(name) => login.field(name, password.get(&place(&page)).await?),
             None => password.not_wanted().map(|()| login)?,
         };
-        Ok(Prepared { url, login, over: Over { at: page.url().clone(), told: over } })
+        let over = Over { at: page.url().clone(), told: over };
+        Ok(Prepared { url, login: login.is_over_also_when(move |page| over.says(page)) })
     }
 }
 
 impl Over {
-    /// Does an answer with this status, from this address, say so?
-    pub(crate) fn says(&self, status: StatusCode, url: &Url) -> bool {
-        let same_place = |address: &Url| url[..Position::AfterPath] == address[..Position::AfterPath];
+    /// Does this page say so?
+    fn says(&self, page: &Page) -> bool {
+        let Page { requested, url, .. } = page;
         let meets = |expected: &Expect| match expected {
-            Expect::Status(expected) => status == *expected,
-            Expect::Url(address) => Url::parse(address).map_or(url.path() == address, |address| same_place(&address)),
+            Expect::Status(status) => page.status == *status,
+            Expect::Url(address) => Url::parse(address).map_or(url.path() == address, |address| is_at(url, &address)),
             // The arguments have no others.
             _ => false,
         };
-        status == StatusCode::UNAUTHORIZED || same_place(&self.at) || self.told.iter().any(meets)
+        is_at(url, &self.at) && !is_at(requested, &self.at) || self.told.iter().any(meets)
     }
+}
+
+fn is_at(url: &Url, place: &Url) -> bool {
+    url[..Position::AfterPath] == place[..Position::AfterPath]
 }
 
 /// The page has no such form. If it is not the page that was meant, that is why.

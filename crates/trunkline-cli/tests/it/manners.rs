@@ -65,15 +65,17 @@ fn robots_txt_is_asked_for_once_and_only_if_asked() {
     }
 }
 
+/// Whoever asks for the login page itself gets it, and nobody logs in for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_runs_out_is_renewed_and_no_page_comes_twice() {
     let site = Guarded::start(10).await;
-    let urls: Vec<_> = (0..50).map(|page| site.url(&format!("/page/{page}"))).collect();
+    let mut urls: Vec<_> = (0..50).map(|page| site.url(&format!("/page/{page}"))).collect();
+    urls.insert(7, site.url("/login?next=/page/7"));
     let at = site.url("/login");
     let arguments = ["--login", &at, "--field", "user=ann", "--password-env", "P", "-c8"];
     let arguments = arguments.into_iter().chain(urls.iter().map(String::as_str));
     let run = Running::command("fetch", arguments, [("P", "s3cret")]).finish();
-    assert_eq!((run.code, run.lines().len()), (Some(0), 50), "{run:?}");
+    assert_eq!((run.code, run.lines().len()), (Some(0), 51), "{run:?}");
     assert!(run.lines().iter().all(|line| line.starts_with("200 ")), "{run:?}");
     assert_eq!((site.delivered().len(), site.logins()), (50, 5));
     assert!(site.delivered().values().all(|times| *times == 1));

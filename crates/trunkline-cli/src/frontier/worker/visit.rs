@@ -3,23 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
-use trunkline::{Response, Session};
+use trunkline::Session;
 use trunkline_scrape::{Error, Scraper, Visit};
 use url::Url;
 
 use crate::bodies::Bodies;
 use crate::failure;
-use crate::frontier::login::{Entry, SharedLogin};
 use crate::frontier::store::{Claimed, Outcome, Settlement};
 use crate::input;
 use crate::page::{Asked, Fate, Kept, Page};
+
+/// Before the login is tried again, after the last attempt.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What every page needs.
 pub(super) struct Visitor {
     pub(super) scraper: Scraper,
     pub(super) bodies: Option<Arc<Bodies>>,
-    pub(super) login: Option<SharedLogin>,
     pub(super) obeys_robots: bool,
 }
 
@@ -28,13 +28,6 @@ pub(super) struct Visited {
     /// If it was the last.
     pub(super) page: Option<Page>,
     pub(super) settlement: Settlement,
-}
-
-/// What was made of an answer.
-enum Read {
-    Kept(Kept),
-    /// It says that nobody is logged in.
-    Outside(StatusCode),
 }
 
 /// How an attempt ended.
@@ -91,44 +84,20 @@ impl Visitor {
         if self.obeys_robots { Some(self.scraper.pause_of(url).await) } else { None }
     }
 
-    /// Asks, and asks again for as long as it finds itself outside, and can log in.
     async fn attempt(&self, url: &Url, number: u32, asked: &Asked) -> Attempt {
-        let mut entry = self.login.as_ref().map(SharedLogin::entry);
-        loop {
-            let entered = entry.as_ref();
-            asked.begin();
-            let visit = self.scraper.visit(url, number, |response| self.read(asked, response, entered)).await;
-            let status = match visit {
-                Visit::Done(Read::Kept(kept)) => {
-                    if let Some(entry) = &entry {
-                        entry.let_in();
-                    }
-                    return Attempt::Ended(Ok(kept));
-                }
-                Visit::Done(Read::Outside(status)) => status,
-                Visit::Again { cause, pause, host, .. } => {
-                    let told = failure::of_page(&cause, url);
-                    return Attempt::Again { told, outcome: Outcome::Later { pause, of_host: host } };
-                }
-                Visit::Failed(error) => return Attempt::Ended(Err(error)),
-                _ => return Attempt::Refused("it came to something that is not known here".into()),
-            };
-            if let Some(entry) = &mut entry
-                && let Err(outside) = entry.renew(status).await
-            {
-                let told = failure::words(outside.cause.as_ref());
-                return match outside.passing {
-                    Some(pause) => Attempt::Again { told, outcome: Outcome::Later { pause, of_host: false } },
-                    None => Attempt::Refused(told),
-                };
-            }
+        asked.begin();
+        let reader = asked.reader(self.bodies.clone());
+        let again = |cause: &Error, pause, of_host| Attempt::Again {
+            told: failure::of_page(cause, url),
+            outcome: Outcome::Later { pause, of_host },
+        };
+        match self.scraper.visit(url, number, |response| reader.clone().read(response)).await {
+            Visit::Done(kept) => Attempt::Ended(Ok(kept)),
+            Visit::Again { cause, pause, host, .. } => again(&cause, pause, host),
+            // It has not been let in to be asked for: that does not count.
+            Visit::Failed(error) if error.is_login() && error.is_passing() => again(&error, PAUSE, false),
+            Visit::Failed(error) => Attempt::Ended(Err(error)),
+            _ => Attempt::Refused("it came to something that is not known here".into()),
         }
-    }
-
-    async fn read(&self, asked: &Asked, response: Response, entry: Option<&Entry<'_>>) -> trunkline::Result<Read> {
-        if entry.is_some_and(|entry| entry.is_outside(&response)) {
-            return Ok(Read::Outside(response.status()));
-        }
-        asked.reader(self.bodies.clone()).read(response).await.map(Read::Kept)
     }
 }

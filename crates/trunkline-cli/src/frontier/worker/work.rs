@@ -20,7 +20,7 @@ use crate::fetch::{AT_ONCE, until};
 use crate::frontier::address::Address;
 use crate::frontier::login::SharedLogin;
 use crate::frontier::store::{Store, Terms};
-use crate::login::Plan;
+use crate::login::{Plan, Prepared};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals::Shutdown;
@@ -41,14 +41,14 @@ pub(crate) async fn work(args: Fetch, mut shutdown: Shutdown) -> anyhow::Result<
     let job = Job::of(&args);
     let mut config = Config::check(args).map_err(unusable)?;
     let store = Store::open(&address).await.map_err(unusable)?;
-    let login = tokio::select! {
+    tokio::select! {
         biased;
         signal = shutdown.next() => return Ok(Ending::Signal(signal)),
-        login = enter(config.login.take(), &address, &config.scraper) => login?,
-    };
+        entered = enter(config.login.take(), &address, &config.scraper) => entered?,
+    }
     let cookies = config.cookies.take();
     let desk = Desk::new(address, store, job.terms);
-    let ending = run(job, config, login, desk, shutdown).await;
+    let ending = run(job, config, desk, shutdown).await;
     let Some(cookies) = cookies else { return ending };
     match (ending, cookies.save().await) {
         (Err(error), Err(also)) => Err(error.context(also)),
@@ -76,27 +76,19 @@ impl Job {
     }
 }
 
-async fn enter(plan: Option<Plan>, address: &Address, scraper: &Scraper) -> anyhow::Result<Option<SharedLogin>> {
-    let Some(plan) = plan else { return Ok(None) };
-    let prepared = plan.prepare(scraper).await?;
-    let login = SharedLogin::new(address.clone(), scraper.session().clone(), prepared);
-    login.enter().await?;
-    Ok(Some(login))
+async fn enter(plan: Option<Plan>, address: &Address, scraper: &Scraper) -> anyhow::Result<()> {
+    let Some(plan) = plan else { return Ok(()) };
+    let Prepared { url, login } = plan.prepare(scraper).await?;
+    Ok(scraper.login_with(login, SharedLogin::new(address.clone(), url)).await?)
 }
 
-async fn run(
-    job: Job,
-    config: Config,
-    login: Option<SharedLogin>,
-    desk: Desk,
-    mut shutdown: Shutdown,
-) -> anyhow::Result<Ending> {
+async fn run(job: Job, config: Config, desk: Desk, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
     let Config { scraper, fail_fast, results, bodies, .. } = config;
     let session = scraper.session().clone();
     let Job { terms, concurrency, follow } = job;
     let json = tokio::task::spawn_blocking(|| tail::json(results)).await??;
     let (bodies, obeys_robots) = (bodies.map(Arc::new), terms.obeys_robots);
-    let visitor = Arc::new(Visitor { scraper, bodies, login, obeys_robots });
+    let visitor = Arc::new(Visitor { scraper, bodies, obeys_robots });
     let plan = run::Plan { concurrency, fail_fast, lease: terms.lease, follow, progress: Progress::is_wanted() };
     let mut worker = Worker::new(plan, visitor, Output::start(json)?, desk);
     let begun = Instant::now();
