@@ -109,7 +109,7 @@ impl Scraper {
     /// Obeys robots.txt (RFC 9309) under this name, which should be the one that the session's `User-Agent` begins with. What is not allowed is
     /// an error that [`is_robots`](Error::is_robots). Default: it is not asked for.
     ///
-    /// Each host (scheme, name and port) is asked once a day, by one request for all who want to know; of more than 1,000 hosts the one asked longest ago is forgotten. If there is no robots.txt (a status of 4xx), everything is
+    /// Each host (scheme, name and port) is asked once a day, by one request for all who want to know; of more than tens of thousands, those asked longest ago are forgotten. If there is no robots.txt (a status of 4xx), everything is
     /// allowed; if it cannot be had (5xx, 429, no connection), nothing is, though that is tried again as with pages. A `Crawl-delay` is a
     /// [`delay`](Self::delay), a minute at most. What redirects lead to is not asked about.
     #[must_use = "it is the scraper returned that obeys"]

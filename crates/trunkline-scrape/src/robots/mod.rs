@@ -1,8 +1,9 @@
 //! What robots.txt allows (RFC 9309): asked for once for all who want to know, and remembered for a day.
 
-use std::collections::{HashMap, VecDeque};
+mod known;
+
 use std::fmt;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
@@ -11,6 +12,7 @@ use tokio::sync::Mutex;
 use trunkline::{Response, Session};
 use url::{Position, Url};
 
+use self::known::Known;
 use crate::retries;
 
 /// RFC 9309 section 2.5: at least 500 kibibytes are read.
@@ -21,24 +23,17 @@ const MOST_REDIRECTS: usize = 5;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A host whose rules could not be had, attempt after attempt, is not asked for them again before.
 const GIVEN_UP: Duration = Duration::from_secs(300);
-/// The rules of so many hosts are remembered.
-const MOST_HOSTS: usize = 1_000;
 /// Patterns with an end, `$`, are compiled: of a file with more, nobody knows what it would cost.
 const MOST_ENDS: usize = 1_000;
+/// What one takes then, or so.
+const END_BYTES: usize = 8 << 10;
 /// No host is left alone for longer between two requests, whatever its `Crawl-delay`.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
 /// The rules of all hosts, for one name.
 pub(crate) struct Robots {
     agent: String,
-    known: StdMutex<KnownHosts>,
-}
-
-#[derive(Default)]
-struct KnownHosts {
-    hosts: HashMap<String, Arc<Mutex<State>>>,
-    /// The oldest first.
-    order: VecDeque<String>,
+    known: StdMutex<Known<Mutex<State>>>,
 }
 
 #[derive(Default)]
@@ -75,6 +70,8 @@ pub(crate) struct Rules {
     robot: Option<Robot>,
     /// Nothing is allowed, and why.
     refused: Option<&'static str>,
+    /// What they take, or so.
+    bytes: usize,
 }
 
 impl Robots {
@@ -90,7 +87,7 @@ impl Robots {
 
     /// The rules of this origin. Who asks first fetches them, after so many failed attempts no more; the others wait.
     pub(crate) async fn of(&self, origin: &str, session: &Session, attempts: u32) -> Answer {
-        let state = self.state(origin);
+        let state = self.known().of(origin);
         let mut state = state.lock().await;
         let now = Instant::now();
         let failures = match &*state {
@@ -104,6 +101,7 @@ impl Robots {
         };
         match fetch(origin, &self.agent, session).await {
             Ok(rules) => {
+                self.known().says(origin, rules.bytes);
                 let rules = Arc::new(rules);
                 *state = State::Known { rules: rules.clone(), at: Instant::now() };
                 Answer::Rules(rules)
@@ -123,18 +121,8 @@ impl Robots {
         }
     }
 
-    fn state(&self, origin: &str) -> Arc<Mutex<State>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(state) = known.hosts.get(origin) {
-            return state.clone();
-        }
-        if known.order.len() == MOST_HOSTS
-            && let Some(oldest) = known.order.pop_front()
-        {
-            known.hosts.remove(&oldest);
-        }
-        known.order.push_back(origin.to_owned());
-        known.hosts.entry(origin.to_owned()).or_default().clone()
+    fn known(&self) -> MutexGuard<'_, Known<Mutex<State>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,12 +186,14 @@ async fn read(mut response: Response) -> trunkline::Result<Vec<u8>> {
 
 impl Rules {
     fn read(agent: &str, text: &[u8]) -> Self {
-        if text.iter().filter(|byte| **byte == b'$').count() > MOST_ENDS {
-            return Self { refused: Some("its robots.txt has more patterns with `$` than are read"), robot: None };
+        let ends = text.iter().filter(|byte| **byte == b'$').count();
+        if ends > MOST_ENDS {
+            let why = "its robots.txt has more patterns with `$` than are read";
+            return Self { refused: Some(why), ..Self::default() };
         }
         match Robot::new(agent, text) {
-            Ok(robot) => Self { robot: Some(robot), refused: None },
-            Err(_) => Self { refused: Some("its robots.txt has patterns that cannot be read"), robot: None },
+            Ok(robot) => Self { robot: Some(robot), refused: None, bytes: text.len() + ends * END_BYTES },
+            Err(_) => Self { refused: Some("its robots.txt has patterns that cannot be read"), ..Self::default() },
         }
     }
 
