@@ -83,12 +83,10 @@ impl Engine {
         Poll::Ready(result)
     }
 
-    /// Would it take a request? Asked after it was driven.
-    pub(super) fn is_ready(&mut self) -> bool {
+    /// Would it take a request? Asked after it was driven, for that is what makes it ready.
+    pub(super) fn is_ready(&self) -> bool {
         match self {
-            Self::Running { sender, .. } => {
-                matches!(sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
-            }
+            Self::Running { sender, .. } => sender.is_ready(),
             Self::Resting(_) => true,
             Self::Over => false,
         }

@@ -198,9 +198,9 @@ impl Connection {
     /// section 7.5), unless the response speaks against it. Ready once there is nothing left to send. To be asked when the response
     /// has ended: before that the engine cannot tell.
     pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if !self.has_sent() && self.drive(cx).is_pending() {
-            // It takes another request when this one has gone.
-            let _gone = ready!(self.sender.poll_ready(cx));
+        // The engine takes another request when this one has gone.
+        if !self.has_sent() && self.drive(cx).is_pending() && !self.engine.is_ready() {
+            return Poll::Pending;
         }
         self.uploading = false;
         Poll::Ready(self.upload_failure.take().map_or(Ok(()), Err))
@@ -208,7 +208,7 @@ impl Connection {
 
     /// The same, as far as the last look at the engine tells.
     pub(crate) fn has_sent(&mut self) -> bool {
-        !self.uploading || self.is_ready()
+        !self.uploading || self.engine.is_ready()
     }
 
     /// May there be something left to send, although the response has begun?
