@@ -11,6 +11,7 @@ use super::desk::{Answer, Desk, Errand};
 use super::idle::Idle;
 use super::leases::Leases;
 use super::visit::{Visited, Visitor};
+use crate::count::Count;
 use crate::ending::Ending;
 use crate::fetch::{AFTERWARDS, AT_ONCE, BEAT, GRACE, until};
 use crate::frontier::store::{Backoff, is_lease_over, is_passing};
@@ -240,7 +241,7 @@ impl Worker {
         self.pages = JoinSet::new();
         self.leases.lost();
         if lost > 0 {
-            self.note(&format!("the lease is over: {lost} pages under way are left to others"));
+            self.note(&format!("the lease is over: {} under way left to others", Count(lost as u64, "page")));
         }
     }
 

@@ -61,7 +61,7 @@ async fn a_worker_that_was_stopped_for_longer_than_its_lease_gives_up_its_pages_
     hosts.release();
     let (first, second) = (finished(first).await, finished(second).await);
     assert_eq!((first.code, second.code), (Some(0), Some(0)), "{first:?} {second:?}");
-    assert!(first.stderr.starts_with("the lease is over: 1 pages under way are left to others\n"), "{first:?}");
+    assert!(first.stderr.starts_with("the lease is over: 1 page under way left to others\n"), "{first:?}");
     assert_eq!((urls_in(&first_out).len(), urls_in(&second_out).len()), (0, 1));
     frontier.assert_all_ended(1, 0).await;
 }
@@ -115,22 +115,31 @@ async fn who_is_killed_between_its_lines_and_their_settling_leaves_no_more_lines
 
 #[tokio::test]
 async fn pages_given_up_are_fetched_again_if_the_database_was_only_late() {
-    let (hosts, dir) = (Hosts::start(), TempDir::new("late"));
-    let frontier = Frontier::with(&[hosts.url(0, "/?hold")]).await;
+    let (slow, quick, dir) = (Hosts::start(), Hosts::start(), TempDir::new("late"));
+    let frontier = Frontier::with(&[slow.url(0, "/?hold"), quick.url(0, "/?hold")]).await;
     let out = dir.join("out");
     let worker = frontier.writing_worker(&out, ["--lease", "3"]);
-    until("it has it", || hosts.all_requests() == 1);
-    // Its next renewal is begun in time, and answered too late.
-    let lock = frontier.transaction("SELECT FROM trunkline.workers FOR UPDATE").await;
+    until("it has both", || slow.all_requests() + quick.all_requests() == 2);
+    // What it settles is not answered before its lease is over.
+    let lock = frontier.transaction("SELECT FROM trunkline.hosts FOR UPDATE").await;
+    quick.release();
+    frontier.until_locked_out(1).await;
     let over = "SELECT count(*) FROM trunkline.workers WHERE until < clock_timestamp()";
     frontier.until("the lease is over", over, |count| count == 1).await;
+    // By the database's clock it is not, which goes a little slower.
+    frontier
+        .connection()
+        .await
+        .execute("UPDATE trunkline.workers SET until = until + interval '1 hour'")
+        .await
+        .unwrap();
     lock.close().await.unwrap();
-    until("it is asked for again", || hosts.all_requests() == 2);
-    hosts.release();
+    until("it is asked for again", || slow.all_requests() == 2);
+    slow.release();
     let run = finished(worker).await;
-    assert!(run.stderr.starts_with("the lease is over: 1 pages under way are left to others\n"), "{run:?}");
-    assert_eq!((run.code, urls_in(&out).len()), (Some(0), 1), "{run:?}");
-    frontier.assert_all_ended(1, 0).await;
+    assert!(run.stderr.starts_with("the lease is over: 1 page under way left to others\n"), "{run:?}");
+    assert_eq!((run.code, urls_in(&out).len()), (Some(0), 2), "{run:?}");
+    frontier.assert_all_ended(2, 0).await;
 }
 
 #[tokio::test]
