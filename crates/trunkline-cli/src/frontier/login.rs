@@ -11,21 +11,21 @@ use super::store::{LoginTurn, Store, is_passing};
 /// A worker's part in it.
 pub(super) struct SharedLogin {
     address: Address,
-    /// Workers know it by the address of its form, as it was given.
-    url: String,
+    /// What workers know it by.
+    name: String,
     /// Of all logins of all workers, the one whose cookies this worker has.
     turn: AtomicI64,
 }
 
 impl SharedLogin {
-    pub(super) fn new(address: Address, url: String) -> Self {
-        Self { address, url, turn: AtomicI64::new(0) }
+    pub(super) fn new(address: Address, name: String) -> Self {
+        Self { address, name, turn: AtomicI64::new(0) }
     }
 
     /// Takes over what another worker has left since, or logs in.
     async fn renew_in(&self, store: &mut Store, entrance: Entrance<'_>) -> Result<()> {
-        store.take_turn(&self.url).await.map_err(of_database)?;
-        let last = store.last_login(&self.url).await.map_err(of_database)?;
+        store.take_turn(&self.name).await.map_err(of_database)?;
+        let last = store.last_login(&self.name).await.map_err(of_database)?;
         let turn = self.turn.load(Ordering::Relaxed);
         if let Some(last) = last.as_ref().filter(|last| last.turn > turn) {
             entrance.session().cookies().extend(&CookieJar::from_netscape(&last.cookies)?);
@@ -38,7 +38,7 @@ impl SharedLogin {
             LoginTurn { turn: last.map_or(turn, |last| last.turn.max(turn)) + 1, cookies: cookies.to_netscape() };
         self.turn.store(login.turn, Ordering::Relaxed);
         // Without it others log in for themselves, and this worker has its own.
-        let _ = store.leave_login(&self.url, &login).await;
+        let _ = store.leave_login(&self.name, &login).await;
         Ok(())
     }
 }

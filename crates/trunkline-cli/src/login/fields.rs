@@ -1,7 +1,10 @@
 //! `--field`: names and values, none of them a password's.
 
+use std::fmt;
+
 use anyhow::Context as _;
 use trunkline_scrape::{Error, Form, Login};
+use url::form_urlencoded;
 
 use crate::ending::Unusable;
 
@@ -44,6 +47,14 @@ impl Fields {
 
     pub(super) fn fill(self, login: Login) -> Login {
         self.0.into_iter().fold(login, |login, (name, values)| login.field(name, values))
+    }
+}
+
+/// As a query has them.
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs = self.0.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        f.write_str(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
     }
 }
 

@@ -22,9 +22,9 @@ pub(crate) struct Plan {
 
 /// A login that needs nothing more but to be done.
 pub(crate) struct Prepared {
-    /// Where its form is, as it was given.
+    /// Where its form is, and what it is filled with but for the password: another user's is another login.
     #[cfg_attr(not(feature = "frontier"), expect(dead_code, reason = "workers know the login by it"))]
-    pub(crate) url: String,
+    pub(crate) name: String,
     pub(crate) login: Login,
 }
 
@@ -82,14 +82,15 @@ impl Plan {
         fields.check(&form)?;
         let field = fields::for_password(&form, password_field.as_deref())?;
 
-        let login = fields.fill(Login::at(url.clone()).form(choice));
+        let name = format!("{url} {fields}");
+        let login = fields.fill(Login::at(url).form(choice));
         let login = expected.into_iter().fold(login, Login::expect);
         let login = match field {
             Some(name) => login.field(name, password.get(&place(&page)).await?),
             None => password.not_wanted().map(|()| login)?,
         };
         let over = Over { at: page.url().clone(), told: over };
-        Ok(Prepared { url, login: login.is_over_also_when(move |page| over.says(page)) })
+        Ok(Prepared { name, login: login.is_over_also_when(move |page| over.says(page)) })
     }
 }
 

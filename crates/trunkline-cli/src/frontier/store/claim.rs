@@ -48,8 +48,10 @@ pub(in crate::frontier) enum Outcome {
         pause: Duration,
         of_host: bool,
     },
-    /// Nothing came of it, so it does not count.
-    Back,
+    /// Nothing came of it, so it does not count. It may have to wait.
+    Back {
+        pause: Option<Duration>,
+    },
 }
 
 /// What is there when nothing can be claimed.
@@ -163,7 +165,7 @@ impl Outcome {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Later { .. } => "later",
-            Self::Back => "back",
+            Self::Back { .. } => "back",
         }
     }
 
@@ -171,7 +173,8 @@ impl Outcome {
     fn pauses(self) -> (Option<i64>, Option<i64>) {
         match self {
             Self::Later { pause, of_host } => (Some(millis(pause)), of_host.then_some(millis(pause))),
-            _ => (None, None),
+            Self::Back { pause } => (pause.map(millis), None),
+            Self::Done | Self::Failed => (None, None),
         }
     }
 }

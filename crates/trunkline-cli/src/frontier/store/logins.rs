@@ -10,19 +10,26 @@ pub(in crate::frontier) struct LoginTurn {
     pub(in crate::frontier) cookies: Vec<u8>,
 }
 
+/// By itself, Postgres would hold the turn of a machine that has vanished from the network for two hours.
+const NOTICE: &str = "
+    SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+           set_config('tcp_keepalives_count', '4', false)";
+
 const LEAVE: &str = "
-    INSERT INTO trunkline.logins (url, turn, cookies) VALUES ($1, $2, $3)
-    ON CONFLICT (url) DO UPDATE
+    INSERT INTO trunkline.logins (login, turn, cookies) VALUES ($1, $2, $3)
+    ON CONFLICT (login) DO UPDATE
     SET turn = excluded.turn, cookies = excluded.cookies, logged_in_at = clock_timestamp()";
 
 impl Store {
-    /// Waits until nobody else logs in there. Nobody else does until this connection is closed.
+    /// Waits until nobody else logs in so. Nobody else does until this connection is closed, or this machine has not been heard of for
+    /// half a minute.
     ///
     /// # Errors
     ///
     /// If the database fails, or another's login takes longer than it may.
-    pub(in crate::frontier) async fn take_turn(&mut self, url: &str) -> anyhow::Result<()> {
-        let lock = sqlx::query("SELECT pg_advisory_lock(hashtext('trunkline login'), hashtext($1))").bind(url);
+    pub(in crate::frontier) async fn take_turn(&mut self, name: &str) -> anyhow::Result<()> {
+        answered(sqlx::query(NOTICE).execute(&mut self.connection)).await?;
+        let lock = sqlx::query("SELECT pg_advisory_lock(hashtext('trunkline login'), hashtext($1))").bind(name);
         answered(lock.execute(&mut self.connection)).await?;
         Ok(())
     }
@@ -30,8 +37,8 @@ impl Store {
     /// # Errors
     ///
     /// If the database fails.
-    pub(in crate::frontier) async fn last_login(&mut self, url: &str) -> anyhow::Result<Option<LoginTurn>> {
-        let asking = sqlx::query_as("SELECT turn, cookies FROM trunkline.logins WHERE url = $1").bind(url);
+    pub(in crate::frontier) async fn last_login(&mut self, name: &str) -> anyhow::Result<Option<LoginTurn>> {
+        let asking = sqlx::query_as("SELECT turn, cookies FROM trunkline.logins WHERE login = $1").bind(name);
         let found = answered(asking.fetch_optional(&mut self.connection)).await?;
         Ok(found.map(|(turn, cookies)| LoginTurn { turn, cookies }))
     }
@@ -39,8 +46,8 @@ impl Store {
     /// # Errors
     ///
     /// If the database fails.
-    pub(in crate::frontier) async fn leave_login(&mut self, url: &str, login: &LoginTurn) -> anyhow::Result<()> {
-        let leaving = sqlx::query(LEAVE).bind(url).bind(login.turn).bind(&login.cookies);
+    pub(in crate::frontier) async fn leave_login(&mut self, name: &str, login: &LoginTurn) -> anyhow::Result<()> {
+        let leaving = sqlx::query(LEAVE).bind(name).bind(login.turn).bind(&login.cookies);
         answered(leaving.execute(&mut self.connection)).await?;
         Ok(())
     }

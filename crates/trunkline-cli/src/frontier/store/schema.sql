@@ -54,7 +54,7 @@ CREATE INDEX urls_failed ON trunkline.urls (host_id) WHERE state = 'failed';
 
 -- Cookies of who has logged in last, for all. Whoever reads this is logged in.
 CREATE TABLE trunkline.logins (
-    url          text PRIMARY KEY,
+    login        text PRIMARY KEY, -- where its form is, and what it is filled with but for the password
     turn         bigint NOT NULL,  -- how many logins there have been
     cookies      bytea NOT NULL,   -- as in the file that curl reads
     logged_in_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -225,7 +225,7 @@ CREATE FUNCTION trunkline.allowed(leased integer, delay_ms bigint, host_limit in
 $$;
 
 -- What became of what this worker has leased: 'done' and 'failed' are the end of it, 'later' is one more attempt after a pause, and 'back' is as if
--- nothing had been. Where the lease has run out meanwhile it has no effect, but that an end is noted if nobody else has begun.
+-- nothing had been, but for a pause if there is one. Where the lease has run out meanwhile it has no effect, but that an end is noted if nobody else has begun.
 CREATE FUNCTION trunkline.settle(
     the_worker bigint, ids bigint[], outcomes text[], statuses smallint[], sizes bigint[], errors text[],
     times_ms bigint[], pauses_ms bigint[], pauses_of_host_ms bigint[], delays_of_host_ms bigint[]
@@ -250,7 +250,7 @@ BEGIN
         UPDATE trunkline.urls SET
             state = 'queued', worker = NULL,
             attempts = attempts + CASE WHEN said.outcome = 'later' THEN 1 ELSE 0 END,
-            due_at = CASE WHEN said.outcome = 'later' THEN now + said.pause_ms * interval '1 ms' ELSE due_at END,
+            due_at = coalesce(now + said.pause_ms * interval '1 ms', due_at),
             status = coalesce(said.status, urls.status), error = coalesce(said.error, urls.error)
         FROM said WHERE urls.id = said.id AND said.outcome IN ('later', 'back')
     ), of_host AS (

@@ -140,7 +140,7 @@ mod tests {
         let (write, written) = oneshot::channel();
         leases.handed_over(written);
         leases.ended(settlement(2, Outcome::Failed));
-        leases.put_back(settlement(3, Outcome::Back));
+        leases.put_back(settlement(3, Outcome::Back { pause: None }));
         assert_eq!(ids(&leases.take_settlements()), [3]);
         write.send(()).unwrap();
         assert!(leases.written().await);

@@ -73,7 +73,7 @@ impl Visitor {
         let outcome = match page.fate {
             Fate::Fetched => Outcome::Done,
             Fate::Refused | Fate::Failed => Outcome::Failed,
-            Fate::GivenUp => Outcome::Back,
+            Fate::GivenUp => Outcome::Back { pause: None },
         };
         let (status, bytes, error) = (page.status, page.bytes, page.error.clone());
         Visited { page: Some(page), settlement: Settlement { id, outcome, status, bytes, error, elapsed, host_delay } }
@@ -87,15 +87,14 @@ impl Visitor {
     async fn attempt(&self, url: &Url, number: u32, asked: &Asked) -> Attempt {
         asked.begin();
         let reader = asked.reader(self.bodies.clone());
-        let again = |cause: &Error, pause, of_host| Attempt::Again {
-            told: failure::of_page(cause, url),
-            outcome: Outcome::Later { pause, of_host },
-        };
+        let again = |cause: &Error, outcome| Attempt::Again { told: failure::of_page(cause, url), outcome };
         match self.scraper.visit(url, number, |response| reader.clone().read(response)).await {
             Visit::Done(kept) => Attempt::Ended(Ok(kept)),
-            Visit::Again { cause, pause, host, .. } => again(&cause, pause, host),
+            Visit::Again { cause, pause, host, .. } => again(&cause, Outcome::Later { pause, of_host: host }),
             // It has not been let in to be asked for: that does not count.
-            Visit::Failed(error) if error.is_login() && error.is_passing() => again(&error, PAUSE, false),
+            Visit::Failed(error) if error.is_login() && error.is_passing() => {
+                again(&error, Outcome::Back { pause: Some(PAUSE) })
+            }
             Visit::Failed(error) => Attempt::Ended(Err(error)),
             _ => Attempt::Refused("it came to something that is not known here".into()),
         }

@@ -16,6 +16,7 @@ use super::visit::Visitor;
 use crate::args::Fetch;
 use crate::config::Config;
 use crate::ending::{Ending, Unusable};
+use crate::failure;
 use crate::fetch::{AT_ONCE, until};
 use crate::frontier::address::Address;
 use crate::frontier::login::SharedLogin;
@@ -40,12 +41,16 @@ pub(crate) async fn work(args: Fetch, mut shutdown: Shutdown) -> anyhow::Result<
     let address = args.work.frontier.as_ref().context("there is no frontier")?.check().map_err(unusable)?;
     let job = Job::of(&args);
     let mut config = Config::check(args).map_err(unusable)?;
-    let store = Store::open(&address).await.map_err(unusable)?;
-    tokio::select! {
+    let opened = async {
+        let store = Store::open(&address).await.map_err(unusable)?;
+        enter(config.login.take(), &address, &config.scraper).await?;
+        anyhow::Ok(store)
+    };
+    let store = tokio::select! {
         biased;
         signal = shutdown.next() => return Ok(Ending::Signal(signal)),
-        entered = enter(config.login.take(), &address, &config.scraper) => entered?,
-    }
+        opened = opened => opened?,
+    };
     let cookies = config.cookies.take();
     let desk = Desk::new(address, store, job.terms);
     let ending = run(job, config, desk, shutdown).await;
@@ -78,8 +83,8 @@ impl Job {
 
 async fn enter(plan: Option<Plan>, address: &Address, scraper: &Scraper) -> anyhow::Result<()> {
     let Some(plan) = plan else { return Ok(()) };
-    let Prepared { url, login } = plan.prepare(scraper).await?;
-    Ok(scraper.login_with(login, SharedLogin::new(address.clone(), url)).await?)
+    let Prepared { name, login } = plan.prepare(scraper).await?;
+    Ok(scraper.login_with(login, SharedLogin::new(address.clone(), name)).await?)
 }
 
 async fn run(job: Job, config: Config, desk: Desk, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
@@ -109,7 +114,7 @@ async fn run(job: Job, config: Config, desk: Desk, mut shutdown: Shutdown) -> an
     let told = timeout(FAREWELL, worker.leave(matches!(written, Some(Ok(true))))).await;
     let told = told.unwrap_or_else(|_| Err(anyhow!("the database does not answer")));
     if let Err(error) = &told {
-        say(format_args!("what is left is others' when the lease is over: {error:#}"));
+        say(format_args!("what is left is others' when the lease is over: {}", failure::words(error.as_ref())));
     }
     worked?;
     let is_signal = matches!(worker.stop, Some(Ending::Signal(_)));

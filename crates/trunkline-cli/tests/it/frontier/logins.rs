@@ -8,8 +8,11 @@ use crate::support::{Running, soak};
 const PASSWORD: [(&str, &str); 1] = [("SITE_PASSWORD", "s3cret")];
 
 fn worker(frontier: &Frontier, at: &str, output: &std::path::Path) -> Running {
-    let arguments =
-        ["--frontier", &frontier.url, "--login", at, "--field", "user=ann", "--password-env", "SITE_PASSWORD"];
+    worker_as("user=ann", frontier, at, output)
+}
+
+fn worker_as(who: &str, frontier: &Frontier, at: &str, output: &std::path::Path) -> Running {
+    let arguments = ["--frontier", &frontier.url, "--login", at, "--field", who, "--password-env", "SITE_PASSWORD"];
     let output = ["-c", "8", "-o", output.to_str().unwrap()];
     let mut running = Running::command("fetch", arguments.into_iter().chain(output), PASSWORD);
     let mut stdout = running.stdout.take().unwrap();
@@ -61,4 +64,16 @@ async fn logins_that_let_nobody_in_come_to_an_end() {
     assert_eq!(run.code, Some(1), "{run:?}");
     frontier.assert_all_ended(0, 20).await;
     assert_eq!(site.logins(), 4, "the first one, and three in vain");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_let_in_by_the_login_of_another() {
+    let (site, dir) = (Site::start(100).await, TempDir::new("another"));
+    let (frontier, at) = (Frontier::with(&[site.url("/page/1")]).await, site.url("/login"));
+    assert_eq!(finished(worker(&frontier, &at, &dir.join("ann"))).await.code, Some(0));
+    assert_eq!(frontier.add(site.url("/page/2")).code, Some(0));
+    let run = finished(worker_as("user=bob", &frontier, &at, &dir.join("bob"))).await;
+    assert!(run.code == Some(1) && run.stderr.starts_with("error: login failed: "), "{run:?}");
+    assert_eq!(finished(worker(&frontier, &at, &dir.join("ann"))).await.code, Some(0));
+    assert_eq!(site.logins(), 1);
 }
