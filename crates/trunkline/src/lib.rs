@@ -123,7 +123,8 @@
 //! and the body goes with the method; 307 and 308 keep both. A redirect to another origin, which is another scheme, host or port, loses
 //! `authorization`, `proxy-authorization`, every header whose value is marked
 //! [sensitive](http::HeaderValue::set_sensitive), a `cookie` or `host` set by hand, and credentials in the URL. No `referer` is ever added, and one set
-//! by hand is not taken from https to http. With [`max_redirects(0)`](SessionBuilder::max_redirects) none is
+//! by hand is not taken from https to http. An `origin` set by hand goes with the method as in browsers: not with a `POST` that has become a `GET`, and as
+//! `null` where one is sent on by a third. With [`max_redirects(0)`](SessionBuilder::max_redirects) none is
 //! followed, and a [`redirect_policy`](SessionBuilder::redirect_policy) decides about each: follow it, stop at it, or refuse it.
 //!
 //! A `Session`, or a reference to one, is also a [`tower` service](Session#as-a-tower-service), to be put under layers of your choice.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use http::header::{
-    AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION,
+    AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, ORIGIN,
     PROXY_AUTHORIZATION, REFERER, TRAILER, TRANSFER_ENCODING,
 };
 use http::{Method, Response, StatusCode};
@@ -47,6 +47,12 @@ pub(super) fn next(
         remove_where(&mut headers, |name, _| describes_content(name));
         Body::empty()
     };
+    match origin(&headers, from, &url) {
+        // Browsers tell it with what may change something, and so with no `GET`, unless a script asks: that was one before.
+        Some(_) if method != request.method => drop(headers.remove(ORIGIN)),
+        Some(told) => drop(headers.insert(ORIGIN, told)),
+        None => {}
+    }
     if url.origin() != from.origin() {
         keep_secrets(&mut headers, &mut url);
     }
@@ -117,6 +123,16 @@ fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderV
     for name in names {
         headers.remove(name);
     }
+}
+
+/// Whose request the one to `to` is said to be, if the caller said so of the one to `from` (the Fetch standard, "HTTP-redirect fetch" and "append a
+/// request `Origin` header"). Whoever is sent elsewhere by a server that is not their own is `null` from there on, for it may not be
+/// their will; so is who comes from https, where it goes on without.
+fn origin(headers: &HeaderMap, from: &Url, to: &Url) -> Option<HeaderValue> {
+    let told = headers.get(ORIGIN)?;
+    let tainted = from.origin() != to.origin() && told.as_bytes() != from.origin().ascii_serialization().as_bytes();
+    let downgraded = from.scheme() == "https" && to.scheme() == "http";
+    Some(if tainted || downgraded { HeaderValue::from_static("null") } else { told.clone() })
 }
 
 /// 301 and 302 turn POST into GET, as browsers do; 303 turns everything but HEAD into it; 307 and 308 change nothing.

@@ -24,6 +24,7 @@ mod multipart;
 mod names;
 mod policy;
 mod redirect_locations;
+mod redirect_origin;
 mod redirect_secrets;
 mod redirect_table;
 mod redirects;
