@@ -199,7 +199,7 @@ impl Error {
     }
 
     /// A body. The response's: it was cut short, malformed, too large, not decodable or not what it was to be read as. Or the
-    /// request's: its stream or file failed, or had not the length it was announced with.
+    /// request's: its stream or file failed, had not the length it was announced with, or has none and its server speaks HTTP/1.0.
     pub fn is_body(&self) -> bool {
         self.0.kind == Kind::Body
     }

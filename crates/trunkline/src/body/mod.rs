@@ -49,7 +49,7 @@ use crate::error::{BoxError, Error, Kind as ErrorKind, Result};
 /// To be sent again is what a redirect that keeps the body asks for (307, 308), and a replay after a kept connection turned out to be
 /// dead. [`is_replayable`](Self::is_replayable) tells.
 ///
-/// A body whose length is known is announced by it, any other goes in chunks. It is sent as it comes and never held whole. One
+/// A body whose length is known is announced by it, any other goes in chunks, which a server that has answered in HTTP/1.0 does not take. It is sent as it comes and never held whole. One
 /// that turns out shorter or longer than it was announced, or that fails, fails its request with an error that
 /// [`is_body`](crate::Error::is_body); the connection is closed, and the server never sees a message that looks complete. For that, the last piece of a body of
 /// known length waits until the body has ended.

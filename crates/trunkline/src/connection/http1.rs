@@ -50,7 +50,7 @@ pub(crate) struct Connection {
     early: Option<Box<Response<Incoming>>>,
     /// The body of the current request, while it waits for the server to want it.
     held: Option<Held>,
-    /// The same, if it will not be sent: the server does not want it.
+    /// The same, if the server does not want it.
     unsent: Option<Body>,
     /// Why it could not be sent, where the answer had begun already.
     upload_failure: Option<Error>,
@@ -137,22 +137,23 @@ impl Connection {
 
     /// Begins an exchange: [`poll_answer`](Self::poll_answer) goes on with it.
     pub(crate) fn send(&mut self, mut request: Request<Body>) {
+        let has_body = !request.body().is_end_stream();
+        let unknown = has_body && request.body().size_hint().exact().is_none();
+        if unknown && self.old {
+            // Nothing is begun.
+            self.refused = Some(Box::new(no_length()));
+            return;
+        }
         self.written = self.wire.written();
         self.read = self.wire.read();
         self.keep_alive = None;
         self.incomplete = true;
         self.persistent = !request.headers().iter().any(|(name, value)| name == CONNECTION && says(value, "close"));
-        self.uploading = !request.body().is_end_stream();
-        if self.uploading {
-            let unknown = request.body().size_hint().exact().is_none();
-            if unknown && self.old {
-                // The engine would leave the body out.
-                self.refused = Some(Box::new(no_length(request.into_body())));
-                return;
-            }
-            if unknown {
-                announce_chunks(&mut request);
-            }
+        self.uploading = has_body;
+        if unknown {
+            announce_chunks(&mut request);
+        }
+        if has_body {
             self.held = Held::of(&mut request);
         }
         self.engine.wake(self.settings);
@@ -362,11 +363,12 @@ fn announce_chunks(request: &mut Request<Body>) {
     }
 }
 
-/// RFC 9112 section 7.1: chunks came with HTTP/1.1.
-fn no_length(unsent: Body) -> Failure {
+/// RFC 9112 section 6.1: chunks are only for a server that is not known to speak HTTP/1.0. The engine would leave the body out. To send it
+/// over another connection would be no better, so it is not replayed.
+fn no_length() -> Failure {
     let detail = "the server speaks HTTP/1.0, to which only a body of known length can be sent (Body::with_length)";
-    let error = Error::new(Kind::Exchange).at(Phase::Response).detail(detail);
-    Failure { error, unsent: Some(unsent), sent: RequestSent::No }
+    let error = Error::new(Kind::Body).at(Phase::Response).detail(detail);
+    Failure { error, unsent: None, sent: RequestSent::No }
 }
 
 fn explain(error: hyper::Error) -> Error {

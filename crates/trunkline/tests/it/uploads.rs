@@ -335,24 +335,25 @@ async fn a_stream_that_panics_costs_its_connection_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_not_left_out_for_an_old_server() {
-    // It says that it speaks HTTP/1.0 and keeps its connections: what has no length cannot be sent on that one.
+async fn a_body_of_unknown_length_is_not_sent_to_a_server_that_has_answered_in_http_1_0() {
+    // Nor left out. It keeps its connections, so there is one that it is known by.
     let old = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n";
-    let script = vec![Step::Loop(vec![Step::ReadHead, Step::ReadBody, Step::send(old)])];
-    let rogue = Rogue::start(script).await;
-    let session = warm(&rogue).await;
-    put(&session, &rogue, "known").await.unwrap();
-    put(&session, &rogue, stream_of(&["un", "known"])).await.unwrap();
-    let seen = rogue.requests();
-    let bodies: Vec<_> = seen.iter().map(|request| (request.connection, request.body.as_slice())).collect();
-    assert_eq!(bodies, [(0, &b""[..]), (0, b"known"), (1, b"unknown")]);
-
-    let pool = Pool::builder().replay(false).build().unwrap();
-    let session = Session::builder().pool(pool).build().unwrap();
-    put(&session, &rogue, "known").await.unwrap();
-    let error = put(&session, &rogue, stream_of(&["unknown"])).await.unwrap_err();
-    assert!(error.to_string().contains("HTTP/1.0"), "{error}");
-    assert_eq!(error.request_sent(), RequestSent::No);
+    let rogue = Rogue::start(vec![Step::Loop(vec![Step::ReadHead, Step::ReadBody, Step::send(old)])]).await;
+    for replay in [true, false] {
+        let pool = Pool::builder().replay(replay).build().unwrap();
+        let session = Session::builder().pool(pool).build().unwrap();
+        put(&session, &rogue, "first").await.unwrap();
+        let before = rogue.requests().len();
+        for body in [stream_of(&["un", "known"]), Body::replayable(|| stream_of(&["unknown"]))] {
+            let error = put(&session, &rogue, body).await.unwrap_err();
+            assert!(error.is_body() && error.to_string().contains("HTTP/1.0"), "{error}");
+            assert_eq!(error.request_sent(), RequestSent::No);
+        }
+        put(&session, &rogue, stream_of(&["a ", "known one"]).with_length(11)).await.unwrap();
+        let seen = rogue.requests().split_off(before);
+        assert_eq!(seen.iter().map(|request| request.body.as_slice()).collect::<Vec<_>>(), [b"a known one"]);
+        assert_eq!((session.stats().created, session.stats().idle), (1, 1), "its connection is as good as before");
+    }
 }
 
 #[tokio::test]
