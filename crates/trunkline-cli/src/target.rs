@@ -12,6 +12,10 @@ const LONGEST_LABEL: usize = 63;
 ///
 /// What is wrong with it. It is named without what may be a secret in it.
 pub(crate) fn parse(text: &str) -> Result<Url, String> {
+    // Browsers leave out some of them: two lines with nothing but a carriage return between them would be one URL that nobody has written.
+    if text.contains(char::is_control) {
+        return Err(format!("{:?} has a control character in it, as no URL does", shown(text)));
+    }
     match Url::parse(text) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(no_url(text, None)),
         Ok(url) if url.domain().is_some_and(is_too_long) => Err(format!(
@@ -98,6 +102,13 @@ mod tests {
         ] {
             let told = parse(text).unwrap_err();
             assert!(!told.contains("s3cret"), "{told}");
+        }
+    }
+
+    #[test]
+    fn two_lines_are_not_taken_for_one() {
+        for text in ["http://a/1\rhttp://a/2", "http://a/\0", "http://a/\t", "http://a/\u{9b}"] {
+            assert!(parse(text).unwrap_err().ends_with("has a control character in it, as no URL does"));
         }
     }
 
