@@ -5,30 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use trunkline_scrape::{Fetch, Fetched, Scraper, SeenUrls};
 
 use crate::bodies::Bodies;
+use crate::closing::{Closing, Wish};
 use crate::config::Config;
 use crate::ending::Ending;
 use crate::hosts::Hosts;
 use crate::input::{Entry, Input, Url};
 use crate::login::log_in;
-use crate::output::Output;
+use crate::output::{BEAT, Output};
 use crate::page::{Asked, Fate, Kept, Page};
 use crate::progress::{Figures, Progress};
 use crate::signals::Shutdown;
 use crate::summary::{Summary, Tally};
 use crate::{target, terminal};
-
-/// What pages under way have to finish in when a signal asks for the end.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
-/// What a page that came in that time has for its file and its line.
-pub(crate) const AFTERWARDS: Duration = Duration::from_secs(1);
-/// What closing connections and writing the last lines have at least, however late it is.
-pub(crate) const AT_ONCE: Duration = Duration::from_millis(100);
-/// How often lines are handed to the writer.
-pub(crate) const BEAT: Duration = Duration::from_millis(50);
 
 /// Logs in if that is asked for, fetches everything, closes the session, prints the summary and, however it ended, writes the cookie file.
 ///
@@ -43,7 +35,7 @@ pub(crate) async fn run(mut config: Config, mut shutdown: Shutdown) -> anyhow::R
         return Ok(Ending::Signal(signal));
     }
     let cookies = config.cookies.take();
-    let ending = fetch(config, shutdown).await;
+    let ending = fetch(config, Closing::new(shutdown)).await;
     let Some(cookies) = cookies else { return ending };
     match (ending, cookies.save().await) {
         (Err(error), Err(also)) => Err(error.context(also)),
@@ -52,26 +44,22 @@ pub(crate) async fn run(mut config: Config, mut shutdown: Shutdown) -> anyhow::R
     }
 }
 
-async fn fetch(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
+async fn fetch(config: Config, mut closing: Closing) -> anyhow::Result<Ending> {
     let session = config.scraper.session().clone();
     let mut run = Run::start(config).await?;
     let begun = Instant::now();
-    run.work(&mut shutdown).await?;
-    run.deadline = run.deadline.map(|deadline| deadline.max(Instant::now() + AT_ONCE));
+    run.work(&mut closing).await?;
     run.pages.cancel().await;
     run.tally.given_up = run.begun.load(Ordering::Relaxed).saturating_sub(run.ended);
     let end = async { (session.close_within(Duration::ZERO).await, run.output.finish().await).1 };
-    let written = tokio::select! {
-        biased;
-        written = end => written,
-        // It has been asked to end, and does, whoever blocks its output.
-        () = until(run.deadline) => Ok(true),
-        signal = shutdown.next() => {
-            run.stop = Some(Ending::Signal(signal));
-            Ok(true)
+    let written = match closing.last(end).await {
+        Ok(written) => written?,
+        Err(signal) => {
+            run.stop = signal.map(Ending::Signal).or(run.stop);
+            true
         }
     };
-    if !written? && !matches!(run.stop, Some(Ending::Signal(_))) {
+    if !written && !matches!(run.stop, Some(Ending::Signal(_))) {
         return Ok(Ending::PipeClosed);
     }
     let table = run.hosts.map(|hosts| hosts.table(terminal::width()).to_string()).unwrap_or_default();
@@ -98,8 +86,6 @@ struct Run {
     progress: bool,
     /// Why no more pages are begun.
     stop: Option<Ending>,
-    /// When it ends whatever is left to do, once a signal has asked for the end.
-    deadline: Option<Instant>,
 }
 
 impl Run {
@@ -123,29 +109,24 @@ impl Run {
             fail_fast,
             progress,
             stop: None,
-            deadline: None,
         })
     }
 
-    async fn work(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+    async fn work(&mut self, closing: &mut Closing) -> anyhow::Result<()> {
         let mut beat = interval(BEAT);
         // After a pause the first line is handed over at once.
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_over() {
             let wanted = self.stop.is_none() && self.pages.has_room() && !self.input.has_ended();
             // At the end there are few lines more, and a reader that takes none holds up no page.
-            let room = !self.output.is_full() || self.deadline.is_some();
+            let room = !self.output.is_full() || closing.has_begun();
             let waited_for = !self.pages.is_empty();
             tokio::select! {
                 biased;
-                signal = shutdown.next() => match self.deadline {
-                    Some(_) => {
-                        self.deadline = Some(Instant::now());
-                        break;
-                    }
-                    None => self.wind_down(signal),
+                wish = closing.wish() => match wish {
+                    Wish::WindDown(signal) => self.wind_down(signal, closing),
+                    Wish::EndNow => break,
                 },
-                () = until(self.deadline) => break,
                 _ = beat.tick(), if self.progress || !self.output.is_empty() => self.beat(),
                 handed = self.output.hand_over(), if self.output.is_due() => if handed.is_err() {
                     // Why is told by its end.
@@ -227,17 +208,14 @@ impl Run {
         self.output.beat();
     }
 
-    /// No more pages: those that wait for a connection end now, those under way have the grace.
-    fn wind_down(&mut self, signal: u8) {
+    fn wind_down(&mut self, signal: u8, closing: &mut Closing) {
         self.stop = Some(Ending::Signal(signal));
         self.output.wind_down();
         self.pages.stop();
         if !self.pages.is_empty() {
             self.output.note("finishing the pages under way; once more to end at once");
         }
-        let session = self.scraper.session().clone();
-        tokio::spawn(async move { session.close_within(GRACE).await });
-        self.deadline = Some(Instant::now() + GRACE + AFTERWARDS);
+        closing.begin(self.scraper.session());
     }
 }
 
@@ -257,12 +235,5 @@ fn pages(
     match seen {
         Some(seen) => pages.once(seen),
         None => pages,
-    }
-}
-
-pub(crate) async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

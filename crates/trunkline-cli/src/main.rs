@@ -24,6 +24,7 @@ mod summary;
 mod table;
 mod terminal;
 
+mod closing;
 mod cookies;
 mod count;
 mod ending;

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +16,9 @@ use crate::failure::named;
 use crate::page::{Fate, Page};
 use crate::progress::{Figures, Progress};
 use crate::results::Json;
+
+/// How often lines are to be handed over, if not sooner.
+pub(crate) const BEAT: Duration = Duration::from_millis(50);
 
 /// How much is gathered at most.
 const FULL: usize = 64 * 1024;

@@ -78,11 +78,11 @@ fn after_ctrl_c_no_robots_txt_is_waited_for_and_its_pages_are_as_they_were() {
         let running = Running::start([&*format!("http://{address}/"), "--robots", "-o", out.to_str().unwrap()]);
         let mut asked = silent.accept().unwrap().0;
         if let Some(answer) = first {
-            asked.read(&mut [0; 1_000]).unwrap();
+            assert!(asked.read(&mut [0; 1_000]).unwrap() > 0);
             asked.write_all(answer).unwrap();
             asked = silent.accept().unwrap().0;
         }
-        asked.read(&mut [0; 1_000]).unwrap();
+        assert!(asked.read(&mut [0; 1_000]).unwrap() > 0);
         let begun = std::time::Instant::now();
         running.signal("INT");
         let run = running.finish();

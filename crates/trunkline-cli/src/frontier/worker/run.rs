@@ -11,14 +11,13 @@ use super::desk::{Answer, Desk, Errand};
 use super::idle::Idle;
 use super::leases::Leases;
 use super::visit::{Visited, Visitor};
+use crate::closing::{AT_ONCE, Closing, Wish, until};
 use crate::count::Count;
 use crate::ending::Ending;
-use crate::fetch::{AFTERWARDS, AT_ONCE, BEAT, GRACE, until};
 use crate::frontier::store::{Backoff, is_lease_over, is_passing};
-use crate::output::Output;
+use crate::output::{BEAT, Output};
 use crate::page::Fate;
 use crate::progress::Figures;
-use crate::signals::Shutdown;
 use crate::summary::Tally;
 
 /// How a worker works.
@@ -52,8 +51,6 @@ pub(super) struct Worker {
     in_trouble: bool,
     /// Why no more pages are begun.
     pub(super) stop: Option<Ending>,
-    /// When it ends whatever is left to do, once a signal has asked for the end.
-    pub(super) deadline: Option<Instant>,
 }
 
 /// When to deal with the database.
@@ -85,7 +82,6 @@ impl Worker {
             backoff: Backoff::default(),
             in_trouble: false,
             stop: None,
-            deadline: None,
         }
     }
 
@@ -94,23 +90,19 @@ impl Worker {
     /// # Errors
     ///
     /// What has no remedy: a right that was taken away, a table that is gone.
-    pub(super) async fn run(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+    pub(super) async fn run(&mut self, closing: &mut Closing) -> anyhow::Result<()> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_over() {
             self.begin_exchange();
-            let room = !self.output.is_full() || self.deadline.is_some();
+            let room = !self.output.is_full() || closing.has_begun();
             let (lease_ends, next_exchange) = (self.timing.lease_ends, self.next_exchange());
             tokio::select! {
                 biased;
-                signal = shutdown.next() => match self.deadline {
-                    Some(_) => {
-                        self.deadline = Some(Instant::now());
-                        break;
-                    }
-                    None => self.wind_down(signal),
+                wish = closing.wish() => match wish {
+                    Wish::WindDown(signal) => self.wind_down(signal, closing),
+                    Wish::EndNow => break,
                 },
-                () = until(self.deadline) => break,
                 () = until(lease_ends) => self.lose_lease(),
                 _ = beat.tick(), if self.plan.progress => self.show(),
                 handed = self.output.hand_over(), if self.output.is_due() => match handed {
@@ -280,15 +272,12 @@ impl Worker {
         self.output.beat();
     }
 
-    /// No more pages: those that wait for a connection end now, those under way have the grace.
-    fn wind_down(&mut self, signal: u8) {
+    fn wind_down(&mut self, signal: u8, closing: &mut Closing) {
         self.stop = Some(Ending::Signal(signal));
         if !self.pages.is_empty() {
             self.note("finishing the pages under way; once more to end at once");
         }
-        let session = self.visitor.session().clone();
-        tokio::spawn(async move { session.close_within(GRACE).await });
-        self.deadline = Some(Instant::now() + GRACE + AFTERWARDS);
+        closing.begin(self.visitor.session());
     }
 
     /// Cancels what is under way, and hands over the last lines, unless nobody takes them.

@@ -14,10 +14,10 @@ use super::run::{self, Worker};
 use super::tail;
 use super::visit::Visitor;
 use crate::args::Fetch;
+use crate::closing::Closing;
 use crate::config::Config;
 use crate::ending::{Ending, Unusable};
 use crate::failure;
-use crate::fetch::{AT_ONCE, until};
 use crate::frontier::address::Address;
 use crate::frontier::login::SharedLogin;
 use crate::frontier::store::{Store, Terms};
@@ -53,7 +53,7 @@ pub(crate) async fn work(args: Fetch, mut shutdown: Shutdown) -> anyhow::Result<
     };
     let cookies = config.cookies.take();
     let desk = Desk::new(address, store, job.terms);
-    let ending = run(job, config, desk, shutdown).await;
+    let ending = run(job, config, desk, Closing::new(shutdown)).await;
     let Some(cookies) = cookies else { return ending };
     match (ending, cookies.save().await) {
         (Err(error), Err(also)) => Err(error.context(also)),
@@ -87,7 +87,7 @@ async fn enter(plan: Option<Plan>, address: &Address, scraper: &Scraper) -> anyh
     Ok(scraper.login_with(login, SharedLogin::new(address.clone(), name)).await?)
 }
 
-async fn run(job: Job, config: Config, desk: Desk, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
+async fn run(job: Job, config: Config, desk: Desk, mut closing: Closing) -> anyhow::Result<Ending> {
     let Config { scraper, fail_fast, results, bodies, .. } = config;
     let session = scraper.session().clone();
     let Job { terms, concurrency, follow } = job;
@@ -97,17 +97,13 @@ async fn run(job: Job, config: Config, desk: Desk, mut shutdown: Shutdown) -> an
     let plan = run::Plan { concurrency, fail_fast, lease: terms.lease, follow, progress: Progress::is_wanted() };
     let mut worker = Worker::new(plan, visitor, Output::start(json)?, desk);
     let begun = Instant::now();
-    let worked = worker.run(&mut shutdown).await;
-    worker.deadline = worker.deadline.map(|deadline| deadline.max(Instant::now() + AT_ONCE));
+    let worked = worker.run(&mut closing).await;
     worker.end().await;
     let end = async { (session.close_within(Duration::ZERO).await, worker.output.finish().await).1 };
-    let written = tokio::select! {
-        biased;
-        written = end => Some(written),
-        // It has been asked to end, and does, whoever blocks its output.
-        () = until(worker.deadline) => None,
-        signal = shutdown.next() => {
-            worker.stop = Some(Ending::Signal(signal));
+    let written = match closing.last(end).await {
+        Ok(written) => Some(written),
+        Err(signal) => {
+            worker.stop = signal.map(Ending::Signal).or(worker.stop);
             None
         }
     };
