@@ -12,21 +12,22 @@ use crate::args::number;
 const ABOUT: &str = "Keep the list of URLs from which any number of machines fetch";
 
 const MORE: &str = "\
-The frontier is a few tables in a Postgres database (12 or later), in a schema of
-their own named trunkline. The first `add` or the first worker makes them; after
-that it takes no more than to read and write them. Another crawl is another
-database: `createdb news` makes one.
+The frontier is a few tables in a Postgres database, 12 or later, in a schema of
+their own named trunkline. The first `add` or the first worker makes them; from
+then on to read and write them is enough. Another crawl takes another database:
+`createdb news` makes one. A pooler such as PgBouncer has to be in session mode.
 
 What holds:
   A worker leases what it fetches. One that dies loses nothing: when its lease
   is over, others fetch what it had. It may have written lines of such pages, at
-  most twice its --concurrency: those come twice.
+  most twice its --concurrency: those come twice. A machine that loses its power
+  may lose the last lines that its disk did not have yet.
   --limit-per-host and --delay are those of all workers together: give the same
   to each. So is what a server asks for by Retry-After, and what robots.txt says
   of pauses. A machine that was suspended for longer than its lease may hold
   connections that nobody counts, until it goes on.
-  --login logs in once for all workers. The cookies are on the frontier, so
-  whoever may read its tables is logged in as you are.
+  --login logs in once for all workers that log in alike. The cookies are on the
+  frontier, so whoever may read its tables is logged in as you are.
   -o goes on after the lines that are in the file.
 
 Examples:

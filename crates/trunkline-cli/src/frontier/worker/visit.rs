@@ -13,7 +13,7 @@ use crate::frontier::store::{Claimed, Outcome, Settlement};
 use crate::input;
 use crate::page::{Asked, Fate, Kept, Page};
 
-/// Before the login is tried again, after the last attempt.
+/// Before the login is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What every page needs.
@@ -90,11 +90,11 @@ impl Visitor {
         let again = |cause: &Error, outcome| Attempt::Again { told: failure::of_page(cause, url), outcome };
         match self.scraper.visit(url, number, |response| reader.clone().read(response)).await {
             Visit::Done(kept) => Attempt::Ended(Ok(kept)),
-            Visit::Again { cause, pause, host, .. } => again(&cause, Outcome::Later { pause, of_host: host }),
             // It has not been let in to be asked for: that does not count.
-            Visit::Failed(error) if error.is_login() && error.is_passing() => {
-                again(&error, Outcome::Back { pause: Some(PAUSE) })
+            Visit::Again { cause, .. } | Visit::Failed(cause) if cause.is_login() && cause.is_passing() => {
+                again(&cause, Outcome::Back { pause: Some(PAUSE) })
             }
+            Visit::Again { cause, pause, host, .. } => again(&cause, Outcome::Later { pause, of_host: host }),
             Visit::Failed(error) => Attempt::Ended(Err(error)),
             _ => Attempt::Refused("it came to something that is not known here".into()),
         }

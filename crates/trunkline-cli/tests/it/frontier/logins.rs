@@ -1,5 +1,7 @@
 //! One login for all workers.
 
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+
 use super::support::{Frontier, finished, urls_in};
 use crate::servers::TempDir;
 use crate::support::sites::site::Site;
@@ -76,4 +78,31 @@ async fn nobody_is_let_in_by_the_login_of_another() {
     assert!(run.code == Some(1) && run.stderr.starts_with("error: login failed: "), "{run:?}");
     assert_eq!(finished(worker(&frontier, &at, &dir.join("ann"))).await.code, Some(0));
     assert_eq!(site.logins(), 1);
+}
+
+/// Somebody else is logging in, and the database lets nobody wait for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_waits_for_a_login_uses_up_no_retries() {
+    let (site, dir) = (Site::start(3).await, TempDir::new("waiting"));
+    let (frontier, at) = (Frontier::with(&[site.url("/page/0")]).await, site.url("/login"));
+    let database = frontier.url.rsplit_once('/').unwrap().1;
+    let impatient = AssertSqlSafe(format!("ALTER DATABASE {database} SET lock_timeout = '100ms'"));
+    frontier.connection().await.execute(impatient).await.unwrap();
+    assert_eq!(finished(worker(&frontier, &at, &dir.join("first"))).await.code, Some(0));
+
+    let urls: Vec<_> = (1..6).map(|page| site.url(&format!("/page/{page}"))).collect();
+    assert_eq!(frontier.add(urls.join("\n")).code, Some(0));
+    // It goes in with the first login, and claims nothing before this is over.
+    let claims = frontier.transaction("SELECT FROM trunkline.hosts FOR UPDATE").await;
+    let running = worker(&frontier, &at, &dir.join("second"));
+    frontier.until("it is there", "SELECT count(*) FROM trunkline.workers", |count| count == 1).await;
+    let turn = "SELECT pg_advisory_lock(hashtext('trunkline login'), hashtext(login)) FROM trunkline.logins";
+    let turn = frontier.transaction(turn).await;
+    claims.close().await.unwrap();
+    let told = "SELECT count(*) FROM trunkline.urls WHERE state = 'queued' AND error LIKE '%lock timeout%'";
+    frontier.until("it has tried", told, |count| count > 0).await;
+    turn.close().await.unwrap();
+    assert_eq!(finished(running).await.code, Some(0));
+    frontier.assert_all_ended(6, 0).await;
+    assert_eq!((frontier.count("SELECT sum(attempts) FROM trunkline.urls").await, site.logins()), (0, 2));
 }

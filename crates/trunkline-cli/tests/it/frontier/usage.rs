@@ -146,6 +146,16 @@ async fn who_may_only_read_and_write_can_work_once_the_tables_are_there() {
 }
 
 #[tokio::test]
+async fn who_may_make_no_schema_can_make_the_tables_in_one_that_is_there() {
+    let frontier = Frontier::new().await;
+    let (server, database) = frontier.url.split_once('@').unwrap().1.split_once('/').unwrap();
+    let role = format!("CREATE ROLE maker_{database} LOGIN; CREATE SCHEMA trunkline AUTHORIZATION maker_{database};");
+    frontier.connection().await.execute(AssertSqlSafe(role)).await.unwrap();
+    let frontier = Frontier { url: format!("postgres://maker_{database}@{server}/{database}") };
+    assert_eq!(frontier.add("http://a.example/").last(), "1 added, 0 there already, 0 unusable");
+}
+
+#[tokio::test]
 async fn a_frontier_of_a_newer_version_is_left_alone() {
     let frontier = Frontier::with(&["http://a.example/".to_owned()]).await;
     let mut connection = PgConnection::connect(&frontier.url).await.unwrap();
