@@ -77,9 +77,30 @@ fn check_files(args: &Fetch) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether they are one file, or will be: either may not be there yet. An output that is - is none.
+/// Whether they are one file, or will be: either may not be there yet. An output that is - is none; an input that is - may be a file all the same.
 fn is_same(one: &Path, output: &Path) -> bool {
-    output != Path::new("-") && place(one).is_some_and(|place_of_one| place(output) == Some(place_of_one))
+    if output == Path::new("-") {
+        return false;
+    }
+    let same_file = |one: &Path| file(one).is_some_and(|file_of_one| file(output) == Some(file_of_one));
+    if one == Path::new("-") {
+        return same_file(Path::new("/dev/stdin"));
+    }
+    same_file(one) || place(one).is_some_and(|place_of_one| place(output) == Some(place_of_one))
+}
+
+/// A regular file, by whatever name.
+#[cfg(unix)]
+fn file(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| (file.dev(), file.ino()))
+}
+
+/// Elsewhere it is known by its place alone.
+#[cfg(not(unix))]
+fn file(_: &Path) -> Option<()> {
+    None
 }
 
 fn place(path: &Path) -> Option<PathBuf> {

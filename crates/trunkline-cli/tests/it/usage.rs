@@ -1,5 +1,8 @@
 //! What cannot be done is said before anything is fetched, with exit code 2.
 
+use std::fs::File;
+use std::process::Command;
+
 use crate::servers::TempDir;
 use crate::support::{Running, Site, fetch};
 
@@ -68,6 +71,25 @@ fn a_mistake_is_named_with_what_would_be_right() {
     assert_eq!(site.counts().requests, 0);
     assert!(!dir.join("both").exists());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), url, "the input is as it was");
+}
+
+#[test]
+fn an_input_is_not_written_over_by_whatever_name_it_goes() {
+    let dir = TempDir::new("same");
+    let input = dir.write("urls.txt", "http://127.0.0.1:1/\n");
+    let other = dir.join("other.txt");
+    std::fs::hard_link(&input, &other).unwrap();
+    for read in ["other.txt", "-"] {
+        let run = Command::new(env!("CARGO_BIN_EXE_trunkline"))
+            .args(["fetch", "-o", "urls.txt", "-i", read])
+            .current_dir(dir.path())
+            .stdin(File::open(&input).unwrap())
+            .output()
+            .unwrap();
+        let told = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.code() == Some(2) && told.contains("would erase it"), "{read}: {told}");
+    }
+    assert_eq!(std::fs::read_to_string(&input).unwrap(), "http://127.0.0.1:1/\n");
 }
 
 #[test]
