@@ -43,8 +43,8 @@
 //! ```
 //!
 //! Servers lock accounts that log in too often, so it does not: a password that was refused is not sent again, a login page that is busy is left alone for as long as it
-//! asks, and after three logins that have let nobody in there is no fourth. Where several programs share one login, [`Scraper::login_with`] takes it from wherever
-//! they keep it, by the same rules.
+//! asks, and after three logins that have let nobody in there is no fourth. [`Scraper::login_with`] is for logins that take more than a form, or
+//! that several programs share, by the same rules.
 //!
 //! # Fetching many
 //!
@@ -99,6 +99,22 @@
 //!
 //! A page is read within the limits of a [`Parser`]: its size, the number of its elements and attributes, the depth of their nesting, and the
 //! work that parsing them takes. Beyond them it is an error that [`is_page`](Error::is_page), and nothing is handed out of a page that was read in part.
+//!
+//! # Errors
+//!
+//! [`Error`] is opaque and answers questions:
+//!
+//! | question | asked before |
+//! |---|---|
+//! | [`is_passing`](Error::is_passing) | trying again: it may go well |
+//! | [`is_login`](Error::is_login) | asking for another password |
+//! | [`is_input`](Error::is_input) | looking at the page again: it has no such form or field, and the text says which there are |
+//! | [`is_form`](Error::is_form), [`is_page`](Error::is_page) | blaming the page: no browser would send that form; it is beyond the limits |
+//! | [`is_robots`](Error::is_robots) | leaving it alone |
+//! | [`status`](Error::status), [`http`](Error::http) | blaming the server, or the way there |
+//!
+//! Its text names the URL, without credentials and query, and never what a field was filled with. Of a page that was to be fetched, [`url`](Error::url) is the whole
+//! address, to ask for it again.
 //!
 //! # Features
 //!

@@ -25,38 +25,37 @@ pub struct Page {
     pub headers: HeaderMap,
     /// Its body, decompressed.
     pub body: Bytes,
+    /// How it is parsed.
+    pub(crate) parser: Parser,
 }
 
 impl Page {
     /// One without a body.
-    pub(crate) fn head(requested: &Url, response: &Response) -> Self {
+    pub(crate) fn head(requested: &Url, response: &Response, parser: &Parser) -> Self {
         Self {
             requested: requested.clone(),
             url: response.url().clone(),
             status: response.status(),
             headers: response.headers().clone(),
             body: Bytes::new(),
+            parser: parser.clone(),
         }
     }
 
-    /// The page, parsed.
+    /// The page, parsed, within the limits of the [`parser`](crate::Scraper::parser) of the scraper that fetched it.
     ///
     /// # Errors
     ///
     /// As [`Document::parse`].
     pub fn document(&self) -> Result<Document> {
-        self.parsed(&Parser::default())
-    }
-
-    pub(crate) fn parsed(&self, parser: &Parser) -> Result<Document> {
-        parser.parse(&self.url, &self.headers, &self.body)
+        self.parser.parse(&self.url, &self.headers, &self.body)
     }
 
     /// The same, or an empty one if it is no HTML at all.
-    pub(crate) fn parsed_if_html(&self, parser: &Parser) -> Result<Document> {
+    pub(crate) fn document_if_html(&self) -> Result<Document> {
         let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let html = content_type.is_none_or(|content_type| content_type.to_ascii_lowercase().contains("html"));
-        if html { self.parsed(parser) } else { parser.parse(&self.url, &self.headers, []) }
+        if html { self.document() } else { self.parser.parse(&self.url, &self.headers, []) }
     }
 }
 
@@ -71,13 +70,13 @@ impl Parser {
     ///
     /// As [`Document::read`].
     pub async fn read(&self, response: Response) -> Result<Document> {
-        self.page(response).await?.parsed(self)
+        self.page(response).await?.document()
     }
 
     /// The whole of a response, unless it is larger than `max_size`.
     pub(crate) async fn page(&self, mut response: Response) -> Result<Page> {
         let requested = response.history().first().map_or(response.url(), |hop| &hop.url).clone();
-        let head = Page::head(&requested, &response);
+        let head = Page::head(&requested, &response, self);
         self.limits.check_size(response.content_length().unwrap_or_default().try_into().unwrap_or(usize::MAX))?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {

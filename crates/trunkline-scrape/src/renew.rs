@@ -1,4 +1,4 @@
-//! Logins that come from somewhere else: shared with others.
+//! Logins that take more than a form, or come from somewhere else.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use crate::page::Page;
 /// What a [`Renew`] is doing.
 pub type Renewing<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
-/// How a scraper comes by its login where others have the same one: workers on several machines, of whom one logs in and leaves its cookies for the rest.
-/// For [`Scraper::login_with`](crate::Scraper::login_with).
+/// How a scraper comes by its login, where there is more to it than a form: it takes several steps, or others have the same one, such as workers on several machines, of
+/// whom one logs in and leaves its cookies for the rest. For [`Scraper::login_with`](crate::Scraper::login_with).
 ///
-/// When it is asked, and how often at most, is the scraper's to say, as with a login of its own.
+/// When it is asked, and how often at most, is the scraper's to say, as with any [login](crate::Scraper::login).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -54,12 +54,12 @@ pub type Renewing<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 /// }
 /// ```
 pub trait Renew: Send + Sync + 'static {
-    /// Sees to it that the scraper's session is logged in: [logs in](Entrance::log_in), or puts into the [session's](Entrance::session) cookies what another has left. It is
+    /// Sees to it that the scraper's session is logged in: [logs in](Entrance::log_in), or does with the [session](Entrance::session) what it takes instead. It is
     /// called by one page at a time, while the others that find themselves outside wait.
     ///
     /// # Errors
     ///
-    /// What [`log_in`](Entrance::log_in) says; or [`Error::renewal`](crate::Error::renewal), if it is not possible to share.
+    /// What [`log_in`](Entrance::log_in) says; or [`Error::renewal`](crate::Error::renewal), for what it says itself.
     ///
     /// # Cancel safety
     ///

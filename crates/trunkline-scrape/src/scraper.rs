@@ -167,7 +167,8 @@ impl Scraper {
         self.logins.login(&self.session, &self.parser, login).await
     }
 
-    /// The same for a login that others have as well: whenever one is needed, from now on, `renew` sees to it.
+    /// The same for a login that takes more than a form, or that others have as well: whenever one is needed, from now on, `renew` sees to it. What tells that it has run
+    /// out is the `login`'s to say.
     ///
     /// # Errors
     ///

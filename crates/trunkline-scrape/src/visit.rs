@@ -211,7 +211,7 @@ impl Scraper {
             let (status, reused) = (response.status(), Some(response.connection().reused));
             if matches!(judge, Judge::Head)
                 && renewal.is_possible()
-                && renewal.is_over(&Page::head(attempt.url, &response))
+                && renewal.is_over(&Page::head(attempt.url, &response, self.parses()))
             {
                 drop(response);
                 renewal.renew(status).await?;

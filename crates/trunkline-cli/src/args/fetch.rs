@@ -63,10 +63,10 @@ Cookies:
 
 Login:
   With --login it logs in before the first page, as `trunkline login` does (see
-  its --help), and again when a page says that the login has run out: its status
-  is 401, it leads to the login page, or it is what --logged-out says. All pages
-  wait for that one login. If the first login fails, nothing is fetched, and the
-  files of --output and --cookies are as they were.
+  its --help), and again when a page says that the login has run out: it is of
+  the same site and its status is 401, it leads to the login page, or it is what
+  --logged-out says. All pages wait for that one login. If the first login fails,
+  nothing is fetched, and the files of --output and --cookies are as they were.
 
 Failures:
   A page that did not come whole, and one with a status of 400 or above: that

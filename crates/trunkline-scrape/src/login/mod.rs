@@ -22,6 +22,9 @@ use crate::retries;
 
 /// How to log in to a site: where its form is, what to fill in, and how to tell that it worked.
 ///
+/// What is filled in goes where the form, or its button, says: to another origin too, as in a browser. From an https page to an http address it does not go, if a password
+/// is among it: that is an error that [`is_form`](Error::is_form).
+///
 /// ```no_run
 /// # async fn run(scraper: trunkline_scrape::Scraper) -> Result<(), Box<dyn std::error::Error>> {
 /// use trunkline_scrape::{Expect, Login};
@@ -91,7 +94,8 @@ impl Login {
     /// What tells, of a page that was fetched later, that the login has run out, so that [`Scraper::get`](crate::Scraper::get) logs in again. Default: it is the login page
     /// where another one was asked for, or its status is 401 and it is of the same site as one of the pages of the login.
     ///
-    /// A page that answers 403 may also be one that nobody may see: only where that cannot be, should it be taken for a login that has run out.
+    /// A page that answers 403 may also be one that nobody may see: only where that cannot be, should it be taken for a login that has run out. And where 401 is said of
+    /// such pages, it should not: each of them costs a login.
     pub fn is_over_when(self, over: impl Fn(&Page) -> bool + Send + Sync + 'static) -> Self {
         Self { over: Some(Arc::new(over)), ..self }
     }
@@ -109,12 +113,12 @@ impl Login {
     pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, Door)> {
         // What a status means is for the verdict to say, whatever the session makes of it otherwise.
         let page = parser.page(session.get(&self.url).error_for_status(false).await?).await?;
-        let document = page.parsed_if_html(parser)?;
+        let document = page.document_if_html()?;
         let form = self.filled(&document, page.status).map_err(|error| excused(error, &page))?;
         let submission = form.submit_with(&self.submitter)?;
         check_secrecy(&form, &page.url, submission.url())?;
         let answer = parser.page(submission.request(session)?.error_for_status(false).await?).await?;
-        let document = answer.parsed_if_html(parser)?;
+        let document = answer.document_if_html()?;
         match self.verdict(&answer, &document, session)? {
             None => {
                 let door = Door::found(&page, &answer);

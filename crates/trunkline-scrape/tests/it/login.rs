@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::response::{Html, IntoResponse as _};
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use trunkline::Session;
@@ -10,6 +11,7 @@ use trunkline_scrape::{Error, Expect, FormChoice, Login, Page, Scraper, Submitte
 use crate::support::django::{Django, PASSWORD, USER};
 use crate::support::jupyter::{self, Jupyter};
 use crate::support::site::Site;
+use crate::support::web::Web;
 
 #[tokio::test]
 async fn djangos_admin_lets_in_who_may() {
@@ -209,6 +211,39 @@ async fn a_login_that_failed_for_the_servers_sake_is_tried_again() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     assert_eq!((page.body, site.tries()), ("page 1".into(), 3));
+    session.close().await;
+}
+
+/// It is left to the next one that waits.
+#[tokio::test]
+async fn a_renewal_that_is_given_up_half_way_is_another_ones() {
+    let web = Web::start(|path, before| async move {
+        match (&*path, before) {
+            ("/login", 1) => std::future::pending().await,
+            ("/login", _) => {
+                Html("<form action=/in method=post><input type=password name=pass></form>").into_response()
+            }
+            ("/in", _) => "in".into_response(),
+            (_, 0) => StatusCode::UNAUTHORIZED.into_response(),
+            _ => path.into_response(),
+        }
+    })
+    .await;
+    let session = Session::new();
+    let scraper = Scraper::new(session.clone());
+    scraper.login(Login::at(web.url("/login")).field("pass", "s3cret")).await.unwrap();
+    let mut pages = scraper.fetch([web.url("/a")]);
+    let stuck = async {
+        while web.times("/login").len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        page = pages.next() => panic!("{page:?}"),
+        () = stuck => drop(pages),
+    }
+    assert_eq!(scraper.get(web.url("/b")).await.unwrap().body, "/b");
+    assert_eq!((web.times("/login").len(), web.times("/in").len()), (3, 2));
     session.close().await;
 }
 

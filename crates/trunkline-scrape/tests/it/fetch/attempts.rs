@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use http::header::{DATE, RETRY_AFTER};
 use trunkline::{Response, Session};
-use trunkline_scrape::{Scraper, Visit};
+use trunkline_scrape::{Parser, Scraper, Visit};
 
 use super::{all, by_path};
 use crate::support::raw::{End, Raw};
@@ -215,6 +215,18 @@ async fn a_page_that_is_too_large_is_not_tried_again() {
         assert!(error.is_page() && error.to_string().contains("larger than 2000 bytes"), "{error}");
     }
     assert_eq!(web.asked().len(), 3);
+    session.close().await;
+}
+
+/// Its limits are those of the scraper that fetched it, not the default's.
+#[tokio::test]
+async fn a_page_is_parsed_as_its_scraper_parses() {
+    let (web, session) = (Web::start(|_, _| async { "<p>".repeat(20) }).await, Session::new());
+    let scraper = Scraper::new(session.clone()).parser(Parser::default().max_nodes(10));
+    for page in all(scraper.fetch([web.url("/")])).await {
+        assert!(page.unwrap().document().unwrap_err().is_page());
+    }
+    assert!(scraper.get(web.url("/")).await.unwrap().document().unwrap_err().is_page());
     session.close().await;
 }
 
