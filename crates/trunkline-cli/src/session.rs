@@ -46,12 +46,12 @@ pub(crate) fn headers(texts: &[String]) -> anyhow::Result<HeaderMap> {
 /// The value may be a secret and is in no message.
 fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
     const WANTED: &str = "write it as 'Name: value', such as 'Accept-Language: en'";
-    let Some((name, value)) = text.split_once(':') else {
-        let start = text.split_whitespace().next().unwrap_or_default();
-        bail!("the header {start:?} has no colon: {WANTED}");
+    // Behind a space the value may have begun, its colon forgotten.
+    let start = text.split([' ', '\t', ':']).next().unwrap_or_default();
+    let Some((name, value)) = text.split_once(':') else { bail!("the header {start:?} has no colon: {WANTED}") };
+    let Ok(parsed) = name.trim().parse::<HeaderName>() else {
+        bail!("what stands before the colon of {start:?} is not a name: {WANTED}")
     };
-    let parsed = name.trim().parse::<HeaderName>();
-    let parsed = parsed.with_context(|| format!("{name:?} is not the name of a header: {WANTED}"))?;
     ensure!(
         parsed != CONTENT_LENGTH && parsed != TRANSFER_ENCODING,
         "the header {parsed} describes a body, which -H is not for: leave it out"
@@ -80,6 +80,7 @@ mod tests {
     fn an_unusable_header_is_named_without_its_value() {
         for text in [
             "Authorization se-cret",
+            "Authorization se-cret:x",
             "Two words: se-cret",
             ": se-cret",
             "X-Break: se-cret\r\nX: y",

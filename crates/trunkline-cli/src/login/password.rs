@@ -1,7 +1,7 @@
 //! Where the password comes from: a file, the environment, or whoever sits at the terminal.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -58,8 +58,15 @@ impl Password {
 }
 
 fn from_file(path: &Path) -> anyhow::Result<String> {
-    let reader: Box<dyn Read> =
-        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let reader: Box<dyn Read> = if path == Path::new("-") {
+        ensure!(
+            !io::stdin().is_terminal(),
+            "standard input is the terminal, which would show it: leave the option out to be asked"
+        );
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path)?)
+    };
     let mut text = Vec::new();
     reader.take(LARGEST + 1).read_to_end(&mut text)?;
     ensure!(text.len() as u64 <= LARGEST, "it is larger than {} KiB, which no password is", LARGEST / 1024);

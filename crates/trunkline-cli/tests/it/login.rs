@@ -7,7 +7,7 @@ use crate::servers::TempDir;
 use crate::support::sites::django::{self, Django};
 use crate::support::sites::jupyter::{self, Jupyter};
 use crate::support::sites::site::Site;
-use crate::support::{Finished, Running, fetch, on_a_terminal};
+use crate::support::{Finished, Running, fetch, on_a_terminal, shown_on_a_terminal};
 
 const USER: &str = "username=ann";
 const IN_ENV: [&str; 2] = ["--password-env", "SITE_PASSWORD"];
@@ -143,6 +143,10 @@ async fn a_terminal_is_asked_and_shows_nothing_of_what_is_typed() {
     // Suspended it would leave the terminal to the shell: Ctrl-Z is no letter and does nothing.
     let typed = on_a_terminal(&question, "s3c\u{1a}ret\n", arguments);
     assert_eq!((typed.code, typed.echoes), (0, true), "{typed:?}");
+
+    // Standard input would show it.
+    let ended = shown_on_a_terminal(&question, "", arguments.into_iter().chain(["--password-file", "-"]));
+    assert!(ended.code == 2 && ended.seen.contains("leave the option out to be asked"), "{ended:?}");
 
     for (typed, code, words) in [("\n", 1, "no password was entered"), ("\u{3}", 130, ""), ("SIGTERM", 143, "")] {
         let ended = on_a_terminal(&question, typed, arguments);

@@ -14,7 +14,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
     let inside = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let file = dir.write("file", &url).to_str().unwrap().to_owned();
     let odd = dir.write("odd.txt", "# Netscape HTTP Cookie File\nse-cret\n").to_str().unwrap().to_owned();
-    let cases: [(&[&str], &[&str]); 43] = [
+    let cases: [(&[&str], &[&str]); 44] = [
         (&[], &["--input <FILE>"]),
         (&[&url, "--nonsense"], &["--nonsense"]),
         (&[&url, "--concurency", "3"], &["--concurency", "'--concurrency'"]),
@@ -26,7 +26,8 @@ fn a_mistake_is_named_with_what_would_be_right() {
         (&["-i", &inside("nowhere")], &["nowhere", "one a line"]),
         (&["-i", dir.path().to_str().unwrap()], &["is a directory", "one a line"]),
         (&[&url, "-H", "Nonsense"], &["\"Nonsense\"", "'Name: value'"]),
-        (&[&url, "-H", "No name: x"], &["\"No name\"", "'Name: value'"]),
+        (&[&url, "-H", "No name: x"], &["\"No\" is not a name", "'Name: value'"]),
+        (&[&url, "-H", "Authorization Basic se-cret:"], &["\"Authorization\"", "'Name: value'"]),
         (&[&url, "-H", "X-Break: se-cret\nY: z"], &["x-break", "line break"]),
         (&[&url, "-o", &inside("no/where")], &["no/where", "directory that exists"]),
         (&["-i", &file, "-o", &file], &["erase"]),
