@@ -24,8 +24,8 @@ impl SharedLogin {
 
     /// Takes over what another worker has left since, or logs in.
     async fn renew_in(&self, store: &mut Store, entrance: Entrance<'_>) -> Result<()> {
-        store.take_turn(&self.name).await.map_err(of_database)?;
-        let last = store.last_login(&self.name).await.map_err(of_database)?;
+        store.take_turn(&self.name).await.map_err(|error| of_database(&error))?;
+        let last = store.last_login(&self.name).await.map_err(|error| of_database(&error))?;
         let turn = self.turn.load(Ordering::Relaxed);
         if let Some(last) = last.as_ref().filter(|last| last.turn > turn) {
             entrance.session().cookies().extend(&CookieJar::from_netscape(&last.cookies)?);
@@ -46,7 +46,7 @@ impl SharedLogin {
 impl Renew for SharedLogin {
     fn renew<'a>(&'a self, entrance: Entrance<'a>) -> Renewing<'a> {
         Box::pin(async move {
-            let mut store = Store::connect(&self.address).await.map_err(of_database)?;
+            let mut store = Store::connect(&self.address).await.map_err(|error| of_database(&error))?;
             let renewed = self.renew_in(&mut store, entrance).await;
             store.close().await;
             renewed
@@ -54,6 +54,6 @@ impl Renew for SharedLogin {
     }
 }
 
-fn of_database(error: anyhow::Error) -> Error {
-    Error::renewal(format!("{error:#}")).passing(is_passing(&error))
+fn of_database(error: &anyhow::Error) -> Error {
+    Error::renewal(format!("{error:#}")).passing(is_passing(error))
 }

@@ -78,7 +78,7 @@ const REST: &str = "
            EXISTS (SELECT FROM trunkline.urls WHERE state = 'leased')";
 
 impl Store {
-    /// Comes, or comes back: then it keeps those URLs of what it had under its old id. Returns its id, under which it claims.
+    /// Comes, or comes back: then it keeps those URLs of what it had under its old id, if it heard of that or not. Returns its id, under which it claims.
     ///
     /// # Errors
     ///
@@ -86,12 +86,12 @@ impl Store {
     pub(in crate::frontier) async fn join(
         &mut self,
         name: &str,
+        key: i64,
         lease: Duration,
-        old: Option<i64>,
         keep: &[i64],
     ) -> anyhow::Result<i64> {
         let joining = sqlx::query_scalar("SELECT trunkline.join($1, $2, $3, $4)");
-        let joining = joining.bind(name).bind(interval(lease)).bind(old).bind(keep);
+        let joining = joining.bind(name).bind(key).bind(interval(lease)).bind(keep);
         answered(joining.fetch_one(&mut self.connection)).await
     }
 

@@ -1,5 +1,7 @@
 //! The worker's side of the frontier: one exchange at a time, over one connection, made again when it is lost.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use tokio::time::Instant;
 
 use crate::frontier::address::Address;
@@ -12,11 +14,12 @@ pub(super) struct Desk {
     store: Option<Store>,
     /// What others call this worker.
     name: String,
+    /// What the database knows it by.
+    key: i64,
     terms: Terms,
-    /// Its right to what it has claimed.
+    /// Its right to what it has claimed. None before it has come, and when it has to come again: if what was asked last was not answered, it is not
+    /// certain that what the database holds for its own is what it does.
     id: Option<i64>,
-    /// What was asked last was answered: what the database holds for this worker's own is what this worker does.
-    is_certain: bool,
 }
 
 /// What an exchange is for. The lease is renewed by each.
@@ -37,12 +40,13 @@ pub(super) struct Answer {
 
 impl Desk {
     pub(super) fn new(address: Address, store: Store, terms: Terms) -> Self {
-        Self { address, store: Some(store), name: name(), terms, id: None, is_certain: false }
+        let key = RandomState::new().hash_one(name()).cast_signed();
+        Self { address, store: Some(store), name: name(), key, terms, id: None }
     }
 
     /// Before the next exchange it says what it holds, and the rest goes back.
     pub(super) fn come_again(&mut self) {
-        self.is_certain = false;
+        self.id = None;
     }
 
     /// # Errors
@@ -54,7 +58,7 @@ impl Desk {
         if done.is_err() {
             // What is left of an answer would be taken for the next one.
             self.store = None;
-            self.is_certain = false;
+            self.id = None;
         }
         done
     }
@@ -64,11 +68,10 @@ impl Desk {
             Some(store) => store,
             None => self.store.insert(Store::connect(&self.address).await?),
         };
-        let id = match self.id.filter(|_| self.is_certain) {
+        let id = match self.id {
             Some(id) => id,
-            None => *self.id.insert(store.join(&self.name, self.terms.lease, self.id, &errand.held).await?),
+            None => *self.id.insert(store.join(&self.name, self.key, self.terms.lease, &errand.held).await?),
         };
-        self.is_certain = true;
         if !errand.settled.is_empty() {
             store.settle(id, &errand.settled).await?;
         }
@@ -85,10 +88,16 @@ impl Desk {
     ///
     /// If the database fails: the lease runs out by itself.
     pub(super) async fn leave(mut self, settled: &[Settlement]) -> anyhow::Result<()> {
-        let Some(id) = self.id else { return Ok(()) };
         let mut store = match self.store.take() {
             Some(store) => store,
             None => Store::connect(&self.address).await?,
+        };
+        let id = match self.id {
+            Some(id) => id,
+            None => {
+                let held: Vec<_> = settled.iter().map(|one| one.id).collect();
+                store.join(&self.name, self.key, self.terms.lease, &held).await?
+            }
         };
         store.settle(id, settled).await?;
         store.leave(id).await?;

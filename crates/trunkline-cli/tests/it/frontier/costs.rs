@@ -16,7 +16,7 @@ async fn claim_from(pages: usize) -> Duration {
     // As a worker that has come before the URLs: what was planned for none has to do for all.
     assert_eq!(frontier.add("").code, Some(0));
     let mut connection = PgConnection::connect(&frontier.url).await.unwrap();
-    connection.execute("SELECT trunkline.join('costs', '600 s', NULL, '{}')").await.unwrap();
+    connection.execute("SELECT trunkline.join('costs', 1, '600 s', '{}')").await.unwrap();
     for _ in 0..10 {
         connection.execute(CLAIM).await.unwrap();
     }

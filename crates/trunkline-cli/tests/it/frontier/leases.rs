@@ -149,7 +149,7 @@ async fn the_leases_of_several_dead_workers_are_taken_back_in_an_order_that_lock
     let mut connection = frontier.connection().await;
     // The one that comes first has the last host.
     let dead = "
-        INSERT INTO trunkline.workers (id, name, until) VALUES (1001, 'a', 'epoch'), (1002, 'b', 'epoch');
+        INSERT INTO trunkline.workers (id, key, name, until) VALUES (1001, 1, 'a', 'epoch'), (1002, 2, 'b', 'epoch');
         UPDATE trunkline.urls SET state = 'leased', worker = 1001 WHERE host_id = (SELECT max(id) FROM trunkline.hosts);
         UPDATE trunkline.urls SET state = 'leased', worker = 1002 WHERE host_id = (SELECT min(id) FROM trunkline.hosts);
         UPDATE trunkline.hosts SET leased = 1";
@@ -163,4 +163,20 @@ async fn the_leases_of_several_dead_workers_are_taken_back_in_an_order_that_lock
     let run = finished(worker).await;
     assert!(run.code == Some(0) && !run.stderr.contains("fails"), "{run:?}");
     frontier.assert_all_ended(2, 0).await;
+}
+
+/// Its new id may be lost with the connection, after the database has given it.
+#[tokio::test]
+async fn a_worker_that_has_not_heard_of_its_new_id_keeps_what_it_had() {
+    let hosts = Hosts::start();
+    let frontier = Frontier::with(&[hosts.url(0, "/1"), hosts.url(0, "/2")]).await;
+    let join = "SELECT trunkline.join('a', 7, '60 s', ARRAY(SELECT min(id) FROM trunkline.urls))";
+    let first = frontier.count(join).await;
+    let claimed = format!("SELECT count(*) FROM trunkline.claim({first}, '60 s', 9, 0, '0', false)");
+    assert_eq!(frontier.count(&claimed).await, 2);
+    let (_unheard, third) = (frontier.count(join).await, frontier.count(join).await);
+    let kept = format!("SELECT count(*) FROM trunkline.urls WHERE worker = {third} AND url LIKE '%/1'");
+    assert_eq!((frontier.count(&kept).await, frontier.count(LEASED).await), (1, 1));
+    assert_eq!(frontier.count("SELECT sum(leased) FROM trunkline.hosts").await, 1);
+    assert_eq!(frontier.count("SELECT count(*) FROM trunkline.workers").await, 1);
 }
