@@ -74,7 +74,7 @@ async fn p11_whatever_ends_while_whatever_goes_on_nothing_is_left_over() {
     let servers = [Rogue::chaos(seed).await, Rogue::tls(&ca, vec![Step::Chaos(seed)]).await];
     let urls = servers.each_ref().map(|server| server.url("/"));
     let ports = servers.each_ref().map(Rogue::port);
-    for round in 0..soak(3_000, 25) {
+    for round in 0..soak(3_000, 15) {
         let mut random = Random::new(seed ^ (round as u64) << 20);
         let limit = 1 + random.below(6) as usize;
         let pool = Pool::builder().limit(limit).add_root_certificate(ca.pem()).build().unwrap();

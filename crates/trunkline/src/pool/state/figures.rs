@@ -1,4 +1,4 @@
-//! What is asked of the state and changes nothing in it: figures, and who holds what (P12 to P14).
+//! What the state is asked: figures, and who holds what (P12 to P14).
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl<K: PoolKey> State<K> {
             .max_by_key(|&(_, age)| age)
     }
 
-    /// P14: leases older than `threshold`, each reported once: what it says it remembers.
+    /// P14: leases older than `threshold`, each reported once.
     pub(crate) fn held_too_long(&mut self, threshold: Duration, now: Instant) -> Vec<(SlotId, Duration)> {
         let held = |slot: &Slot| now.saturating_duration_since(slot.since);
         let overdue = |slot: &Slot| slot.phase == Phase::InUse && !slot.reported && held(slot) >= threshold;

@@ -87,9 +87,9 @@ impl<K: PoolKey> State<K> {
         slot
     }
 
-    /// The slot goes on to another phase: what it counts as and the lists it stands in go with it.
+    /// The slot goes on to another phase, and what it counts as and the lists it stands in with it. Nothing else changes a phase.
     pub(super) fn set_phase(&mut self, slot: usize, phase: Phase) {
-        self.unlist(slot);
+        self.leave_phase(slot);
         self.slots[slot].phase = phase;
         match phase {
             Phase::Dialing(Dialer::Nobody) => self.list_orphan(slot),
@@ -104,7 +104,7 @@ impl<K: PoolKey> State<K> {
         }
     }
 
-    fn unlist(&mut self, slot: usize) {
+    fn leave_phase(&mut self, slot: usize) {
         match self.slots[slot].phase {
             Phase::Dialing(Dialer::Nobody) => self.unlist_orphan(slot),
             Phase::Dialing(Dialer::Ticket(_) | Dialer::Lease) | Phase::InUse => {}
@@ -138,7 +138,7 @@ impl<K: PoolKey> State<K> {
 
     /// There is no socket in the slot, or none any more.
     pub(super) fn free(&mut self, slot: usize, reason: CloseReason) {
-        self.unlist(slot);
+        self.leave_phase(slot);
         let Slot { key: entry, column, attempts, .. } = self.slots.remove(slot);
         debug_assert_eq!(attempts, 0, "a dial ends its attempts before it ends");
         if column != Column::Reserved {
