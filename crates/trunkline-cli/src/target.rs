@@ -46,6 +46,10 @@ fn no_url(text: &str, why: Option<ParseError>) -> String {
 
 /// The same with a scheme before it, if it then has a host that looks like one.
 fn meant(text: &str) -> Option<Url> {
+    let place = text.split(['?', '#']).next().unwrap_or_default();
+    if place.contains("://") || place.contains('@') {
+        return None;
+    }
     let url = Url::parse(&format!("http://{}", text.strip_prefix("//").unwrap_or(text))).ok()?;
     let looks_right = match url.host()? {
         Host::Domain(name) => name.contains('.') || name == "localhost",
@@ -53,7 +57,7 @@ fn meant(text: &str) -> Option<Url> {
         Host::Ipv4(_) => text.contains('.'),
         Host::Ipv6(_) => true,
     };
-    (looks_right && url.username().is_empty() && url.password().is_none()).then_some(url)
+    looks_right.then_some(url)
 }
 
 /// Credentials end at the last `@`, whatever else is in them, and a query may be a secret.
@@ -70,7 +74,7 @@ mod tests {
     fn a_forgotten_scheme_is_noticed() {
         for (text, meant) in [
             ("example.com", "http://example.com/"),
-            ("example.com/x?token=s3cret", "http://example.com/x"),
+            ("example.com/x?token=s3cret&to=http://a@b/", "http://example.com/x"),
             ("//example.com/x", "http://example.com/x"),
             ("localhost:8000/x", "http://localhost:8000/x"),
             ("127.0.0.1:8000", "http://127.0.0.1:8000/"),
@@ -95,6 +99,7 @@ mod tests {
     fn a_secret_is_not_told() {
         for text in [
             "ann:s3cret@example.com/",
+            ".https://ann:s3cret@example.com/",
             "ftp://ann:s3cret@example.com/",
             "ann:s3cret@",
             "http://ann:s3cret@[",
