@@ -1,7 +1,5 @@
 //! What must hold of the state after every event (the list in `mod.rs`, in its order), seen from the inside.
 
-use std::time::Instant;
-
 use slab::Slab;
 
 use super::idle::splitmix64;
@@ -211,7 +209,7 @@ impl<K: PoolKey> State<K> {
 #[cfg(not(trunkline_loom))]
 impl<K: PoolKey> State<K> {
     /// The end of the slot's lifetime, as drawn for its connection.
-    pub(crate) fn lifetime_end(&self, slot: SlotId) -> Option<Instant> {
+    pub(crate) fn lifetime_end(&self, slot: SlotId) -> Option<std::time::Instant> {
         self.slots[slot.0].expires
     }
 
