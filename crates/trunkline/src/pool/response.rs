@@ -175,7 +175,7 @@ impl Reading {
     }
 
     fn has_sent(&self) -> bool {
-        self.upload == Upload::Done || self.lease.with(Connection::has_sent).unwrap_or(true)
+        self.upload == Upload::Done || self.lease.with(Connection::has_sent).unwrap_or(false)
     }
 
     /// Why the body broke off: taken away by a close or a deadline, given up because the request's body failed, or broken by the server.
