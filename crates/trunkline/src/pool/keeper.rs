@@ -2,6 +2,7 @@
 //!
 //! One task for each pool and runtime. It begins when there is something to look after and ends a second after the last of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::shell::{Keeping, Shell};
 use super::state::{ADOPTION, SlotId};
 use super::sync::{Mutex, lock};
 use crate::connection::Connection;
+use crate::stats::CloseReason;
 use crate::timeouts;
 
 type PoolShell = Shell<Key, Connection>;
@@ -226,13 +228,15 @@ impl Keeper {
         match found {
             Found::Nothing => {}
             Found::Dead => shell.found_dead(&cell),
-            Found::Dial => match shell.poll_dial(&cell, cx) {
-                Poll::Ready(Dialed::Open) => drop(shell.dialed(&cell)),
-                Poll::Ready(Dialed::Failed(error)) => {
+            // A caller's address filter may panic in it, and its request is no longer there to panic with: the other connections are.
+            Found::Dial => match catch_unwind(AssertUnwindSafe(|| shell.poll_dial(&cell, cx))) {
+                Ok(Poll::Ready(Dialed::Open)) => drop(shell.dialed(&cell)),
+                Ok(Poll::Ready(Dialed::Failed(error))) => {
                     tracing::debug!(target: "trunkline::pool", %error, "a dial left behind failed");
                     shell.dial_failed(slot);
                 }
-                Poll::Ready(Dialed::Elsewhere | Dialed::Ended(_)) | Poll::Pending => {}
+                Ok(Poll::Ready(Dialed::Elsewhere | Dialed::Ended(_)) | Poll::Pending) => {}
+                Err(_) => shell.close_cell(&cell, CloseReason::Cancelled),
             },
         }
     }

@@ -5,13 +5,14 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use trunkline::{Error, Phase, Pool, PoolBuilder, RequestSent, Resolve, Resolving, Session, Timeouts};
+use trunkline::{CloseReason, Error, Phase, Pool, PoolBuilder, RequestSent, Resolve, Resolving, Session, Timeouts};
 
 use crate::support::sockets::watch as watch_sockets;
 use crate::support::{Deaf, Nginx, Rogue, Step};
@@ -287,4 +288,28 @@ async fn a_redirect_to_a_filtered_address_is_refused() {
 async fn the_system_s_resolver_knows_localhost() {
     let rogue = Rogue::start(Step::serve("here")).await;
     assert_eq!(get(&Session::new(), rogue.url_at("localhost", "/")).await.unwrap(), "here");
+}
+
+#[tokio::test]
+async fn p4_a_filter_that_panics_in_a_dial_left_behind_takes_no_other_connection_along() {
+    let rogue = Rogue::start(Step::serve("here")).await;
+    let book = Book::of(&[("site.test", &[ONE])]).shut();
+    let asked = Arc::<AtomicUsize>::default();
+    let filter = move |_| {
+        assert_eq!(asked.fetch_add(1, Ordering::Relaxed), 0, "the filter panics");
+        true
+    };
+    let session = session(Pool::builder().resolver(book.clone()).address_filter(filter));
+    let url = rogue.url_at("site.test", "/");
+    let first = tokio::spawn(session.get(&url).send());
+    eventually("it wants the name", || session.stats().dialing == 1).await;
+    // It dials, and nobody goes on with that until it has been served by the other's connection.
+    let mut second = Box::pin(session.get(&url).send());
+    assert!(std::future::poll_fn(|cx| Poll::Ready(second.as_mut().poll(cx))).await.is_pending());
+    book.open();
+    within(SOON, first).await.unwrap().unwrap().bytes().await.unwrap();
+    eventually("its dial is over", || session.stats().dialing == 0).await;
+    let closed = session.stats().closed;
+    assert_eq!((closed.by(CloseReason::Cancelled), closed.by(CloseReason::RuntimeGone)), (1, 0));
+    assert!(within(SOON, second).await.unwrap().connection().reused);
 }
