@@ -65,6 +65,18 @@ impl Known {
     pub(crate) fn is_over(&self, page: &Page) -> bool {
         self.login.is_over(page, &self.door)
     }
+
+    /// The next one of its kind.
+    async fn again(&self, session: &Session, parser: &Parser) -> Result<Self> {
+        let Self { login, renew, door } = self;
+        let mut found = None;
+        let entrance = Entrance { session, parser, login, door: &mut found };
+        match renew {
+            Some(renew) => renew.renew(entrance).await?,
+            None => entrance.log_in().await.map(drop)?,
+        }
+        Ok(Self { login: login.clone(), renew: renew.clone(), door: found.unwrap_or_else(|| door.clone()) })
+    }
 }
 
 impl Logins {
@@ -130,20 +142,6 @@ impl Logins {
 
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Known {
-    /// The next one of its kind.
-    async fn again(&self, session: &Session, parser: &Parser) -> Result<Self> {
-        let Self { login, renew, door } = self;
-        let mut found = None;
-        let entrance = Entrance { session, parser, login, door: &mut found };
-        match renew {
-            Some(renew) => renew.renew(entrance).await?,
-            None => entrance.log_in().await.map(drop)?,
-        }
-        Ok(Self { login: login.clone(), renew: renew.clone(), door: found.unwrap_or_else(|| door.clone()) })
     }
 }
 

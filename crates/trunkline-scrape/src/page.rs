@@ -51,11 +51,14 @@ impl Page {
         self.parser.parse(&self.url, &self.headers, &self.body)
     }
 
+    pub(crate) fn is_html(&self) -> bool {
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        content_type.is_none_or(|content_type| content_type.to_ascii_lowercase().contains("html"))
+    }
+
     /// The same, or an empty one if it is no HTML at all.
     pub(crate) fn document_if_html(&self) -> Result<Document> {
-        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let html = content_type.is_none_or(|content_type| content_type.to_ascii_lowercase().contains("html"));
-        if html { self.document() } else { self.parser.parse(&self.url, &self.headers, []) }
+        if self.is_html() { self.document() } else { self.parser.parse(&self.url, &self.headers, []) }
     }
 }
 

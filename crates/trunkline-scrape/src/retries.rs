@@ -25,15 +25,8 @@ pub(crate) fn may_pass(http: &trunkline::Error) -> bool {
         // One that broke off has a cause. One that is too large, or compressed wrongly, is so the next time.
         return http.source().is_some();
     }
-    let final_ones = [
-        http.is_input(),
-        http.is_closed(),
-        http.is_certificate(),
-        http.is_redirect(),
-        http.is_status(),
-        http.is_file(),
-    ];
-    !final_ones.contains(&true)
+    let of_ours = http.is_input() || http.is_closed() || http.is_file();
+    !(of_ours || http.is_certificate() || http.is_redirect() || http.is_status())
 }
 
 /// What a server asks for by `Retry-After` (RFC 9110 section 10.2.3). Whoever asks for nothing, by a zero or a date that has passed, is not taken at

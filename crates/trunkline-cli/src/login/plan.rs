@@ -108,8 +108,13 @@ impl Over {
     }
 }
 
-fn is_at(url: &Url, place: &Url) -> bool {
-    url[..Position::AfterPath] == place[..Position::AfterPath]
+fn is_at(url: &Url, other: &Url) -> bool {
+    place_of(url) == place_of(other)
+}
+
+/// Of `/login` and `/login/`, one mostly redirects to the other.
+fn place_of(url: &Url) -> &str {
+    url[..Position::AfterPath].trim_end_matches('/')
 }
 
 /// The page has no such form. If it is not the page that was meant, that is why.

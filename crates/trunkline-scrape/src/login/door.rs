@@ -28,16 +28,16 @@ impl Door {
     /// Does this page say that nobody is logged in? Whoever asks for the login page itself gets it, logged in or not, and what another site wants to know is no matter of
     /// this login.
     pub(super) fn is_shut(&self, page: &Page) -> bool {
-        let sent_here = place(&page.url) == place(&self.at);
+        let is_here = |url| place(url) == place(&self.at);
         let is_home = self.sites.is_empty() || self.sites.iter().any(|url| is_same_site(url, &page.url));
         let refused = page.status == StatusCode::UNAUTHORIZED && is_home;
-        (sent_here || refused) && place(&page.requested) != place(&self.at)
+        (is_here(&page.url) || refused) && !is_here(&page.requested)
     }
 }
 
-/// An address but for its query and fragment.
+/// An address but for its query and fragment. Of `/login` and `/login/`, one mostly redirects to the other.
 fn place(url: &Url) -> &str {
-    &url[..Position::AfterPath]
+    url[..Position::AfterPath].trim_end_matches('/')
 }
 
 /// May a cookie of the one go to the other? By the last two labels of their names: sites below one public suffix, such as `co.uk`, are not told apart.
@@ -54,7 +54,41 @@ fn site(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
     use super::*;
+    use crate::document::Parser;
+
+    fn page(requested: &str, url: &str, status: u16) -> Page {
+        let [requested, url] = [requested, url].map(|url| Url::parse(url).unwrap());
+        let status = StatusCode::from_u16(status).unwrap();
+        Page { requested, url, status, headers: HeaderMap::new(), body: Bytes::new(), parser: Parser::default() }
+    }
+
+    #[test]
+    fn it_is_shut_to_those_who_wanted_something_else() {
+        let (form, inside) = ("https://id.test/login/", "https://www.example.com/home");
+        let found = Door::found(&page("https://id.test/login", form, 200), &page(form, inside, 200));
+        let given = Door::at(Url::parse("https://id.test/login").unwrap());
+        for (requested, url, status, shut, shut_if_given) in [
+            ("https://example.com/a", "https://example.com/a", 200, false, false),
+            ("https://example.com/a", "https://id.test/login/?next=/a", 200, true, true),
+            ("https://example.com/a", "https://example.com/a", 401, true, true),
+            ("https://example.com/a", "https://example.com/a", 403, false, false),
+            ("https://other.test/a", "https://other.test/a", 401, false, true),
+            ("https://id.test/login/?next=/a", "https://id.test/login/?next=/a", 200, false, false),
+            ("https://id.test/login?next=/a#b", "https://id.test/login/?next=/a", 200, false, false),
+            ("https://id.test/login", "https://id.test/login/", 401, false, false),
+        ] {
+            let page = page(requested, url, status);
+            assert_eq!(
+                (found.is_shut(&page), given.is_shut(&page)),
+                (shut, shut_if_given),
+                "{requested} {url} {status}"
+            );
+        }
+    }
 
     #[test]
     fn a_site_is_what_cookies_are_shared_in() {

@@ -9,6 +9,7 @@ use url::{Position, Url};
 use crate::document::Document;
 use crate::error::{Error, Result, redacted};
 use crate::page::Page;
+use crate::tree::collapsed;
 
 /// What tells that a login worked, of the page that it leads to in the end.
 ///
@@ -58,12 +59,17 @@ impl Expect {
                 Some(format!("{here} has nothing that {selector:?} finds"))
             }
             Self::Absent(selector) if document.has(selector)? => Some(format!("{here} has what {selector:?} finds")),
-            Self::Text(text) if !document.text().contains(&crate::tree::collapsed(text)) => {
+            Self::Text(text) if !said(page, document).contains(&collapsed(text)) => {
                 Some(format!("{here} does not say {text:?}"))
             }
             _ => None,
         })
     }
+}
+
+/// What a page that is no HTML says, JSON for instance, it says as it stands.
+fn said(page: &Page, document: &Document) -> String {
+    if page.is_html() { document.text() } else { collapsed(&String::from_utf8_lossy(&page.body)) }
 }
 
 fn leads_to(url: &Url, expected: &str) -> bool {

@@ -165,7 +165,9 @@ impl Unread {
         if error.is_closed() {
             return Self::Closed(error);
         }
-        Self::Failed { why: format!("its robots.txt could not be read: {error}"), asked: None }
+        // What stays as it is, such as a certificate, is not waited for.
+        let asked = (!retries::may_pass(&error)).then_some(Duration::MAX);
+        Self::Failed { why: format!("its robots.txt could not be read: {error}"), asked }
     }
 }
 

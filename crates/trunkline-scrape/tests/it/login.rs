@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::response::{Html, IntoResponse as _};
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use trunkline::Session;
 use trunkline_scrape::{Error, Expect, FormChoice, Login, Page, Scraper, Submitter};
 
@@ -136,6 +137,23 @@ async fn a_login_is_what_all_expectations_are_met_of() {
     for wrong in ["", "status", "status=", "status=1x", "colour=red"] {
         assert!(wrong.parse::<Expect>().unwrap_err().is_input(), "{wrong}");
     }
+    session.close().await;
+}
+
+#[tokio::test]
+async fn a_text_may_be_expected_of_json_as_well() {
+    let web = Web::start(|path, _| async move {
+        match &*path {
+            "/login" => Html("<form action=/in method=post><input type=password name=pass></form>").into_response(),
+            _ => ([(CONTENT_TYPE, "application/json")], r#"{"user": "Ann"}"#).into_response(),
+        }
+    })
+    .await;
+    let (session, login) = (Session::new(), Login::at(web.url("/login")).field("pass", "s3cret"));
+    let scraper = Scraper::new(session.clone());
+    scraper.login(login.clone().expect(Expect::Text(r#""user":  "Ann""#.into()))).await.unwrap();
+    let error = scraper.login(login.expect(Expect::Text("Bob".into()))).await.unwrap_err();
+    assert!(error.to_string().ends_with(r#"does not say "Bob""#), "{error}");
     session.close().await;
 }
 

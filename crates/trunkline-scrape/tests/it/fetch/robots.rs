@@ -9,6 +9,7 @@ use trunkline::Session;
 use trunkline_scrape::Scraper;
 
 use super::{all, by_path};
+use crate::support::tls::Untrusted;
 use crate::support::web::Web;
 
 async fn with(robots: &'static str) -> Web {
@@ -106,6 +107,16 @@ async fn a_host_that_wants_to_be_left_alone_for_an_hour_is_not_asked_for_it_agai
     let pages = all(Scraper::new(session.clone()).robots("tester").fetch([web.url("/1"), web.url("/2")])).await;
     assert!(pages.iter().all(|page| page.as_ref().is_err_and(|error| error.is_robots())), "{pages:?}");
     assert_eq!(web.paths(), ["/robots.txt"]);
+    session.close().await;
+}
+
+#[tokio::test]
+async fn it_is_not_asked_for_again_of_a_host_whose_certificate_is_not_accepted() {
+    let (server, session) = (Untrusted::start().await, Session::new());
+    let pages = all(Scraper::new(session.clone()).robots("tester").fetch([server.url()])).await;
+    let error = pages[0].as_ref().unwrap_err();
+    assert!(error.is_robots() && error.to_string().contains("the certificate of localhost"), "{error}");
+    assert_eq!(server.accepted(), 1);
     session.close().await;
 }
 
