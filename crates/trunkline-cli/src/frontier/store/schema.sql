@@ -224,7 +224,7 @@ CREATE FUNCTION trunkline.allowed(leased integer, delay_ms bigint, host_limit in
     ))
 $$;
 
--- What became of what this worker has leased: 'done' and 'failed' are the end of it, 'later' is one more attempt after a pause, and 'back' is as if
+-- What became of what this worker has leased, each once: 'done' and 'failed' are the end of it, 'later' is one more attempt after a pause, and 'back' is as if
 -- nothing had been, but for a pause if there is one. Where the lease has run out meanwhile it has no effect, but that an end is noted if nobody else has begun.
 CREATE FUNCTION trunkline.settle(
     the_worker bigint, ids bigint[], outcomes text[], statuses smallint[], sizes bigint[], errors text[],
@@ -234,6 +234,8 @@ DECLARE
     now timestamptz := clock_timestamp();
     settled bigint;
 BEGIN
+    -- It is changed below, and comes first.
+    PERFORM FROM trunkline.workers WHERE id = the_worker FOR NO KEY UPDATE;
     PERFORM FROM trunkline.hosts WHERE id IN (SELECT host_id FROM trunkline.urls WHERE id = ANY (ids)) ORDER BY id FOR NO KEY UPDATE;
     WITH said AS (
         SELECT urls.host_id, urls.state = 'leased' AS was_leased, said.*

@@ -9,6 +9,7 @@ mod hosts;
 mod support;
 
 mod adding;
+mod books;
 mod costs;
 mod endings;
 mod leases;

@@ -88,6 +88,11 @@ impl Frontier {
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 
+    /// The answers, texts.
+    pub(super) async fn all(&self, sql: &'static str) -> Vec<String> {
+        sqlx::query_scalar(sql).fetch_all(&mut self.connection().await).await.unwrap()
+    }
+
     pub(super) async fn in_state(&self, state: &str) -> i64 {
         self.count(&format!("SELECT count(*) FROM trunkline.urls WHERE state = '{state}'")).await
     }
