@@ -109,12 +109,12 @@ async fn whoever_asks_for_no_pause_gets_one_all_the_same() {
     .await;
     let session = Session::new();
     let scraper = Scraper::new(session.clone());
-    for number in 0..dates.len() {
+    for (number, asked) in dates.iter().enumerate() {
         let url = scraper.url(web.url(&format!("/{number}"))).unwrap();
         match scraper.visit(&url, 1, |response| response.bytes()).await {
             Visit::Again { cause, pause, host, .. } => {
                 assert_eq!(cause.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
-                assert!(!pause.is_zero() && pause <= SECOND / 2 && !host, "{}: {pause:?}", dates[number]);
+                assert!(!pause.is_zero() && pause <= SECOND / 2 && !host, "{asked}: {pause:?}");
             }
             other => panic!("{other:?}"),
         }
