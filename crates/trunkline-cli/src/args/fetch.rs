@@ -59,7 +59,8 @@ Time:
 Cookies:
   What a page sets goes with later requests to its site. Without --cookies that
   is forgotten at the end. The file is written also after failures and Ctrl-C,
-  and only you may read it: whoever has it is logged in as you are.
+  and only you may read it: whoever has it is logged in as you are. If it is a
+  link, the file that it leads to is written.
 
 Login:
   With --login it logs in before the first page, as `trunkline login` does (see
