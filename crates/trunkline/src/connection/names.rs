@@ -37,7 +37,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     book: Book,
-    flights: HashMap<FlightKey, Landing>,
+    /// Each since then.
+    flights: HashMap<FlightKey, (Instant, Landing)>,
 }
 
 /// Lookups are shared within one runtime only: one that runs on a parked runtime would never end for the others.
@@ -78,15 +79,17 @@ impl Names {
     fn known_or_flight(&self, host: &str) -> Result<Arc<Answer>, Landing> {
         let runtime = Handle::current();
         let key: FlightKey = (runtime.id(), Arc::from(host));
+        let now = Instant::now();
         let mut state = self.0.lock();
-        if let Some(answer) = state.book.get(host, Instant::now()) {
+        if let Some(answer) = state.book.get(host, now) {
             return Ok(answer);
         }
-        if let Some(landing) = state.flights.get(&key) {
+        // One that has been under way for long may never land: nobody else gets on.
+        if let Some((_, landing)) = state.flights.get(&key).filter(|(begun, _)| now < *begun + TIME_TO_LIVE) {
             return Err(landing.clone());
         }
         let (outcome, landing) = watch::channel(None);
-        state.flights.insert(key.clone(), landing.clone());
+        state.flights.insert(key.clone(), (now, landing.clone()));
         // A runtime that is ending drops what is spawned on it at once, and the flight then needs the lock to take itself out.
         drop(state);
         let flight = Flight { names: Arc::downgrade(&self.0), key, outcome };
@@ -151,7 +154,8 @@ impl Flight {
         let Some(names) = self.names.upgrade() else { return };
         let mut state = names.lock();
         // Only its own entry: by the time it is dropped another flight may have begun.
-        let own = state.flights.get(&self.key).is_some_and(|landing| landing.same_channel(&self.outcome.subscribe()));
+        let own =
+            state.flights.get(&self.key).is_some_and(|(_, landing)| landing.same_channel(&self.outcome.subscribe()));
         if own {
             state.flights.remove(&self.key);
         }
@@ -276,6 +280,9 @@ mod tests {
                 return Box::pin(std::future::pending());
             }
             let nth = self.asked.fetch_add(1, Ordering::Relaxed);
+            if host == "stuck.once.test" && nth == 0 {
+                return Box::pin(std::future::pending());
+            }
             let (let_go, answer) = (self.let_go.clone(), self.answer);
             Box::pin(async move {
                 let_go.acquire().await.map_err(io::Error::other)?.forget();
@@ -327,6 +334,21 @@ mod tests {
         resolver.let_go.add_permits(1);
         assert_eq!(second.await.unwrap().len(), 2);
         assert_eq!(resolver.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_hangs_is_not_everybodys_for_ever() {
+        let resolver = Scripted::new(9, two);
+        let names = resolver.names();
+        let mut first = pin!(names.lookup("stuck.once.test"));
+        let second = names.lookup("stuck.once.test");
+        assert!(tokio::time::timeout(Duration::from_millis(9_900), &mut first).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(100), second).await.is_err());
+        assert_eq!(resolver.asked(), 1);
+        let third = tokio::time::timeout(Duration::from_secs(1), names.lookup("stuck.once.test")).await;
+        assert_eq!(third.expect("it asks by itself").unwrap().len(), 2);
+        assert!(tokio::time::timeout(Duration::from_secs(1), first).await.is_err(), "it waits for its own");
+        assert_eq!((resolver.asked(), names.0.lock().flights.len()), (2, 0));
     }
 
     #[tokio::test(start_paused = true)]

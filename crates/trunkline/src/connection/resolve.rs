@@ -42,7 +42,8 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send
 pub trait Resolve: Send + Sync + 'static {
     /// Starts a lookup of `host`: lower-case, and never an IP address.
     ///
-    /// The lookup is run to its end even if the request that needed it is cancelled.
+    /// The lookup is run to its end even if the request that needed it is cancelled. Requests that come when it has been under way for ten seconds
+    /// start another.
     ///
     /// # Errors
     ///
