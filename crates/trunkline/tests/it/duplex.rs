@@ -142,6 +142,19 @@ async fn an_answer_that_has_no_need_of_the_rest_ends_it() {
 }
 
 #[tokio::test]
+async fn a_server_that_leaves_after_its_success_has_had_enough() {
+    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", "HTTP/1.1 204 No\r\n\r\n"] {
+        for leave in [&[Step::Close][..], &[Step::Reset], &[Step::Fin, Step::Hold]] {
+            let rogue = Rogue::start([&[Step::ReadHead, Step::send(answer)], leave].concat()).await;
+            let session = Session::new();
+            let request = session.put(rogue.url("/")).body(body(UPLOAD));
+            within(SOON, async { request.await?.bytes().await }).await.unwrap();
+            assert_eq!((session.stats().open, session.stats().closed.total()), (0, 1), "{leave:?} {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_response_that_is_dropped_drops_the_rest_of_its_request() {
     let rogue = Rogue::start(hasty("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", &Gate::new())).await;
     let session = Session::new();
