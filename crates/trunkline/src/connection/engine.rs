@@ -99,7 +99,11 @@ impl Engine {
     /// Gives back what only a request needs. For an engine that is ready, and has nothing left to write.
     pub(super) fn rest(&mut self) {
         *self = match std::mem::replace(self, Self::Over) {
-            Self::Running { driver, .. } => Self::Resting(driver.into_parts().io.into_inner()),
+            Self::Running { driver, .. } => {
+                let parts = driver.into_parts();
+                // What nobody has asked for is nobody's answer.
+                if parts.read_buf.is_empty() { Self::Resting(parts.io.into_inner()) } else { Self::Over }
+            }
             other => other,
         };
     }
