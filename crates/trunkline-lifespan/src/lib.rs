@@ -95,9 +95,11 @@
 //! There is no runtime of its own, and no state of the process is touched but the two signals' handlers, which are tokio's.
 
 mod resource;
+mod settings;
+
+mod run;
 
 mod life;
-mod run;
 
 mod background;
 #[cfg(feature = "serve")]
@@ -118,7 +120,10 @@ pub use self::ending::{Ending, Step, StepKind};
 pub use self::error::{Error, Phase, Result};
 pub use self::life::{Life, Opening};
 pub use self::resource::{FromClosures, NoCheck, NoRelease, Resource, resource};
-pub use self::run::{Lifespan, run};
+pub use self::run::run;
+#[cfg(feature = "serve")]
+pub use self::serve::{Connections, Listeners};
 #[cfg(feature = "session")]
 pub use self::session::{SessionResource, session};
+pub use self::settings::Lifespan;
 pub use self::stop::{Readiness, Shutdown, Stop};

@@ -1,16 +1,24 @@
 //! What an application's function is given: it opens, begins work and serves with it.
 
 use std::fmt;
+#[cfg(feature = "serve")]
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "serve")]
+use axum::Router;
+#[cfg(feature = "serve")]
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::time::Instant;
 
 use crate::background::{Background, Outcome, Works};
 use crate::error::{Error, Phase, Result, caught, within};
 use crate::resource::Resource;
-use crate::run::Lifespan;
+#[cfg(feature = "serve")]
+use crate::serve::{Listeners, Servers, Stage};
+use crate::settings::Lifespan;
 use crate::stack::Stack;
 use crate::stop::{Course, Readiness, Shutdown, Stop, Stopper};
 
@@ -20,7 +28,7 @@ pub struct Life {
     pub(crate) course: Arc<Course>,
     // In the order in which a `Life` that is dropped half way gives them up: what serves, what works, what they stand on.
     #[cfg(feature = "serve")]
-    pub(crate) servers: crate::serve::Servers,
+    pub(crate) servers: Servers,
     pub(crate) works: Works,
     pub(crate) stack: Stack,
 }
@@ -31,7 +39,7 @@ impl Life {
             settings,
             course: Course::new(),
             #[cfg(feature = "serve")]
-            servers: crate::serve::Servers::default(),
+            servers: Servers::default(),
             works: Works::default(),
             stack: Stack::default(),
         }
@@ -101,6 +109,80 @@ impl Life {
     /// By which the application can be asked to stop from inside.
     pub fn shutdown(&self) -> Shutdown {
         Shutdown(self.course.clone())
+    }
+}
+
+#[cfg(feature = "serve")]
+impl Life {
+    /// Binds a listener. Nobody is served yet; what connects, waits.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on; the error names it.
+    pub async fn bind(&self, address: impl ToSocketAddrs + fmt::Display) -> Result<TcpListener> {
+        let (begun, name) = (Instant::now(), address.to_string());
+        let bound = TcpListener::bind(address).await;
+        bound.map_err(|error| Error::new(Phase::Bind, name, begun.elapsed(), error))
+    }
+
+    /// Serves until the application is asked to stop, and returns when the last request has ended: on all listeners, those of
+    /// [`serve_beside`](Self::serve_beside) and [`serve_throughout`](Self::serve_throughout) too. HTTP/1.1 and HTTP/2 (without TLS, with
+    /// prior knowledge) are spoken.
+    ///
+    /// Asked to stop, it
+    ///
+    /// 1. is [not ready](Self::readiness) any more, and says so in each answer over HTTP/1 by `connection: close`;
+    /// 2. goes on for the [pause](crate::Lifespan::pause);
+    /// 3. takes what has connected out of the queue, also beyond the [limit](crate::Lifespan::connections), and closes the listener: new
+    ///    connections are refused;
+    /// 4. closes connections that are idle and tells the others that this is the end (HTTP/2: GOAWAY);
+    /// 5. waits for the requests under way, up to the limit of [`Lifespan::drain_within`](crate::Lifespan::drain_within), then aborts them.
+    ///
+    /// Requests whose heads have arrived are never cut off before that. A connection that asks for nothing is closed after 30 s at any time, and so is one
+    /// over HTTP/2 whose client does not answer a PING any more. A handler finds the client's address in `ConnectInfo<SocketAddr>`.
+    /// A connection that was upgraded (a WebSocket) is its handler's: let that listen to [`stopping`](Self::stopping).
+    ///
+    /// # Errors
+    ///
+    /// If the listener has no address to announce.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves the server running, to be drained when the application comes down.
+    pub async fn serve(&self, listener: TcpListener, router: Router) -> Result<()> {
+        self.serve_beside(listener, router)?;
+        self.until_stopped().await;
+        self.servers.drain(&self.course, &self.settings).await;
+        Ok(())
+    }
+
+    /// Serves from now on, beside what follows, and is drained together with it. For a console on an address of its own, that answers
+    /// while the rest starts. Returns the address.
+    ///
+    /// # Errors
+    ///
+    /// If the listener has no address to announce.
+    pub fn serve_beside(&self, listener: TcpListener, router: Router) -> Result<SocketAddr> {
+        self.begin_serving(listener, router, Stage::First)
+    }
+
+    /// The same, but it goes on until the others are drained, and is drained after them, in what they have left of the time for it. For
+    /// metrics and a console, which are wanted most when something is slow to end.
+    ///
+    /// # Errors
+    ///
+    /// If the listener has no address to announce.
+    pub fn serve_throughout(&self, listener: TcpListener, router: Router) -> Result<SocketAddr> {
+        self.begin_serving(listener, router, Stage::Last)
+    }
+
+    /// The connections that clients have made to each listener, and the most there may be: for metrics.
+    pub fn listeners(&self) -> Listeners {
+        self.servers.listeners.clone()
+    }
+
+    fn begin_serving(&self, listener: TcpListener, router: Router, stage: Stage) -> Result<SocketAddr> {
+        self.servers.begin(listener, router, stage, &self.settings, self.stopping())
     }
 }
 

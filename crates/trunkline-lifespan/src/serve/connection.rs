@@ -14,11 +14,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
 use super::count::{Counted, Line, Total};
+use super::places::Place;
 use super::tasks::Tasks;
 use crate::stop::Stop;
 
@@ -49,7 +49,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Serves the connection in a task of its own. It gives its place up when it ends.
-    pub(super) fn take_in(&self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
+    pub(super) fn take_in(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
         // Worth a delay at worst.
         let _ = stream.set_nodelay(true);
         let served = self.clone().serve(stream, peer);

@@ -130,7 +130,13 @@ async fn http_2_is_spoken_and_told_goodbye() {
 
 #[tokio::test]
 async fn beyond_the_limit_who_comes_waits_until_a_connection_ends() {
-    let served = serve(settings().connections(2), |_| Router::new().route("/", get(async || "hello"))).await;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let served = serve(settings().connections(2), |life| {
+        let _ = sender.send(life.listeners());
+        Router::new().route("/", get(async || "hello"))
+    })
+    .await;
+    let listeners = receiver.await.unwrap();
     let mut inside = Vec::new();
     for _ in 0..2 {
         let mut client = Client::connect(served.address).await;
@@ -146,6 +152,9 @@ async fn beyond_the_limit_who_comes_waits_until_a_connection_ends() {
         inside[0].answer().await;
     }
     assert!(!waiting.has_heard());
+    let figures = listeners.connections()[0];
+    assert_eq!((figures.address, figures.open, figures.limit), (served.address, 2, 2));
+    assert_eq!(figures.times_full, 1);
     drop(inside.pop());
     assert_eq!(waiting.answer().await.1, "hello");
 
@@ -155,6 +164,7 @@ async fn beyond_the_limit_who_comes_waits_until_a_connection_ends() {
     served.shutdown.begin();
     assert_eq!(last.answer().await.1, "hello");
     assert!(served.ending.await.unwrap().is_success());
+    assert_eq!(listeners.connections()[0].open, 0);
 }
 
 #[tokio::test(start_paused = true)]
