@@ -110,11 +110,7 @@ impl Outbox {
         let mut wake_ups = self.store.wake_ups().await;
         while !stop.is_requested() {
             let look_again = self.begin(&mut sends).await;
-            if !wake_ups.is_whole(&self.store)
-                && let Some(made_again) = stop.or(self.store.wake_ups()).await
-            {
-                wake_ups = made_again;
-            }
+            stop.or(self.store.keep_listening(&mut wake_ups)).await;
             tokio::select! {
                 biased;
                 () = stop.requested() => break,

@@ -29,7 +29,8 @@ use self::open::Sqlite;
 pub use self::wake::WakeUps;
 use crate::settings::DatabaseSettings;
 
-/// How long the database may take to answer. One that has vanished from the network would never do, and nobody else would notice.
+/// How long the database may take to answer. One that has vanished from the network would never do, and nobody else would notice. Postgres itself
+/// is told the same (`open.rs`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The database. A clone is a handle to the same.
@@ -118,8 +119,8 @@ pub(crate) async fn answered<T>(question: impl Future<Output = anyhow::Result<T>
 pub(crate) fn is_away(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => true,
-        // Postgres shuts down or starts.
-        Some(sqlx::Error::Database(said)) => said.code().is_some_and(|code| code.starts_with("57P")),
+        // Postgres shuts down or starts, or has called the statement off.
+        Some(sqlx::Error::Database(said)) => said.code().is_some_and(|code| code.starts_with("57")),
         _ => error.is::<Elapsed>(),
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, PgConnection, SqlitePool};
+use sqlx::{Connection as _, Executor as _, PgConnection, SqlitePool};
 use tokio::time::timeout;
 
 use super::Database;
@@ -19,6 +19,14 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long to wait for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a connection that was or will be used may take to show that it can be.
+const PING_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a copy that has given up on an answer, or has vanished itself, leaves behind in the server: a statement that runs, a transaction that holds
+/// locks. By then nobody waits for them.
+const LIMITS: &str =
+    "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s'";
 
 /// SQLite has one writer at a time, so those who want to write wait in order for one connection. Readers do not wait for it.
 #[derive(Clone, Debug)]
@@ -42,11 +50,35 @@ pub(super) async fn open(place: &DatabasePlace, connections: u32) -> anyhow::Res
             // One first, by itself: the pool would try again and again where nobody listens, and not say why.
             let first = timeout(CONNECT_WITHIN, PgConnection::connect_with(options));
             first.await.context("no answer")??.close().await?;
-            // Who gets no connection in that time is told so: the longer the line, the less it helps to join it.
-            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_WITHIN);
-            Database::Postgres(pool.connect_lazy_with(*options.clone()))
+            Database::Postgres(postgres(connections).connect_lazy_with(*options.clone()))
         }
     })
+}
+
+/// sqlx sets no keep-alive and waits for the answer to its own pings for as long as TCP does, a quarter of an hour and more, and whoever was to get
+/// that connection waits too. Ours take a second: a network that has lost its connections is one to connect over again.
+fn postgres(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        // Who gets no connection in that time is told so: the longer the line, the less it helps to join it.
+        .acquire_timeout(CONNECT_WITHIN)
+        .after_connect(|connection, _| Box::pin(async { connection.execute(LIMITS).await.map(drop) }))
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
+        // Waits for what a statement that was given up still brings. sqlx's own ping comes after it, without a limit (its issue 4349): what is lost
+        // between the two keeps its place until TCP gives up.
+        .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
+}
+
+/// If not, the connection is closed.
+pub(super) async fn answers(connection: &mut PgConnection) -> bool {
+    let error = match timeout(PING_WITHIN, connection.ping()).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {PING_WITHIN:?}"),
+    };
+    tracing::info!(error, "closing a connection to the database that is of no use any more");
+    false
 }
 
 async fn open_sqlite(path: &Path, connections: u32) -> anyhow::Result<Sqlite> {
@@ -87,7 +119,14 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
     };
     let migrated = match database {
         Database::Sqlite(sqlite) => migrator(&SQLITE).run(&sqlite.writer).await,
-        Database::Postgres(pool) => migrator(&POSTGRES).run(pool).await,
+        Database::Postgres(pool) => {
+            // Without the pool's limits: it takes as long as it takes, and waits for other copies.
+            let patient = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_WITHIN);
+            let patient = patient.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
+            let migrated = migrator(&POSTGRES).run(&patient).await;
+            patient.close().await;
+            migrated
+        }
     };
     match migrated {
         Err(MigrateError::VersionMismatch(version)) => Err(anyhow::anyhow!(

@@ -1,20 +1,28 @@
 //! Tells senders that there is a mail: those of this copy by a bell, those of the others by Postgres.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use sqlx::Acquire as _;
 use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::open::answers;
 use super::{Database, Store, answered};
 
 /// What Postgres calls the bell.
 const CHANNEL: &str = "register_outbox";
+
+/// How often to find out whether Postgres would still be heard. Routers forget a connection on which nothing is said, and tell nobody.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
 
 /// Hears when a mail is put into the outbox. What is missed, while the database is out of reach, has to be looked for.
 #[derive(Debug)]
 pub struct WakeUps {
     bell: Arc<Notify>,
     listener: Option<PgListener>,
+    checked: Instant,
 }
 
 impl Store {
@@ -34,7 +42,17 @@ impl Store {
                 listening.await.inspect_err(warn).ok()
             }
         };
-        WakeUps { bell: self.bell.clone(), listener }
+        WakeUps { bell: self.bell.clone(), listener, checked: Instant::now() }
+    }
+
+    /// Sees to it that the other copies are heard: now and then asks whether Postgres is still there, and listens anew if not.
+    pub async fn keep_listening(&self, wake_ups: &mut WakeUps) {
+        if wake_ups.checked.elapsed() >= CHECK_EVERY {
+            wake_ups.check().await;
+        }
+        if wake_ups.listener.is_none() && matches!(self.database, Database::Postgres(_)) {
+            *wake_ups = self.wake_ups().await;
+        }
     }
 
     /// For this copy, when a transaction with a mail is committed. Postgres tells the others.
@@ -62,8 +80,15 @@ impl WakeUps {
         }
     }
 
-    /// Whether it hears the other copies.
-    pub fn is_whole(&self, store: &Store) -> bool {
-        self.listener.is_some() || matches!(store.database, Database::Sqlite(_))
+    async fn check(&mut self) {
+        self.checked = Instant::now();
+        let Some(listener) = &mut self.listener else { return };
+        let is_heard = match listener.acquire().await {
+            Ok(connection) => answers(connection).await,
+            Err(_) => false,
+        };
+        if !is_heard {
+            self.listener = None;
+        }
     }
 }

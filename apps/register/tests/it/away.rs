@@ -1,18 +1,59 @@
-//! A database that has stopped to answer is told of in time, and nobody hangs.
+//! A database that has stopped to answer is told of in time, nobody hangs, and it is found again when it is back.
+
+use std::ops::RangeBounds;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::task::JoinSet;
 
-use crate::support::{Answer, Database, PASSWORD, Settings};
+use crate::support::bench::{open, open_at, rules};
+use crate::support::{Answer, Database, PASSWORD, PATIENCE, Service, Settings, Wire, until};
+
+/// Connections of the service, besides the one that listens.
+const OTHERS: usize = 7;
+
+/// All of those but one, which the senders may have.
+const MOST: usize = 6;
+
+/// So many registrations at once, and what is answered.
+async fn register(service: &Service, name: &str, count: usize) -> Vec<u16> {
+    let one = |number| {
+        let body = json!({ "email": format!("{name}{number}@example.com"), "password": PASSWORD });
+        Answer::of(service.session().post(service.url("/api/register")).json(&body))
+    };
+    let all: JoinSet<_> = (0..count).map(one).collect();
+    all.join_all().await.into_iter().map(|answer| answer.unwrap().status).collect()
+}
+
+/// Whoever asks for one of these waits for as long as this transaction is open.
+async fn lock(database: &Database) -> PgConnection {
+    let mut other = PgConnection::connect(&database.url()).await.unwrap();
+    other.execute("BEGIN").await.unwrap();
+    other.execute("LOCK TABLE users, requests, tokens").await.unwrap();
+    other
+}
+
+/// Waits until so many statements wait for it.
+async fn waiting(database: &Database, count: impl RangeBounds<i64>) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("so many wait for the lock", async || count.contains(&database.count(waiting).await).then_some(())).await;
+}
+
+/// Waits until nothing has been asked of the database for a while: so that it is known which connections are in use.
+async fn quiet(database: &Database) {
+    let busy =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'register'
+        AND (state <> 'idle' OR state_change > clock_timestamp() - interval '300 ms')";
+    until("nobody asks anything", async || (database.count(busy).await == 0).then_some(())).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_while_the_database_does_not_answer_is_told_when_to_come_back() {
     let database = Database::postgres().await;
     let service = Settings::new(&database).start().await;
-    // Whoever asks for one of these waits for as long as this transaction is open.
-    let mut other = PgConnection::connect(&database.url()).await.unwrap();
-    other.execute("BEGIN").await.unwrap();
-    other.execute("LOCK TABLE users, requests, tokens").await.unwrap();
+    let mut other = lock(&database).await;
 
     let (resend, form) = (json!({ "email": "a@example.com" }), [("email", "a@example.com"), ("password", PASSWORD)]);
     let token = "A".repeat(43);
@@ -31,7 +72,58 @@ async fn who_asks_while_the_database_does_not_answer_is_told_when_to_come_back()
     let page = page.unwrap();
     assert_eq!((page.status, page.header("content-type")), (503, "text/html; charset=utf-8"), "{page:?}");
 
+    // What nobody waits for any more, the database does not go on with.
+    waiting(&database, 0..=0).await;
     other.execute("ROLLBACK").await.unwrap();
     assert_eq!(service.register("b@example.com", PASSWORD).await.unwrap().status, 204);
     assert_eq!(database.users().await.into_iter().collect::<Vec<_>>(), ["b@example.com"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_lost_without_a_word_are_made_again() {
+    let database = Database::postgres().await;
+    let wire = Wire::to(&database).await;
+    let settings = Settings::new(&database).with("--database", wire.url());
+    let service = settings.with("--database-connections", OTHERS + 1).start().await;
+
+    // Those that nobody uses at that moment: each may cost somebody a second, and none an answer.
+    let mut other = lock(&database).await;
+    let (answers, ()) = tokio::join!(register(&service, "before", OTHERS), async {
+        waiting(&database, MOST as i64..).await;
+        other.execute("ROLLBACK").await.unwrap();
+    });
+    assert_eq!(answers, [204; OTHERS]);
+    quiet(&database).await;
+    wire.lose();
+    assert_eq!(register(&service, "idle", 20).await, [204; 20]);
+
+    // Those that are in use: their answers never come.
+    quiet(&database).await;
+    let mut other = lock(&database).await;
+    let (answers, ()) = tokio::join!(register(&service, "cut", OTHERS), async {
+        waiting(&database, MOST as i64..).await;
+        wire.lose();
+        other.execute("ROLLBACK").await.unwrap();
+    });
+    let lost = answers.iter().filter(|status| **status == 503).count();
+    assert!(lost >= MOST, "{answers:?}");
+    let begun = Instant::now();
+    assert_eq!(register(&service, "after", 20).await, [204; 20]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+/// The connection on which nothing is ever sent, only heard.
+#[tokio::test]
+async fn who_listens_to_the_other_copies_notices_that_there_is_nobody_any_more() {
+    let database = Database::postgres().await;
+    let wire = Wire::to(&database).await;
+    let (store, other) = (open_at(wire.url().as_str()).await, open(&database).await);
+    let mut wake_ups = store.wake_ups().await;
+    wire.lose();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    store.keep_listening(&mut wake_ups).await;
+    other.resend("nobody", &rules()).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, wake_ups.next()).await.unwrap();
 }

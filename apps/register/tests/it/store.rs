@@ -330,12 +330,31 @@ async fn what_is_over_is_swept_away_and_what_is_not_stays() {
 }
 
 #[tokio::test]
+async fn of_many_that_are_over_none_is_left() {
+    const MANY: u64 = 25_000;
+    for bench in Bench::both().await {
+        let bytes = match bench.database {
+            Database::Sqlite(_) => "CAST(i AS BLOB)",
+            Database::Postgres(_) => "decode(lpad(to_hex(i), 8, '0'), 'hex')",
+        };
+        let insert = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})
+             INSERT INTO limits (key_digest, full_at) SELECT {bytes}, 0 FROM n RETURNING ''"
+        );
+        bench.database.column(&insert).await;
+        assert_eq!(bench.store.sweep(DAY).await.unwrap(), MANY);
+        assert_eq!(bench.rows("limits").await, 0);
+    }
+}
+
+#[tokio::test]
 async fn it_opens_what_is_there_and_says_what_it_cannot_open() {
     for bench in Bench::both().await {
         bench.store.ready().await.unwrap();
         bench.register("a@b.example", "").await;
         let (second, third) = tokio::join!(open(&bench.database), open(&bench.database));
         assert_eq!(second.pending().await.unwrap(), 1);
+        third.pending().await.unwrap();
         let figures = third.figures();
         assert!(
             figures.size >= 1 && figures.idle <= figures.size && figures.size <= figures.limit && figures.limit <= 20,

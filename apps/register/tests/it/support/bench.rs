@@ -109,6 +109,10 @@ pub(crate) fn rules() -> Rules {
 }
 
 pub(crate) async fn open(database: &Database) -> Store {
-    let settings = DatabaseSettings { place: database.url().parse().unwrap(), connections: 20 };
+    open_at(&database.url()).await
+}
+
+pub(crate) async fn open_at(url: &str) -> Store {
+    let settings = DatabaseSettings { place: url.parse().unwrap(), connections: 20 };
     Store::open(&settings).await.unwrap()
 }

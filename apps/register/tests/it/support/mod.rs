@@ -17,6 +17,7 @@ mod service;
 mod ses;
 mod settings;
 mod statistics;
+mod wire;
 
 /// A directory, and a process that cannot outlive the test.
 #[path = "../../../../../crates/trunkline/tests/it/support/process.rs"]
@@ -39,6 +40,7 @@ pub(crate) use self::ses::{Mode, Sent, Ses};
 pub(crate) use self::settings::Settings;
 pub(crate) use self::statistics::{auc, auc_by_chance, quantile};
 pub(crate) use self::temp_dir::TempDir;
+pub(crate) use self::wire::Wire;
 
 /// Everything here takes much less, on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
