@@ -77,11 +77,13 @@
     write("waits-of", now.recent ? "in the last second" : "since the start");
     write("wait-p50", duration(now.recent ? now.p50 : now.wait.p50));
     write("wait-p99", duration(now.recent ? now.p99 : now.wait.p99));
-    write("mail-pending", now.mail.pending === null ? "–" : count(now.mail.pending));
+    const backlog = now.mail.backlog;
+    write("mail-pending", backlog === null ? "–" : count(backlog.pending));
+    write("mail-given-up", backlog === null ? "–" : count(backlog.given_up));
+    at("mail-given-up").classList.toggle("bad", backlog?.given_up > 0);
     write("mail-sending", count(now.mail.sending));
     write("mail-sent", count(now.mail.sent));
     write("mail-failed", count(now.mail.failed_attempts));
-    write("mail-dead", count(now.mail.dead));
     write("mail-paused", now.mail.paused ? "paused" : "open");
     at("mail-paused").classList.toggle("bad", now.mail.paused);
     write("connect-p50", duration(now.connect.p50));
@@ -117,6 +119,39 @@
     }
     at("hosts").replaceChildren(...rows);
   }
+
+  // ---- mails that were given up: the page has them as a table with forms, and so has each answer to one of those
+
+  async function ask(url, form) {
+    const response = await fetch(url, { cache: "no-store", ...(form && { method: "POST", body: new URLSearchParams(new FormData(form)) }) });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const [old, made] = [at("given-up"), page.getElementById("given-up")];
+    const focused = old.contains(document.activeElement) ? document.activeElement.form?.getAttribute("action") : null;
+    old.replaceWith(made);
+    if (focused) (made.querySelector(`form[action="${focused}"] button`) ?? (made.hidden ? at("said") : at("given-up-title"))).focus();
+  }
+
+  async function follow(backlog) {
+    if (backlog === null || at("given-up").dataset.state === `${backlog.given_up} ${backlog.given_up_at ?? 0}`) return;
+    await ask("/console").catch(() => {});
+  }
+
+  addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!at("given-up").contains(form)) return;
+    event.preventDefault();
+    const button = form.querySelector("button");
+    if (button.ariaDisabled === "true") return;
+    button.ariaDisabled = "true";
+    try {
+      await ask(form.action, form);
+      write("said", form.dataset.said);
+    } catch {
+      write("said", "That could not be done. Please try again.");
+      button.ariaDisabled = "false";
+    }
+  });
 
   // ---- plots
 
@@ -242,6 +277,7 @@
       tell(now);
       for (const each of draw) each();
       pulse("live", "live, each second");
+      await follow(now.mail.backlog);
     } catch {
       pulse("lost", "The service does not answer. These are its last figures.");
     }

@@ -87,6 +87,7 @@ async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow:
         mailbox: dev_mail.as_ref().map(DevMail::mailbox),
         readiness: life.readiness(),
         durations: Durations::default(),
+        listeners: life.listeners(),
     };
     // The console goes on until the last request of the others has ended.
     life.serve_throughout(ops_listener, ops::router(app.clone(), &public_url))?;

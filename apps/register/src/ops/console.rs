@@ -11,6 +11,8 @@ use serde::Serialize;
 use trunkline::{Histogram, Session};
 
 use super::figures::{Figures, Host};
+use super::given_up;
+use crate::store::Backlog;
 use crate::web::{App, Problem, assets};
 
 pub(super) fn router() -> Router<App> {
@@ -21,12 +23,14 @@ pub(super) fn router() -> Router<App> {
 #[template(path = "console.html")]
 struct ConsolePage {
     shown: Shown,
+    given_up: given_up::Section,
 }
 
 /// The page has the figures of when it was asked for, so that it says something without scripts too.
 async fn console(State(session): State<Session>, State(app): State<App>) -> Response {
-    let shown = Shown::new(Figures::now(&session, &app).await);
-    match (ConsolePage { shown }).render() {
+    let figures = Figures::now(&session, &app).await;
+    let given_up = given_up::Section::now(&app.outbox, figures.backlog).await;
+    match (ConsolePage { shown: Shown::new(figures), given_up }).render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => Problem::internal(&error.into()).into_response(),
     }
@@ -73,11 +77,11 @@ struct Spread {
 
 #[derive(Serialize)]
 struct Mail {
-    pending: Option<i64>,
+    /// Of all copies; None, if the database did not say.
+    backlog: Option<Backlog>,
     sending: usize,
     sent: u64,
     failed_attempts: u64,
-    dead: u64,
     paused: bool,
 }
 
@@ -91,7 +95,7 @@ struct Database {
 impl Shown {
     fn new(figures: Figures) -> Self {
         let closed = figures.closed().map(|(reason, count)| (reason.replace('_', " "), count)).collect();
-        let Figures { pool, hosts, others, limit, outbox, pending, database, memory } = figures;
+        let Figures { pool, hosts, others, limit, outbox, backlog, database, memory, .. } = figures;
         Self {
             limit,
             open: pool.open,
@@ -108,11 +112,10 @@ impl Shown {
             hosts,
             others,
             mail: Mail {
-                pending,
+                backlog,
                 sending: outbox.sending,
                 sent: outbox.sent,
                 failed_attempts: outbox.failed_attempts,
-                dead: outbox.dead,
                 paused: outbox.paused,
             },
             database: Database {

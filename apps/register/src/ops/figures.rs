@@ -7,13 +7,14 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 use trunkline::{CloseReason, HostStats, PoolStats, Session};
+use trunkline_lifespan::Connections;
 
-use crate::outbox::{Outbox, OutboxFigures};
-use crate::store::DatabaseFigures;
+use crate::outbox::OutboxFigures;
+use crate::store::{Backlog, DatabaseFigures};
 use crate::web::App;
 
-/// How long the database may take to count. Without its answer that figure is left out.
-const COUNT_WITHIN: Duration = Duration::from_secs(1);
+/// How long the database may take to say something. Without its answer that is left out.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many hosts are told apart. A session may come to know any number; those that have the most of it are of interest.
 const HOSTS: usize = 50;
@@ -29,9 +30,11 @@ pub(super) struct Figures {
     pub(super) others: Host,
     pub(super) limit: usize,
     pub(super) outbox: OutboxFigures,
-    /// Mails that wait; None, if the database did not say.
-    pub(super) pending: Option<i64>,
+    /// Mails that are not sent; None, if the database did not say.
+    pub(super) backlog: Option<Backlog>,
     pub(super) database: DatabaseFigures,
+    /// The connections of clients, to each of the addresses that are listened on.
+    pub(super) clients: Vec<Connections>,
     /// What the process has in memory, in bytes; None, where that is not told.
     pub(super) memory: Option<u64>,
 }
@@ -50,11 +53,12 @@ pub(super) struct Host {
 impl Figures {
     pub(super) async fn now(session: &Session, app: &App) -> Self {
         // Asked first: the rest is then as fresh as it can be.
-        let pending = pending(&app.outbox).await;
-        let pool = session.stats();
+        let backlog = in_time("the mails that wait cannot be counted", app.outbox.backlog()).await;
+        let (pool, limit) = (session.stats(), app.session_limit);
         let (hosts, others) = largest(&pool.hosts);
         let (outbox, database) = (app.outbox.figures(), app.store.figures());
-        Self { pool, hosts, others, limit: app.session_limit, outbox, pending, database, memory: resident() }
+        let (clients, memory) = (app.listeners.connections(), resident());
+        Self { pool, hosts, others, limit, outbox, backlog, database, clients, memory }
     }
 
     /// Why connections ended, in words with underscores, and how many.
@@ -82,11 +86,12 @@ impl Host {
     }
 }
 
-async fn pending(outbox: &Outbox) -> Option<i64> {
-    match timeout(COUNT_WITHIN, outbox.pending()).await {
-        Ok(Ok(pending)) => Some(pending),
+/// What the database says, if it does so at once; who looks at figures wants the others all the same.
+pub(super) async fn in_time<T>(otherwise: &str, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+    match timeout(ANSWER_WITHIN, question).await {
+        Ok(Ok(answer)) => Some(answer),
         Ok(Err(error)) => {
-            tracing::warn!(error = format!("{error:#}"), "the mails that wait cannot be counted");
+            tracing::warn!(error = format!("{error:#}"), "{otherwise}");
             None
         }
         Err(_) => None,

@@ -13,8 +13,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use trunkline::{Histogram, Session};
+use trunkline_lifespan::Connections;
 
 use super::figures::{Figures, Host};
+use crate::store::Backlog;
 use crate::web::{App, Problem};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,6 +40,7 @@ impl Collector for Figures {
         let mut scribe = Scribe(encoder);
         self.session(&mut scribe)?;
         self.mail(&mut scribe)?;
+        self.clients(&mut scribe)?;
         self.rest(&mut scribe)
     }
 }
@@ -67,12 +70,11 @@ impl Figures {
 
     fn mail(&self, scribe: &mut Scribe<'_>) -> fmt::Result {
         let outbox = &self.outbox;
-        if let Some(pending) = self.pending {
-            scribe.gauge(
-                "register_mails_pending",
-                "Mails that wait to be sent, of all copies",
-                pending.unsigned_abs(),
-            )?;
+        if let Some(Backlog { pending, given_up, .. }) = self.backlog {
+            let help = "Mails that wait to be sent, of all copies";
+            scribe.gauge("register_mails_pending", help, pending.unsigned_abs())?;
+            let help = "Mails that were refused and wait for an operator, of all copies";
+            scribe.gauge("register_mails_given_up", help, given_up.unsigned_abs())?;
         }
         scribe.gauge("register_mails_sending", "Mails being sent", outbox.sending as u64)?;
         scribe.counter("register_mails_sent", "Mails that were sent", outbox.sent)?;
@@ -81,8 +83,24 @@ impl Figures {
             "Attempts to send a mail that failed",
             outbox.failed_attempts,
         )?;
-        scribe.counter("register_mails_dead", "Mails that were refused and are not tried again", outbox.dead)?;
+        scribe.counter("register_mails_dead", "Mails that were refused and given up", outbox.dead)?;
+        let revived = "Mails that were given up, and sent again by an operator";
+        scribe.counter("register_mails_revived", revived, outbox.revived)?;
         scribe.gauge("register_outbox_paused", "1 while no mail is taken of the whole account", outbox.paused.into())
+    }
+
+    fn clients(&self, scribe: &mut Scribe<'_>) -> fmt::Result {
+        let clients: Vec<_> = self.clients.iter().map(|clients| (clients.address.to_string(), clients)).collect();
+        let of_each = |figure: fn(&Connections) -> usize| {
+            clients.iter().map(move |(listener, clients)| ([("listener", listener.as_str())], figure(clients)))
+        };
+        let help = "Connections of clients, by the address that they were made to";
+        scribe.gauges("http_server_open_connections", help, of_each(|clients| clients.open))?;
+        let help = "The most connections of clients; who comes beyond them waits";
+        scribe.gauges("http_server_connections_limit", help, of_each(|clients| clients.limit))?;
+        let help = "Times that the connections of clients have reached their limit";
+        let times_full = clients.iter().map(|(listener, clients)| (listener.clone(), clients.times_full));
+        scribe.counters("http_server_connections_full", help, "listener", times_full)
     }
 
     fn rest(&self, scribe: &mut Scribe<'_>) -> fmt::Result {

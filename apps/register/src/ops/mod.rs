@@ -1,12 +1,16 @@
-//! What operators reach, on an address of its own: figures for Prometheus, and the console for eyes. Who reaches it sees them.
+//! What operators reach, on an address of its own: figures for Prometheus, and the console for eyes and for what is to be done by hand. Who
+//! reaches it sees them, and may do that.
 
 mod console;
+mod given_up;
+
 mod figures;
 mod metrics;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,7 +18,7 @@ use axum::routing::get;
 use url::Url;
 
 use crate::settings::TrustedProxies;
-use crate::web::{App, Problem, assets, health, host, surround};
+use crate::web::{App, BODY_LIMIT, Problem, assets, health, host, own_forms, surround};
 
 /// The router of operators. The console may be asked for by the name in the public address, besides addresses and `localhost`.
 pub fn router(app: App, public_url: &Url) -> Router {
@@ -23,15 +27,19 @@ pub fn router(app: App, public_url: &Url) -> Router {
     let routes = Router::new()
         .route("/", get(async || Redirect::to("/console")))
         .route("/metrics", get(metrics::metrics))
-        .merge(console::router().route_layer(own))
+        .merge(console::router().merge(given_up::router().route_layer(own_forms(None))).route_layer(own))
         .merge(health::router())
         .merge(assets::router())
         .fallback(async || {
             refused(StatusCode::NOT_FOUND, "There is nothing at this address; try /console or /metrics.")
         })
         .method_not_allowed_fallback(async || {
-            refused(StatusCode::METHOD_NOT_ALLOWED, "There is only something to GET here.")
-        });
+            refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This address is not for this method. The header Allow has those that are.",
+            )
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
     surround(routes, false, durations, &TrustedProxies::default()).with_state(app)
 }
 

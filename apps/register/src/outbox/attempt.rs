@@ -97,8 +97,8 @@ impl Outbox {
                 self.store.later(mail, after, "failed").await
             }
             Unsent::Refused(_) => {
-                tracing::error!(%id, attempt, "a mail was not sent, and will not be tried again: {unsent}");
-                self.store.dead(mail, "refused").await
+                tracing::error!(%id, attempt, "a mail was given up, until an operator sends it again: {unsent}");
+                self.store.give_up(mail, &format!("{:#}", unsent.reason())).await
             }
             Unsent::Paused(_) => {
                 if newly_paused {

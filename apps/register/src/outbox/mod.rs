@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use self::pace::{Pace, Room};
 use crate::mail::Ses;
-use crate::store::{Claimed, Store, answered};
+use crate::store::{Backlog, Claimed, GivenUp, Store, answered};
 
 /// How often to look although nobody has called: a call may be missed while the database is out of reach.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -59,8 +59,10 @@ pub struct OutboxFigures {
     pub sent: u64,
     /// Attempts that failed.
     pub failed_attempts: u64,
-    /// Mails that SES refused, and that are not tried again.
+    /// Times that a mail was given up, because SES refused it.
     pub dead: u64,
+    /// Times that one of those was sent again, because an operator asked for it.
+    pub revived: u64,
     /// SES takes no mail of this account, so everything waits.
     pub paused: bool,
     /// Mails being sent.
@@ -80,6 +82,7 @@ struct Counts {
     sent: u64,
     failed_attempts: u64,
     dead: u64,
+    revived: u64,
 }
 
 impl Outbox {
@@ -91,17 +94,54 @@ impl Outbox {
     /// The figures, now.
     pub fn figures(&self) -> OutboxFigures {
         let state = self.state();
-        let &Counts { sent, failed_attempts, dead } = &state.counts;
-        OutboxFigures { sent, failed_attempts, dead, paused: state.pace.is_paused(), sending: state.held.len() }
+        let &Counts { sent, failed_attempts, dead, revived } = &state.counts;
+        let (paused, sending) = (state.pace.is_paused(), state.held.len());
+        OutboxFigures { sent, failed_attempts, dead, revived, paused, sending }
     }
 
-    /// How many mails wait to be sent, of all copies.
+    /// How many mails are not sent, of all copies.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn pending(&self) -> anyhow::Result<i64> {
-        self.store.pending().await
+    pub async fn backlog(&self) -> anyhow::Result<Backlog> {
+        self.store.backlog().await
+    }
+
+    /// The mails that were given up, up to so many, the last first.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn given_up(&self, count: usize) -> anyhow::Result<Vec<GivenUp>> {
+        answered(self.store.given_up(count)).await
+    }
+
+    /// Sends a mail after all that was given up at that time. Asked for twice, by whomever, it is sent once.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn send_again(&self, id: Uuid, given_up_at: i64) -> anyhow::Result<()> {
+        if answered(self.store.send_again(id, given_up_at)).await? {
+            self.tally(|_, counts| counts.revived += 1);
+            tracing::info!(%id, "a mail that was given up is sent again, as an operator asked for");
+        }
+        Ok(())
+    }
+
+    /// The same, of all that were given up by that time.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn send_all_again(&self, given_up_by: i64) -> anyhow::Result<()> {
+        let count = answered(self.store.send_all_again(given_up_by)).await?;
+        if count > 0 {
+            self.tally(|_, counts| counts.revived += count);
+            tracing::info!(count, "mails that were given up are sent again, as an operator asked for");
+        }
+        Ok(())
     }
 
     /// Sends until it is time to stop. Then it begins no more, finishes what is under way, and hands back what it cannot finish in time.

@@ -72,7 +72,8 @@ const MAIL: Sql = sql!(
     "INSERT INTO outbox (id, user_id, request_id, created_at, due_at) VALUES ($1, $2, $3," NOW ", $4)"
 );
 /// Postgres delivers it when the transaction is committed.
-const RING: Sql = Sql { sqlite: "SELECT ''", postgres: "SELECT CAST(pg_notify('register_outbox', '') AS text)" };
+pub(super) const RING: Sql =
+    Sql { sqlite: "SELECT ''", postgres: "SELECT CAST(pg_notify('register_outbox', '') AS text)" };
 
 const LATEST: Sql = sql!(
     "SELECT id, activated_at IS NOT NULL,

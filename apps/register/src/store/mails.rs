@@ -63,7 +63,7 @@ const SENT: Sql = sql!(
 const LATER_ON: Sql = sql!(
     "UPDATE outbox SET due_at =" NOW "+ $3, last_error = $4, claim = NULL WHERE id = $1 AND claim = $2"
 );
-const DEAD: Sql = sql!(
+const GIVE_UP: Sql = sql!(
     "UPDATE outbox SET dead_at =" NOW ", last_error = $3, claim = NULL WHERE id = $1 AND claim = $2"
 );
 /// As if it had not been claimed.
@@ -72,7 +72,6 @@ const HAND_BACK: Sql = sql!(
 );
 
 const NEXT: Sql = sql!("SELECT min(due_at) -" NOW "FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL");
-const PENDING: Sql = sql!("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL");
 
 impl Store {
     /// Takes up to so many mails that are due, the longest due first. They are nobody else's until the lease is over.
@@ -139,14 +138,14 @@ impl Store {
         Ok(())
     }
 
-    /// It is not tried again, because of a failure of this class.
+    /// It is given up, for this reason: nobody tries it again unless somebody [asks](Self::send_again).
     ///
     /// # Errors
     ///
     /// If the database fails. It is tried again then.
-    pub async fn dead(&self, mail: Claimed, class: &str) -> anyhow::Result<()> {
+    pub async fn give_up(&self, mail: Claimed, reason: &str) -> anyhow::Result<()> {
         with!(self, sql, pool => {
-            sqlx::query(sql(DEAD)).bind(mail.id).bind(mail.claim).bind(class).execute(pool).await?.rows_affected()
+            sqlx::query(sql(GIVE_UP)).bind(mail.id).bind(mail.claim).bind(reason).execute(pool).await?.rows_affected()
         });
         Ok(())
     }
@@ -172,14 +171,5 @@ impl Store {
         let next: Option<i64> =
             with!(readers of self, sql, pool => sqlx::query_scalar(sql(NEXT)).fetch_one(pool).await?);
         Ok(next.map(duration))
-    }
-
-    /// How many mails wait to be sent, or are being sent.
-    ///
-    /// # Errors
-    ///
-    /// If the database fails.
-    pub async fn pending(&self) -> anyhow::Result<i64> {
-        Ok(with!(readers of self, sql, pool => sqlx::query_scalar(sql(PENDING)).fetch_one(pool).await?))
     }
 }

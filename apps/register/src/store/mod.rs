@@ -1,11 +1,12 @@
 //! The database: the same questions to SQLite and to Postgres.
 //!
 //! What is asked is told from how by the rows of this room: `accounts.rs` has the questions of [`accounts`](crate::accounts),
-//! `mails.rs` those of [`outbox`](crate::outbox), `sweep.rs` removes what is over. Each statement is written once (`dialect.rs`).
+//! `mails.rs` those of [`outbox`](crate::outbox), `given_up.rs` those of operators, `sweep.rs` removes what is over. Each statement is written once (`dialect.rs`).
 //! No transaction is open while anything else is waited for.
 
 mod accounts;
 mod dialect;
+mod given_up;
 mod mails;
 mod sweep;
 
@@ -24,6 +25,7 @@ use tokio::time::timeout;
 
 pub use self::accounts::{Activated, Registration, Rules, TooOften};
 use self::dialect::{sql, with};
+pub use self::given_up::{Backlog, GivenUp};
 pub use self::mails::{Claimed, Recipient};
 use self::open::Sqlite;
 pub use self::wake::WakeUps;

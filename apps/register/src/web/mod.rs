@@ -30,8 +30,9 @@ use axum::http::StatusCode;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 use trunkline::Session;
-use trunkline_lifespan::Readiness;
+use trunkline_lifespan::{Listeners, Readiness};
 use url::Url;
 
 pub use self::fields::BODY_LIMIT;
@@ -63,6 +64,8 @@ pub struct App {
     pub readiness: Readiness,
     /// How long requests take, of both routers.
     pub durations: Durations,
+    /// The connections of clients.
+    pub listeners: Listeners,
 }
 
 /// How the public router serves.
@@ -107,6 +110,16 @@ pub(crate) fn surround<S: Clone + Send + Sync + 'static>(
     let routes = routes.layer(CatchPanicLayer::custom(|_| panicked()));
     let routes = routes.layer(map_response(move |response: Response| ready(headers::add(response, secure))));
     observe::around(routes, durations, proxies.clone())
+}
+
+/// Refuses forms that browsers say come from another site's page. `origin`: where a browser sees this one, if that is not where it is asked for.
+pub(crate) fn own_forms(origin: Option<&str>) -> CsrfLayer<fn(ProtectionError) -> Response> {
+    let layer = CsrfLayer::new();
+    // An origin that cannot be trusted is none that a browser would ever name.
+    let layer = origin.map_or(layer.clone(), |origin| layer.add_trusted_origin(origin).unwrap_or_default());
+    layer.with_rejection_response(|_| {
+        Problem::new(StatusCode::FORBIDDEN, "This form was not sent from a page of this site.").into_response()
+    })
 }
 
 /// The panic itself has gone to the log, by the hook of the process.

@@ -1,8 +1,10 @@
 //! The log, as a program reads it.
 
+use std::collections::VecDeque;
+
 use serde_json::Value;
 
-use crate::support::{Database, Settings, until};
+use crate::support::{Database, Raw, Settings, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_has_its_request_once() {
@@ -16,4 +18,33 @@ async fn a_line_has_its_request_once() {
     let line = line.await;
     assert_eq!((&line["message"], &line["span"]["path"]), (&"answered".into(), &"/".into()), "{line}");
     assert_eq!(line.get("spans"), None, "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_no_more_connections_are_accepted_is_said_once() {
+    const LIMIT: usize = 20;
+    let service = Settings::new(&Database::sqlite()).with("--connections", LIMIT).start().await;
+    // The test's own session has one, as it has asked whether the service is ready.
+    let mut inside = VecDeque::new();
+    for number in 0..3 * LIMIT {
+        let mut raw = Raw::connect(service.address()).await.unwrap();
+        raw.send("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        if number >= LIMIT - 1 {
+            // It waits for the place of one that goes.
+            drop(inside.pop_front());
+        }
+        assert_eq!(raw.answer().await.unwrap().0, 200);
+        inside.push_back(raw);
+    }
+    let listener = format!("listener=\"{}\"", service.address());
+    let figure = async |name: &str| service.metrics().await.sum(name, &[&listener]) as usize;
+    until("all places are taken", async || (figure("http_server_open_connections").await == LIMIT).then_some(())).await;
+    assert_eq!(figure("http_server_connections_limit").await, LIMIT);
+    assert_eq!(figure("http_server_connections_full_total").await, 1);
+    drop(inside);
+    until("it is over", async || service.log().contains("connections are accepted again").then_some(())).await;
+    let log = service.log();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("all connections are taken")).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert!(said[0].contains("WARN") && said[0].contains("\"limit\":20"), "{log}");
 }

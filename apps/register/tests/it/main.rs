@@ -10,6 +10,7 @@ mod away;
 mod browser;
 mod copies;
 mod crashes;
+mod given_up;
 mod input;
 mod log;
 mod mutations;

@@ -76,7 +76,7 @@ impl Sender {
 }
 
 async fn all_sent(bench: &Bench) {
-    until("all mails are sent", async || (bench.store.pending().await.unwrap() == 0).then_some(())).await;
+    until("all mails are sent", async || (bench.pending().await == 0).then_some(())).await;
 }
 
 async fn register(bench: &Bench, count: usize) {
@@ -162,7 +162,7 @@ async fn what_a_killed_sender_had_is_sent_when_its_lease_is_over_with_the_same_i
         killed.kill().await;
         ses.set(Mode::Take);
         let sender = Sender::start(&bench.store, &ses).await;
-        assert_eq!(bench.store.pending().await.unwrap(), 1);
+        assert_eq!(bench.pending().await, 1);
         assert_eq!(ses.count(), 1);
         bench.pass(MINUTE).await;
         all_sent(&bench).await;
@@ -232,6 +232,39 @@ async fn a_mail_that_ses_refuses_is_given_up_and_holds_up_no_other() {
         assert_eq!(ses.sent()[0].to, "TAKEN@b.example");
         assert_eq!((ses.asked(), ses.count()), (2, 1));
         sender.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_was_given_up_is_sent_once_however_often_it_is_asked_for() {
+    for bench in Bench::both().await {
+        let (ses, second) = (Ses::start(), open(&bench.database).await);
+        ses.set(Mode::Refusing);
+        let senders = [Sender::start(&bench.store, &ses).await, Sender::start(&second, &ses).await];
+        bench.register("refused@b.example", "a hash").await;
+        let backlog = until("it is given up", async || {
+            let backlog = bench.store.backlog().await.unwrap();
+            (backlog.given_up == 1).then_some(backlog)
+        })
+        .await;
+        let mail = bench.store.given_up(1).await.unwrap().remove(0);
+        assert!(mail.reason.starts_with("SES answered 400 MessageRejected"), "{}", mail.reason);
+        ses.set(Mode::Slow(Duration::from_millis(50)));
+        let at = backlog.given_up_at.unwrap();
+        for _ in 0..5 {
+            for sender in &senders {
+                sender.outbox.send_again(mail.id, mail.at).await.unwrap();
+                sender.outbox.send_all_again(at).await.unwrap();
+            }
+        }
+        all_sent(&bench).await;
+        assert_eq!((ses.asked(), ses.count()), (2, 1));
+        let revived: u64 = senders.iter().map(|sender| sender.outbox.figures().revived).sum();
+        assert_eq!(revived, 1);
+        for sender in senders {
+            sender.stop().await;
+        }
+        second.close().await;
     }
 }
 

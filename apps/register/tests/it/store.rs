@@ -30,7 +30,7 @@ async fn a_registration_is_activated_by_the_token_of_its_mail_once() {
         assert_eq!(bench.activate(1).await, Activated::Now);
         assert_eq!(bench.password().await.as_deref(), Some("first"));
         assert_eq!(bench.activate(1).await, Activated::Over);
-        assert_eq!(bench.store.pending().await.unwrap(), 0);
+        assert_eq!(bench.pending().await, 0);
     }
 }
 
@@ -241,7 +241,7 @@ async fn a_lease_that_is_over_is_another_senders_and_both_tokens_work_until_one_
         // The first one's sender was only slow: it can store no token any more, nor put the mail off.
         assert_eq!(bench.store.address(killed, &[3; 32], DAY).await.unwrap(), None);
         bench.store.later(killed, HOUR, "failed").await.unwrap();
-        bench.store.dead(killed, "refused").await.unwrap();
+        bench.store.give_up(killed, "refused").await.unwrap();
         bench.store.hand_back(killed).await.unwrap();
         assert_eq!(bench.send(again, 2).await, inactive("A@B.EXAMPLE"));
         assert_eq!(bench.activate(1).await, Activated::Now);
@@ -279,12 +279,50 @@ async fn a_mail_is_put_off_handed_back_or_given_up() {
         bench.store.hand_back(mail).await.unwrap();
         let mail = bench.claim_one().await;
         assert_eq!(mail.attempt, 2);
-        bench.store.dead(mail, "refused").await.unwrap();
+        bench.store.give_up(mail, "refused").await.unwrap();
         bench.pass(DAY).await;
         assert!(bench.claim().await.is_empty());
-        assert_eq!(bench.store.pending().await.unwrap(), 0);
+        assert_eq!(bench.pending().await, 0);
         assert_eq!(bench.store.next_due().await.unwrap(), None);
         assert_eq!(bench.database.column("SELECT last_error FROM outbox").await, ["refused"]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_told_of_and_due_again_once_for_the_asking() {
+    for bench in Bench::both().await {
+        for key in ["a@b.example", "c@b.example", "d@b.example"] {
+            bench.register(key, "").await;
+            bench.store.give_up(bench.claim_one().await, &format!("refused: {key}")).await.unwrap();
+            // Times are told apart by the millisecond.
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let told = bench.store.given_up(2).await.unwrap();
+        let told: Vec<_> = told.iter().map(|mail| (mail.address.as_str(), mail.reason.as_str())).collect();
+        assert_eq!(told, [("D@B.EXAMPLE", "refused: d@b.example"), ("C@B.EXAMPLE", "refused: c@b.example")]);
+        let all = bench.store.given_up(10).await.unwrap();
+        let backlog = bench.store.backlog().await.unwrap();
+        assert_eq!((backlog.pending, backlog.given_up, backlog.given_up_at), (0, 3, Some(all[0].at)));
+
+        // However often it is asked for, and by whom.
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (store, id, at) = (bench.store.clone(), all[0].id, all[0].at);
+            asking.spawn(async move { store.send_again(id, at).await.unwrap() });
+        }
+        assert_eq!(asking.join_all().await.into_iter().filter(|revived| *revived).count(), 1);
+        let mail = bench.claim_one().await;
+        assert_eq!((mail.id, mail.attempt), (all[0].id, 1));
+        assert!(!bench.store.send_again(mail.id, all[0].at).await.unwrap(), "it is being sent");
+
+        // Given up once more, it is not what was asked for.
+        bench.store.give_up(mail, "refused: again").await.unwrap();
+        assert!(!bench.store.send_again(mail.id, all[0].at).await.unwrap());
+        assert_eq!(bench.store.send_all_again(all[0].at).await.unwrap(), 2);
+        assert_eq!(bench.store.send_all_again(all[0].at).await.unwrap(), 0);
+        assert_eq!(bench.claim().await.len(), 2);
+        let left = bench.store.given_up(10).await.unwrap();
+        assert_eq!((left.len(), left[0].reason.as_str()), (1, "refused: again"));
     }
 }
 
@@ -353,8 +391,8 @@ async fn it_opens_what_is_there_and_says_what_it_cannot_open() {
         bench.store.ready().await.unwrap();
         bench.register("a@b.example", "").await;
         let (second, third) = tokio::join!(open(&bench.database), open(&bench.database));
-        assert_eq!(second.pending().await.unwrap(), 1);
-        third.pending().await.unwrap();
+        assert_eq!(second.backlog().await.unwrap().pending, 1);
+        third.backlog().await.unwrap();
         let figures = third.figures();
         assert!(
             figures.size >= 1 && figures.idle <= figures.size && figures.size <= figures.limit && figures.limit <= 20,

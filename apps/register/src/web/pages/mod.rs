@@ -17,17 +17,14 @@ use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use tower_http::csrf::CsrfLayer;
 
 use self::entry::Entry;
 use super::problem::Problem;
-use super::{Site, Web, assets, host};
+use super::{Site, Web, assets, host, own_forms};
 
 pub(super) fn router(web: &Web) -> Router<Web> {
-    // An origin that cannot be trusted is none that a browser would ever name.
-    let guard = CsrfLayer::new().add_trusted_origin(&web.site.origin).unwrap_or_default();
     let pages = Router::new().merge(register::router()).merge(activate::router());
-    let pages = pages.route_layer(guard.with_rejection_response(|_| foreign()));
+    let pages = pages.route_layer(own_forms(Some(&web.site.origin)));
     match web.app.mailbox.clone() {
         Some(mailbox) => {
             let own = from_fn_with_state(web.site.name.clone(), host::own);
@@ -35,10 +32,6 @@ pub(super) fn router(web: &Web) -> Router<Web> {
         }
         None => pages,
     }
-}
-
-fn foreign() -> Response {
-    Problem::new(StatusCode::FORBIDDEN, "This form was not sent from a page of this site.").into_response()
 }
 
 pub(super) async fn not_found() -> Problem {

@@ -60,7 +60,7 @@ impl Bench {
     /// Sends all mails, also those that keep their interval, in the order in which they were asked for, with the tokens 1, 2, 3, …
     pub(crate) async fn send_all(&self) -> Vec<Recipient> {
         let mut recipients = Vec::new();
-        while self.store.pending().await.unwrap() > 0 {
+        while self.pending().await > 0 {
             self.pass(MINUTE).await;
             let mut claimed = self.claim().await;
             claimed.sort_unstable_by_key(|mail| mail.id);
@@ -70,6 +70,11 @@ impl Bench {
             }
         }
         recipients
+    }
+
+    /// Mails that wait to be sent.
+    pub(crate) async fn pending(&self) -> i64 {
+        self.store.backlog().await.unwrap().pending
     }
 
     pub(crate) async fn activate(&self, token: u8) -> Activated {

@@ -106,8 +106,8 @@ impl Inside {
         let public_url: url::Url = self.public_url.parse()?;
         let settings = WebSettings { public_url: public_url.clone(), trusted_proxies: self.trusted.clone(), limits };
         let (mailbox, readiness, durations) = (Some(mailbox), life.readiness(), Durations::default());
-        let session_limit = 100;
-        let app = App { accounts, session, session_limit, store, outbox, mailbox, readiness, durations };
+        let (session_limit, listeners) = (100, life.listeners());
+        let app = App { accounts, session, session_limit, store, outbox, mailbox, readiness, durations, listeners };
         let mailbox = app.mailbox.clone().expect("set above");
         let ops = ops::router(app.clone(), &public_url);
         Ok((web::router(app.clone(), settings), ops, app, mailbox, life.shutdown()))

@@ -30,7 +30,7 @@ async fn send(up: &Up, mails: u64) {
     }
     until("all mails are sent", async || {
         let outbox = &up.app.outbox;
-        (outbox.figures().sent == mails && outbox.pending().await.ok()? == 0).then_some(())
+        (outbox.figures().sent == mails && outbox.backlog().await.ok()?.pending == 0).then_some(())
     })
     .await;
 }
@@ -54,7 +54,9 @@ async fn metrics_are_what_the_session_says() {
         ("trunkline_connection_create_time_seconds_count", stats.connect.count()),
         ("register_mails_sent_total", 5),
         ("register_mails_pending", 0),
+        ("register_mails_given_up", 0),
         ("register_mails_dead_total", 0),
+        ("register_mails_revived_total", 0),
         ("register_outbox_paused", 0),
         ("db_client_connection_max", up.app.store.figures().limit.into()),
     ] {
