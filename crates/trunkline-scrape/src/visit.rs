@@ -191,7 +191,7 @@ impl Scraper {
             Answer::Unreadable { why, pause } => (why, pause),
             Answer::Closed(error) => return Some(Seen::new(Visit::Failed(error.into()))),
         };
-        let cause = Error::robots(why);
+        let cause = Error::robots(why).passing(pause.is_some());
         Some(match pause.filter(|_| !attempt.last) {
             Some(pause) => Seen { hold: Some(pause), ..Seen::new(Visit::Again { cause, pause, host: true }) },
             None => Seen::new(Visit::Failed(cause)),

@@ -144,8 +144,11 @@ async fn it_is_asked_for_again_if_it_could_not_be_had_at_first() {
     .await;
     let session = Session::new();
     let scraper = Scraper::new(session.clone()).robots("tester");
+    let error = scraper.get(web.url("/yes")).await.unwrap_err();
+    assert!(error.is_robots() && error.is_passing(), "{error}");
     let came = by_path(all(scraper.fetch(["/yes", "/no"].map(|path| web.url(path)))).await);
-    assert!(came["/yes"].is_ok() && came["/no"].as_ref().unwrap_err().is_robots(), "{came:?}");
+    let refused = came["/no"].as_ref().unwrap_err();
+    assert!(came["/yes"].is_ok() && refused.is_robots() && !refused.is_passing(), "{came:?}");
     assert_eq!(web.times("/robots.txt").len(), 2);
     session.close().await;
 }
