@@ -1,7 +1,7 @@
 //! Chromium, driven through WebDriver, with a profile that goes when the test does.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fantoccini::elements::Element;
@@ -25,9 +25,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// The name is for its screenshots.
     pub(crate) async fn open(name: &str, javascript: bool) -> Self {
-        let dir = TempDir::new("browser");
-        let profile = dir.join("profile");
-        let (driver, port) = blocking(|| start_driver(dir)).await;
+        let (driver, port, profile) = blocking(start_driver).await;
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(&profile, javascript))
             .connect(&format!("http://127.0.0.1:{port}"))
@@ -137,7 +135,22 @@ impl Browser {
     }
 }
 
-fn start_driver(dir: TempDir) -> (Guarded, u16) {
+/// Its port, and a directory for a profile.
+fn start_driver() -> (Guarded, u16, PathBuf) {
+    // It looks for a port that is free in one of IPv4 and IPv6, and somebody may have it in the other.
+    let mut attempts = (0..5).map(|_| attempt_driver());
+    match attempts.find_map(Result::ok) {
+        Some(started) => started,
+        None => panic!(
+            "chromedriver (run ./test once, it installs what tests need): {}",
+            attempt_driver().err().unwrap_or_default()
+        ),
+    }
+}
+
+fn attempt_driver() -> Result<(Guarded, u16, PathBuf), String> {
+    let dir = TempDir::new("browser");
+    let profile = dir.join("profile");
     // What it leaves in its user's directories, and in those for temporary files, goes with it.
     let [home, temporary] = ["HOME", "TMPDIR"].map(|name| format!("{name}={}", dir.path().display()));
     let mut driver = Guarded::start(dir, ["env", &home, &temporary, "chromedriver", "--port=0"]);
@@ -145,11 +158,8 @@ fn start_driver(dir: TempDir) -> (Guarded, u16) {
         let output = driver.output();
         let (_, rest) = output.split_once("started successfully on port ")?;
         rest.split_once('.')?.0.parse().ok()
-    });
-    (
-        driver,
-        port.unwrap_or_else(|error| panic!("chromedriver (run ./test once, it installs what tests need): {error}")),
-    )
+    })?;
+    Ok((driver, port, profile))
 }
 
 fn capabilities(profile: &Path, javascript: bool) -> Capabilities {
