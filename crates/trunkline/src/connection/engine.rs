@@ -59,11 +59,11 @@ impl Engine {
         Ok(Self::Running { sender, driver: Box::new(driver) })
     }
 
-    /// Begins an exchange. One that is not running gives the request back.
-    pub(super) fn send(&mut self, request: Request<Body>) -> Result<Answer, Request<Body>> {
+    /// Begins an exchange. One that is not running gives the request back; boxed, for it is rare and large.
+    pub(super) fn send(&mut self, request: Request<Body>) -> Result<Answer, Box<Request<Body>>> {
         match self {
             Self::Running { sender, .. } => Ok(Box::pin(sender.try_send_request(request))),
-            Self::Resting(_) | Self::Over => Err(request),
+            Self::Resting(_) | Self::Over => Err(Box::new(request)),
         }
     }
 

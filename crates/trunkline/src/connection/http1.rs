@@ -159,7 +159,7 @@ impl Connection {
         self.engine.wake(self.settings);
         match self.engine.send(request) {
             Ok(answer) => self.answer = Some(answer),
-            Err(request) => self.refused = Some(Box::new(self.is_over(request))),
+            Err(request) => self.refused = Some(Box::new(self.is_over(*request))),
         }
     }
 
