@@ -217,7 +217,7 @@ async fn an_address_that_is_none_is_an_input_error_naming_it() {
         ("example.com/path", "example.com/path"),
         ("/relative", "/relative"),
         ("ftp://example.com/file", "ftp://example.com/file"),
-        ("mailto:ann@example.com", "mailto:"),
+        ("mailto:ann@example.com", "\"example.com\""),
         ("http://", "http://"),
         ("http://exa mple.com/", "http://exa mple.com/"),
         ("http://[::1", "[::1"),
