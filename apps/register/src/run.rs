@@ -76,7 +76,9 @@ async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow:
     let outbox = Outbox::new(store.clone(), ses, outbox_settings(settings, &public_url));
     life.background("outbox", |stop| outbox.clone().run(stop)).stop_within(settings.drain + TO_HAND_BACK);
     life.background("sweep", |stop| sweep(store.clone(), settings.keep, stop));
-    life.background("limits", |stop| limits.clone().sweep(stop));
+    if settings.ip_limit != Limit::Off {
+        life.background("limits", |stop| limits.clone().sweep(stop));
+    }
 
     let app = App {
         accounts: Accounts::new(store.clone(), &account_settings(settings))?,

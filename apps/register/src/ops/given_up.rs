@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Redirect;
 use axum::routing::post;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -33,31 +33,25 @@ struct Shown {
 
 type Pressed = Result<Form<Shown>, FormRejection>;
 
-async fn one(State(outbox): State<Outbox>, Path(id): Path<String>, pressed: Pressed) -> Result<Redirect, Response> {
-    let (id, shown) = (id.parse().map_err(|_| no_such_mail())?, shown(pressed)?);
-    outbox.send_again(id, shown.given_up_at).await.map_err(failed)?;
+async fn one(State(outbox): State<Outbox>, Path(id): Path<String>, pressed: Pressed) -> Result<Redirect, Problem> {
+    let no_such_mail = |_| Problem::new(StatusCode::NOT_FOUND, "There is no such mail.");
+    let (id, shown) = (id.parse().map_err(no_such_mail)?, shown(pressed)?);
+    outbox.send_again(id, shown.given_up_at).await.map_err(|error| Problem::internal(&error))?;
     Ok(Redirect::to(PLACE))
 }
 
-async fn all(State(outbox): State<Outbox>, pressed: Pressed) -> Result<Redirect, Response> {
-    outbox.send_all_again(shown(pressed)?.given_up_at).await.map_err(failed)?;
+async fn all(State(outbox): State<Outbox>, pressed: Pressed) -> Result<Redirect, Problem> {
+    let shown = shown(pressed)?;
+    outbox.send_all_again(shown.given_up_at).await.map_err(|error| Problem::internal(&error))?;
     Ok(Redirect::to(PLACE))
 }
 
-fn shown(pressed: Pressed) -> Result<Shown, Response> {
+fn shown(pressed: Pressed) -> Result<Shown, Problem> {
     let wrong = |rejection: FormRejection| {
         let detail = "The form has one field, given_up_at: a time in milliseconds since 1970, as the console shows it.";
-        Problem::new(rejection.status(), detail).into_response()
+        Problem::new(rejection.status(), detail)
     };
     pressed.map(|Form(shown)| shown).map_err(wrong)
-}
-
-fn no_such_mail() -> Response {
-    Problem::new(StatusCode::NOT_FOUND, "There is no such mail.").into_response()
-}
-
-fn failed(error: anyhow::Error) -> Response {
-    Problem::internal(&error).into_response()
 }
 
 /// What the page says of them.

@@ -40,8 +40,8 @@ pub struct Settings {
     #[arg(help_heading = "Web", value_parser = socket_address)]
     pub listen: SocketAddr,
 
-    /// The address that metrics and the console are served on. Who reaches it sees them; the console by an address, as localhost or by the name in
-    /// --public-url alone
+    /// The address that metrics and the console are served on. Who reaches it sees them, and may send mails again that were given up; the console by
+    /// an address, as localhost or by the name in --public-url alone
     #[arg(long, env = "REGISTER_OPS_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3001")]
     #[arg(help_heading = "Web", value_parser = socket_address)]
     pub ops_listen: SocketAddr,
