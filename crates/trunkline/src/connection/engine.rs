@@ -16,6 +16,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::unconstrained;
 
 use super::http1::Http1;
 use super::wire::Counted;
@@ -33,7 +34,8 @@ pub(super) enum Engine {
 
 type Driver = http1::Connection<TokioIo<Counted>, Body>;
 
-/// What a request is answered with. Boxed, as hyper does not name it.
+/// What a request is answered with: ready as soon as the driver has it, and so whoever drives need not be woken for it. Unconstrained,
+/// for else tokio could put it off when a task has done much in one turn. Boxed, as hyper does not name it.
 pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + Send>>;
 
 /// What hyper's read buffer grows to when nothing is set.
@@ -62,7 +64,7 @@ impl Engine {
     /// Begins an exchange. One that is not running gives the request back; boxed, for it is rare and large.
     pub(super) fn send(&mut self, request: Request<Body>) -> Result<Answer, Box<Request<Body>>> {
         match self {
-            Self::Running { sender, .. } => Ok(Box::pin(sender.try_send_request(request))),
+            Self::Running { sender, .. } => Ok(Box::pin(unconstrained(sender.try_send_request(request)))),
             Self::Resting(_) | Self::Over => Err(Box::new(request)),
         }
     }

@@ -12,6 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
+use super::bell::Bell;
 use super::engine::{Answer, Engine};
 use super::expect::Held;
 use super::wire::{ConnectionHandle, Counted, Probe, Stream, Wire};
@@ -29,6 +30,7 @@ pub(crate) struct Http1 {
 /// An established connection.
 pub(crate) struct Connection {
     engine: Engine,
+    bell: Bell,
     /// What the current exchange waits for, until the head of the response has come.
     answer: Option<Answer>,
     /// Why there is nothing to wait for.
@@ -67,10 +69,12 @@ pub(crate) struct Failure {
 
 impl Connection {
     pub(crate) fn open(stream: Stream, wire: Arc<Wire>, settings: Http1) -> Result<Self> {
+        let bell = Bell::new();
         let started = Engine::start(Counted::new(stream, wire.clone()), settings);
         let failed = |error: hyper::Error| Error::new(Kind::Connect).at(Phase::Connect).because(error);
         Ok(Self {
             engine: started.map_err(failed)?,
+            bell,
             answer: None,
             refused: None,
             wire,
@@ -156,6 +160,7 @@ impl Connection {
         if has_body {
             self.held = Held::of(&mut request);
         }
+        self.bell.hush();
         self.engine.wake(self.settings);
         match self.engine.send(request) {
             Ok(answer) => self.answer = Some(answer),
@@ -172,7 +177,7 @@ impl Connection {
         let Some(answer) = &mut self.answer else {
             return self.refused.take().map_or(Poll::Pending, |failure| Poll::Ready(Err(*failure)));
         };
-        let answered = ready!(answer.as_mut().poll(cx));
+        let answered = ready!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         self.answer = None;
         match answered {
             Ok(response) => {
@@ -181,7 +186,7 @@ impl Connection {
                     self.early = Some(Box::new(response));
                     return self.poll_early(cx);
                 }
-                Poll::Ready(Ok(response.map(Received)))
+                Poll::Ready(Ok(self.received(response)))
             }
             Err(failed) => Poll::Ready(Err(self.failure(failed))),
         }
@@ -192,7 +197,7 @@ impl Connection {
         let Some(response) = self.early.take() else { return Poll::Pending };
         let failure =
             |error: Error| Failure { error: error.sent(RequestSent::Yes), unsent: None, sent: RequestSent::Yes };
-        Poll::Ready(sent.map(|()| response.map(Received)).map_err(failure))
+        Poll::Ready(sent.map(|()| self.received(*response)).map_err(failure))
     }
 
     /// "A client that receives a response while it is still sending the associated request SHOULD continue sending that request" (RFC 9110
@@ -215,6 +220,10 @@ impl Connection {
     /// May there be something left to send, although the response has begun?
     pub(crate) fn is_uploading(&self) -> bool {
         self.uploading
+    }
+
+    fn received(&self, response: Response<Incoming>) -> Response<Received> {
+        response.map(|body| Received { body, bell: self.bell.clone() })
     }
 
     fn failure(&mut self, mut failed: TrySendError<Request<Body>>) -> Failure {
@@ -242,9 +251,20 @@ impl Connection {
         }
     }
 
+    /// Moves the exchange on until there is another piece of the response's body.
+    pub(crate) fn poll_frame(
+        &mut self,
+        received: &mut Received,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let _ended = self.drive(cx);
+        received.poll_frame()
+    }
+
     /// Moves the exchange on. Ready once the connection has ended.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let result = ready!(self.engine.drive(cx));
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.bell.rings_for(cx.waker());
+        let result = ready!(self.engine.drive(&mut Context::from_waker(&self.bell.waker)));
         // What waits on it is told why, except for one thing: why the body of a request broke off that is being answered.
         if let Some(failure) = result.err().filter(hyper::Error::is_user) {
             self.upload_failure = Some(explain(failure));
@@ -322,19 +342,29 @@ impl Connection {
 
 /// The body of a response as it comes off the connection.
 #[derive(Debug)]
-pub(crate) struct Received(Incoming);
+pub(crate) struct Received {
+    body: Incoming,
+    bell: Bell,
+}
 
 impl Received {
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(Into::into)
+    /// What has come already. Whoever wants to wait for more asks the connection.
+    pub(crate) fn poll_arrived(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.bell.hush();
+        self.poll_frame()
+    }
+
+    fn poll_frame(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // It comes from the driver: there is nobody to be woken for it.
+        Pin::new(&mut self.body).poll_frame(&mut Context::from_waker(Waker::noop())).map_err(Into::into)
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }
 

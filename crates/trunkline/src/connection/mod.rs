@@ -1,6 +1,7 @@
 //! Connections: resolving, connecting, TLS, and one exchange at a time on each. The only room that knows which HTTP/1 engine,
 //! which TLS and which sockets are used.
 
+mod bell;
 mod connect;
 mod engine;
 mod expect;

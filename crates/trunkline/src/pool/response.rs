@@ -112,18 +112,14 @@ impl ResponseBody {
         if reading.upload == Upload::Alone {
             return reading.poll_sent(cx);
         }
-        let frame = match received.poll_frame(cx) {
+        let frame = match received.poll_arrived() {
             Poll::Ready(frame) => {
                 // From here until the next poll, silence is the reader's.
                 reading.lease.cell().rest();
                 frame
             }
             Poll::Pending => {
-                let driven = reading.lease.poll(cx, |connection, cx| {
-                    let _ended = connection.drive(cx);
-                    received.poll_frame(cx)
-                });
-                match ready!(driven) {
+                match ready!(reading.lease.poll(cx, |connection, cx| connection.poll_frame(received, cx))) {
                     Ok(frame) => frame,
                     Err(error) => return Poll::Ready(Some(Err(error.at(Phase::Body)))),
                 }

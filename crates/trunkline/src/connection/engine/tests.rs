@@ -1,6 +1,8 @@
 //! Connections at rest, to a server of a few lines.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -125,4 +127,36 @@ async fn an_http_1_0_server_is_spoken_to_as_before() {
     left(&mut connection);
     let head = exchange(&mut connection, &mut server, old).await;
     assert!(head.starts_with("GET / HTTP/1.0\r\n") && head.contains("connection: keep-alive\r\n"), "{head}");
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn whoever_drives_an_exchange_is_woken_by_the_server_alone() {
+    let (mut connection, mut server) = connected().await;
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let cx = &mut Context::from_waker(&waker);
+    for number in 1..=3 {
+        connection.send(request(0));
+        assert!(connection.poll_answer(cx).is_pending());
+        assert!(server.read(&mut [0; 1024]).await.unwrap() > 0);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), number - 1, "sending woke the sender");
+        server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes").await.unwrap();
+        while wakes.0.load(Ordering::SeqCst) < number {
+            tokio::task::yield_now().await;
+        }
+        let Poll::Ready(Ok(response)) = connection.poll_answer(cx) else { panic!("woken for nothing") };
+        assert!(matches!(response.into_body().poll_arrived(), Poll::Ready(Some(Ok(_)))));
+        connection.completed();
+        connection.retire().unwrap();
+        assert_eq!(wakes.0.load(Ordering::SeqCst), number, "reading woke the reader");
+    }
 }
