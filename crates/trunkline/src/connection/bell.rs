@@ -5,6 +5,7 @@
 //! it runs, its task would be polled once more for nothing, and another thread woken to do so.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
 use atomic_waker::AtomicWaker;
@@ -19,6 +20,7 @@ pub(super) struct Bell {
 #[derive(Debug, Default)]
 struct Driver {
     waker: AtomicWaker,
+    rung: AtomicBool,
 }
 
 impl Bell {
@@ -36,6 +38,11 @@ impl Bell {
     pub(super) fn hush(&self) {
         self.driver.waker.take();
     }
+
+    /// Has it rung, for whomever, since this was last asked?
+    pub(super) fn has_rung(&self) -> bool {
+        self.driver.rung.swap(false, Ordering::AcqRel)
+    }
 }
 
 impl Wake for Driver {
@@ -44,6 +51,7 @@ impl Wake for Driver {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
         self.waker.wake();
     }
 }

@@ -70,7 +70,7 @@ pub(crate) struct Failure {
 impl Connection {
     pub(crate) fn open(stream: Stream, wire: Arc<Wire>, settings: Http1) -> Result<Self> {
         let bell = Bell::new();
-        let started = Engine::start(Counted::new(stream, wire.clone()), settings);
+        let started = Engine::start(Counted::new(stream, wire.clone()).read_by(bell.clone()), settings);
         let failed = |error: hyper::Error| Error::new(Kind::Connect).at(Phase::Connect).because(error);
         Ok(Self {
             engine: started.map_err(failed)?,

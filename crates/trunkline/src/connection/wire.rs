@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::bell::Bell;
+
 /// A TCP connection and what has passed over it.
 ///
 /// The socket closes when the last `Arc` of it is dropped: whoever keeps one keeps the socket open, and with it the
@@ -256,11 +258,21 @@ impl fmt::Debug for Stream {
 pub(crate) struct Counted {
     stream: Stream,
     wire: Arc<Wire>,
+    /// What every read leaves as its waker.
+    bell: Option<Bell>,
+    /// The last read found nothing.
+    empty: bool,
 }
 
 impl Counted {
     pub(crate) fn new(stream: Stream, wire: Arc<Wire>) -> Self {
-        Self { stream, wire }
+        Self { stream, wire, bell: None, empty: false }
+    }
+
+    /// For an engine that tries to read whenever it is polled: a read that found nothing has left the bell with the socket, and until that
+    /// rings there is nothing to find.
+    pub(super) fn read_by(self, bell: Bell) -> Self {
+        Self { bell: Some(bell), ..self }
     }
 
     fn count_written(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -273,11 +285,16 @@ impl Counted {
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let rung = self.bell.as_ref().is_none_or(Bell::has_rung);
+        if self.empty && !rung {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let outcome = match &mut self.stream {
             Stream::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         };
+        self.empty = outcome.is_pending();
         let n = buf.filled().len() - before;
         self.wire.read.fetch_add(n as u64, Ordering::Relaxed);
         outcome
