@@ -18,9 +18,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
 
-use super::http1::Http1;
 use super::wire::Counted;
 use crate::body::Body;
+
+/// What a server may send as the head of a response.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Http1 {
+    pub(crate) max_headers: Option<usize>,
+    pub(crate) max_header_size: Option<usize>,
+}
 
 pub(super) enum Engine {
     Running {

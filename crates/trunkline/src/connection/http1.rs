@@ -13,19 +13,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
 use super::bell::Bell;
-use super::engine::{Answer, Engine};
+use super::engine::{Answer, Engine, Http1};
 use super::expect::Held;
 use super::wire::{ConnectionHandle, Counted, Probe, Stream, Wire};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Phase, RequestSent, Result};
 use crate::stats::CloseReason;
-
-/// What a server may send as the head of a response.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Http1 {
-    pub(crate) max_headers: Option<usize>,
-    pub(crate) max_header_size: Option<usize>,
-}
 
 /// An established connection.
 pub(crate) struct Connection {

@@ -15,9 +15,10 @@ mod verdict;
 mod wire;
 
 pub(crate) use connect::{AddressFilter, Connector, Target};
+pub(crate) use engine::Http1;
 pub(crate) use expect::patience;
 pub(crate) use happy::Attempts;
-pub(crate) use http1::{Connection, Failure, Http1, Received};
+pub(crate) use http1::{Connection, Failure, Received};
 pub(crate) use resolve::SystemResolver;
 pub use resolve::{Resolve, Resolving};
 pub(crate) use tls::TlsSettings;
