@@ -197,8 +197,9 @@ impl Connection {
     /// section 7.5), unless the response speaks against it. Ready once there is nothing left to send. To be asked when the response
     /// has ended: before that the engine cannot tell.
     pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        // The engine takes another request when this one has gone.
-        if !self.has_sent() && self.drive(cx).is_pending() && !self.engine.is_ready() {
+        let sent = self.has_sent() || self.drive(cx).is_ready() || self.has_sent();
+        // With more bytes behind the response the engine reads no further, and does not learn that the server has gone.
+        if !sent && !self.wire.is_refused() {
             return Poll::Pending;
         }
         self.uploading = false;

@@ -31,6 +31,8 @@ pub(crate) struct Wire {
     read: AtomicU64,
     /// The engine has nothing left of what it began to write.
     flushed: AtomicBool,
+    /// The peer has reset what was being sent.
+    refused: AtomicBool,
     /// Not to be used again (`ConnectionHandle::retire`).
     retired: AtomicBool,
 }
@@ -60,6 +62,7 @@ impl Wire {
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
             flushed: AtomicBool::new(true),
+            refused: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         }))
     }
@@ -78,6 +81,10 @@ impl Wire {
 
     pub(crate) fn is_flushed(&self) -> bool {
         self.flushed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -118,6 +125,19 @@ impl Wire {
             }
         });
         outcome.map(drop)
+    }
+
+    /// A server that refuses a request early answers, closes, and thereby resets what is still being sent. Its answer is in the receive
+    /// buffer then, and behind it an end. The engine takes a failed write for the end of everything and would not look; so such a
+    /// write waits, while reading, which the engine does all the time, brings the answer or the end.
+    fn unless_refused(&self, outcome: io::Result<usize>) -> Poll<io::Result<usize>> {
+        match outcome {
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+                self.refused.store(true, Ordering::Relaxed);
+                Poll::Pending
+            }
+            done => Poll::Ready(done),
+        }
     }
 }
 
@@ -185,7 +205,7 @@ impl AsyncWrite for WireIo {
             ready!(self.0.tcp.poll_write_ready(cx))?;
             match self.0.tcp.try_write(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return unless_refused(done),
+                done => return self.0.unless_refused(done),
             }
         }
     }
@@ -203,7 +223,7 @@ impl AsyncWrite for WireIo {
             ready!(self.0.tcp.poll_write_ready(cx))?;
             match self.0.tcp.try_write_vectored(bufs) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return unless_refused(done),
+                done => return self.0.unless_refused(done),
             }
         }
     }
@@ -222,18 +242,6 @@ impl AsyncWrite for WireIo {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             done => Poll::Ready(done),
         }
-    }
-}
-
-/// A server that refuses a request early answers, closes, and thereby resets what is still being sent. Its answer is in the receive
-/// buffer then, and behind it an end. The engine takes a failed write for the end of everything and would not look; so such a
-/// write waits, while reading, which the engine does all the time, brings the answer or the end.
-fn unless_refused(outcome: io::Result<usize>) -> Poll<io::Result<usize>> {
-    match outcome {
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
-            Poll::Pending
-        }
-        done => Poll::Ready(done),
     }
 }
 

@@ -143,9 +143,14 @@ async fn an_answer_that_has_no_need_of_the_rest_ends_it() {
 
 #[tokio::test]
 async fn a_server_that_leaves_after_its_success_has_had_enough() {
-    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", "HTTP/1.1 204 No\r\n\r\n"] {
-        for leave in [&[Step::Close][..], &[Step::Reset], &[Step::Fin, Step::Hold]] {
-            let rogue = Rogue::start([&[Step::ReadHead, Step::send(answer)], leave].concat()).await;
+    let (close, reset, fin) = (&[Step::Close][..], &[Step::Reset][..], &[Step::Fin, Step::Hold][..]);
+    for (answer, leaves) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", &[close, reset, fin][..]),
+        ("HTTP/1.1 204 No\r\n\r\n", &[close, reset, fin]),
+        ("HTTP/1.1 204 No\r\n\r\nbut more", &[close, reset]),
+    ] {
+        for leave in leaves {
+            let rogue = Rogue::start([&[Step::ReadHead, Step::send(answer)], *leave].concat()).await;
             let session = Session::new();
             let request = session.put(rogue.url("/")).body(body(UPLOAD));
             within(SOON, async { request.await?.bytes().await }).await.unwrap();
