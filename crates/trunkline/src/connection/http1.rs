@@ -206,9 +206,9 @@ impl Connection {
         Poll::Ready(self.upload_failure.take().map_or(Ok(()), Err))
     }
 
-    /// The same, as far as the last look at the engine tells.
+    /// The same, as far as the last look at the engine tells: it takes another request when it has handed this one over, to TLS perhaps.
     pub(crate) fn has_sent(&mut self) -> bool {
-        !self.uploading || self.engine.is_ready()
+        !self.uploading || self.engine.is_ready() && self.wire.is_flushed()
     }
 
     /// May there be something left to send, although the response has begun?

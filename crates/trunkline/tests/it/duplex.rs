@@ -160,6 +160,32 @@ async fn a_server_that_leaves_after_its_success_has_had_enough() {
 }
 
 #[tokio::test]
+async fn an_upload_that_has_succeeded_arrives_though_the_session_closes() {
+    const STEP: usize = 16 * 1024;
+    let ca = TestCa::new();
+    // How many steps both sockets' buffers take while the server reads nothing, and how many they do not.
+    let (mut gone, mut stuck) = (0, 1024);
+    while stuck - gone > 1 {
+        let (size, go) = ((gone + stuck) / 2, Gate::new());
+        let script = [&hasty("HTTP/1.1 204 No\r\n\r\n", &go)[..], &[Step::Drain]].concat();
+        let rogue = Rogue::tls(&ca, script).await;
+        let pool = Pool::builder().add_root_certificate(ca.pem()).build().unwrap();
+        let session = Session::builder().pool(pool).build().unwrap();
+        let sending = session.put(rogue.url("/")).body(vec![b'x'; size * STEP]).send();
+        let Ok(sent) = tokio::time::timeout(Duration::from_millis(250), sending).await else {
+            stuck = size;
+            continue;
+        };
+        gone = size;
+        sent.unwrap();
+        within(SOON, session.pool().close()).await;
+        go.open();
+        within(SOON, rogue.wait_until(|log| log.requests.first().is_some_and(|request| request.whole))).await;
+    }
+    assert!(gone > 0);
+}
+
+#[tokio::test]
 async fn a_response_that_is_dropped_drops_the_rest_of_its_request() {
     let rogue = Rogue::start(hasty("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", &Gate::new())).await;
     let session = Session::new();
