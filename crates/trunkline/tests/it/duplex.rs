@@ -171,13 +171,15 @@ async fn an_upload_that_has_succeeded_arrives_though_the_session_closes() {
         let rogue = Rogue::tls(&ca, script).await;
         let pool = Pool::builder().add_root_certificate(ca.pem()).build().unwrap();
         let session = Session::builder().pool(pool).build().unwrap();
-        let sending = session.put(rogue.url("/")).body(vec![b'x'; size * STEP]).send();
-        let Ok(sent) = tokio::time::timeout(Duration::from_millis(250), sending).await else {
+        let mut sending = tokio::spawn(session.put(rogue.url("/")).body(vec![b'x'; size * STEP]).send());
+        within(SOON, go.reached(1)).await;
+        let Ok(sent) = tokio::time::timeout(Duration::from_millis(250), &mut sending).await else {
+            sending.abort();
             stuck = size;
             continue;
         };
         gone = size;
-        sent.unwrap();
+        sent.unwrap().unwrap();
         within(SOON, session.pool().close()).await;
         go.open();
         within(SOON, rogue.wait_until(|log| log.requests.first().is_some_and(|request| request.whole))).await;
