@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use trunkline::{CloseReason, Pool, Session};
 
-use crate::support::{Nginx, Rogue, Step, TcpState, sockets_to};
+use crate::support::{Gate, Nginx, Rogue, Step, TcpState, TestCa, sockets_to};
 use crate::{SOON, eventually, within};
 
 fn session(pool: Pool) -> Session {
@@ -61,6 +61,29 @@ async fn p9_connections_that_the_server_closed_are_closed_within_a_second() {
     let stats = session.stats();
     assert_eq!(stats.open, 0, "{stats:?}");
     assert!(stats.closed.by(CloseReason::PeerClosed) >= 200, "{stats:?}");
+}
+
+#[tokio::test]
+async fn p9_a_connection_at_rest_goes_on_over_tls_and_learns_of_its_end() {
+    // Long enough for the keeper to have taken its engine down.
+    const REST: Duration = Duration::from_millis(150);
+    let ca = TestCa::new();
+    let late = Step::send("HTTP/1.1 408 Request Timeout\r\n\r\n");
+    for end in [&[Step::Fin, Step::Hold][..], &[Step::Close], &[Step::Reset], &[late, Step::Hold]] {
+        let go = Gate::new();
+        let serve = [Step::ReadHead, Step::ReadBody, Step::ok("x")];
+        let rogue = Rogue::tls(&ca, [&serve, &serve, &serve, &[Step::WaitFor(go.clone())][..], end].concat()).await;
+        let session = session(Pool::builder().add_root_certificate(ca.pem()).build().unwrap());
+        for _ in 0..3 {
+            let request = session.post(rogue.url("/")).body("order");
+            assert_eq!(within(SOON, async { request.await?.text().await }).await.unwrap(), "x");
+            tokio::time::sleep(REST).await;
+        }
+        assert_eq!((session.stats().created, session.stats().idle), (1, 1));
+        go.open();
+        eventually("its end is noticed", || session.stats().open == 0).await;
+        assert_eq!(session.stats().closed.by(CloseReason::PeerClosed), 1, "{end:?}");
+    }
 }
 
 #[tokio::test]
