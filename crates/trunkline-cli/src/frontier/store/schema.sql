@@ -280,7 +280,7 @@ BEGIN
 END $$;
 
 -- Queues failed URLs once more, as if they were new: those of these origins, or names with or without a port, and with these statuses, 0 for those that
--- had no answer (none: any). Up to `most`, of those that failed `before`. Returns how many.
+-- had no answer (none: any). Up to `most`, of those that failed `before`. Returns how many, or null if there are none; it is 0 if others were faster.
 CREATE FUNCTION trunkline.retry(the_hosts text[], statuses smallint[], before timestamptz, most integer) RETURNS bigint
     LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -295,6 +295,9 @@ BEGIN
             ] && the_hosts)
         LIMIT most
     );
+    IF again = '{}' THEN
+        RETURN NULL;
+    END IF;
     PERFORM trunkline.wake(ARRAY(SELECT DISTINCT host_id FROM trunkline.urls WHERE id = ANY (again)));
     WITH queued AS (
         UPDATE trunkline.urls SET state = 'queued', attempts = 0, due_at = clock_timestamp(), ended_at = NULL, status = NULL, bytes = NULL, error = NULL

@@ -1,12 +1,18 @@
 //! `frontier retry`: what has failed for good is fetched once more.
 
+use sqlx::{Connection as _, Executor as _};
+
 use super::hosts::Hosts;
 use super::support::{Frontier, finished};
 use crate::servers::TempDir;
 use crate::support::{Finished, Running};
 
 fn retry(frontier: &Frontier, arguments: &[&str]) -> Finished {
-    Running::command("frontier", ["retry", &frontier.url].iter().chain(arguments), []).finish()
+    retrying(frontier, arguments).finish()
+}
+
+fn retrying(frontier: &Frontier, arguments: &[&str]) -> Running {
+    Running::command("frontier", ["retry", &frontier.url].iter().chain(arguments), [])
 }
 
 #[tokio::test]
@@ -59,4 +65,23 @@ async fn what_fails_while_it_is_queued_again_is_not_queued_for_ever() {
     assert_eq!((run.code, run.last()), (Some(0), "5000 URLs queued again"), "{run:?}");
     worker.signal("INT");
     assert_eq!(finished(worker).await.code, Some(130));
+}
+
+/// What both want, one has already queued when it is the other's turn, which then goes on with the rest.
+#[tokio::test]
+async fn two_who_queue_at_once_leave_nothing_out() {
+    let urls = (0..2_000).map(|page| format!("http://a.example/{page}")).chain(["http://b.example/".into()]);
+    let frontier = Frontier::with(&urls.collect::<Vec<_>>()).await;
+    let fail = "UPDATE trunkline.urls SET state = 'failed', ended_at = clock_timestamp();
+                UPDATE trunkline.hosts SET failed = (SELECT count(*) FROM trunkline.urls WHERE host_id = hosts.id)";
+    frontier.connection().await.execute(fail).await.unwrap();
+    let host = frontier.transaction("SELECT FROM trunkline.hosts WHERE origin = 'http://a.example' FOR UPDATE").await;
+    let some = retrying(&frontier, &["--host", "a.example"]);
+    frontier.until_locked_out(1).await;
+    let all = retrying(&frontier, &[]);
+    frontier.until_locked_out(2).await;
+    host.close().await.unwrap();
+    let told = [finished(some).await, finished(all).await];
+    assert_eq!((frontier.in_state("failed").await, frontier.in_state("queued").await), (0, 2_001), "{told:?}");
+    assert_eq!(told.map(|run| run.last().to_owned()), ["2000 URLs queued again", "1 URL queued again"]);
 }
