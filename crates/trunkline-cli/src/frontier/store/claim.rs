@@ -48,7 +48,7 @@ pub(in crate::frontier) enum Outcome {
         pause: Duration,
         of_host: bool,
     },
-    /// Nothing came of it, so it does not count. It may have to wait.
+    /// Nothing came of it, so it does not count. It may have to wait, and its host with it.
     Back {
         pause: Option<Duration>,
     },
@@ -173,7 +173,7 @@ impl Outcome {
     fn pauses(self) -> (Option<i64>, Option<i64>) {
         match self {
             Self::Later { pause, of_host } => (Some(millis(pause)), of_host.then_some(millis(pause))),
-            Self::Back { pause } => (pause.map(millis), None),
+            Self::Back { pause } => (pause.map(millis), pause.map(millis)),
             Self::Done | Self::Failed => (None, None),
         }
     }

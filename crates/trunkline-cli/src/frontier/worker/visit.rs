@@ -13,7 +13,7 @@ use crate::frontier::store::{Claimed, Outcome, Settlement};
 use crate::input;
 use crate::page::{Asked, Fate, Kept, Page};
 
-/// Before the login is tried again.
+/// Before a host is asked again that nobody could be logged in to: all its other pages would find that as well.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What every page needs.

@@ -1,5 +1,7 @@
 //! One login for all workers.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::support::{Frontier, finished, urls_in};
@@ -78,6 +80,29 @@ async fn nobody_is_let_in_by_the_login_of_another() {
     assert!(run.code == Some(1) && run.stderr.starts_with("error: login failed: "), "{run:?}");
     assert_eq!(finished(worker(&frontier, &at, &dir.join("ann"))).await.code, Some(0));
     assert_eq!(site.logins(), 1);
+}
+
+/// Pages cannot be had then, one as little as another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_lets_nobody_log_in_is_asked_for_few_pages() {
+    let (site, dir) = (Site::start(usize::MAX).await, TempDir::new("ill"));
+    let urls: Vec<_> = (0..3_000).map(|page| site.url(&format!("/page/{page}"))).collect();
+    let frontier = Frontier::with(&urls).await;
+    let running = worker(&frontier, &site.url("/login"), &dir.join("out"));
+    frontier.until("it has begun", "SELECT sum(done) FROM trunkline.hosts", |done| done > 0).await;
+    site.set_ill(true);
+    let begun = Instant::now();
+    while site.tries() < 4 {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it does not try to log in again");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let asked = frontier.count("SELECT count(*) FROM trunkline.urls WHERE error IS NOT NULL").await;
+    let seconds = begun.elapsed().as_secs();
+    site.set_ill(false);
+    assert_eq!(finished(running).await.code, Some(0));
+    frontier.assert_all_ended(3_000, 0).await;
+    // Eight are under way at once, and as many begin in a second.
+    assert!((1..=8 * (seconds as i64 + 3)).contains(&asked), "{asked} pages in {seconds} s");
 }
 
 /// Somebody else is logging in, and the database lets nobody wait for long.
