@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use trunkline_scrape::SeenUrls;
 
-use crate::resume::{Earlier, lock};
+use crate::resume::{Earlier, lock, take};
 
 /// Where they will go. It has yesterday's still.
 pub(crate) enum Results {
@@ -45,8 +45,9 @@ impl Results {
             )
         };
         match make(path) {
-            Ok(_) => {
-                fs::remove_file(path).with_context(unusable)?;
+            Ok(made) => {
+                // Who opens it now has no use for it, and is to find that out.
+                lock(&made).and_then(|()| fs::remove_file(path)).with_context(unusable)?;
                 return Ok(Self::New { path: path.to_owned(), resume });
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -56,7 +57,7 @@ impl Results {
             return Earlier::read(path, bodies).map(Self::Resume);
         }
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).with_context(unusable)?;
-        lock(&file).with_context(unusable)?;
+        take(&file, path).with_context(unusable)?;
         Ok(Self::File(path.to_owned(), file))
     }
 

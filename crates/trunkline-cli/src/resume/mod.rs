@@ -44,10 +44,9 @@ impl Earlier {
         let unusable = || format!("cannot go on from {path:?}");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.with_context(unusable)?;
-        lock(&file).with_context(unusable)?;
+        take(&file, path).with_context(unusable)?;
         let there = file.metadata().with_context(unusable)?;
         ensure!(there.is_file(), "{}: --resume needs a regular file, which can be read again", unusable());
-        ensure!(is_at(&there, path), "{}: another run has just put it in order: try again", unusable());
         let mut earlier =
             Self { path: path.to_owned(), file, length: there.len(), kept: Vec::new(), seen: SeenUrls::default() };
         earlier.read_lines(bodies).with_context(unusable)?;
@@ -143,7 +142,18 @@ pub(crate) fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// Whether this is what the path leads to. Another run may have put its copy there while this one opened the file.
+/// The same of a file that was there already.
+///
+/// # Errors
+///
+/// Another run has it. Or had it, while this one opened it, and has put another in its place, or none.
+pub(crate) fn take(file: &File, path: &Path) -> anyhow::Result<()> {
+    lock(file)?;
+    ensure!(is_at(&file.metadata()?, path), "another run has just replaced it: try again");
+    Ok(())
+}
+
+/// Whether this is what the path leads to.
 #[cfg(unix)]
 fn is_at(opened: &Metadata, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;

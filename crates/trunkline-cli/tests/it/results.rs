@@ -4,7 +4,8 @@ use std::net::TcpListener;
 
 use serde_json::json;
 
-use crate::support::{Site, fetch};
+use crate::servers::TempDir;
+use crate::support::{Running, Site, fetch, soak, until};
 
 #[test]
 fn each_page_has_a_line_and_the_summary_adds_them_up() {
@@ -55,7 +56,7 @@ fn a_json_line_tells_what_is_known_and_null_for_the_rest() {
 #[test]
 fn json_in_a_file_comes_besides_the_plain_lines() {
     let site = Site::start();
-    let dir = crate::servers::TempDir::new("json");
+    let dir = TempDir::new("json");
     let file = dir.write("out.jsonl", "yesterday's");
     let run = fetch(["-o", file.to_str().unwrap(), &site.url("/")], "");
     assert_eq!(run.lines(), [format!("200 12 {}", site.url("/"))]);
@@ -142,9 +143,29 @@ fn results_that_cannot_be_written_are_a_failure() {
     assert!(run.last().starts_with("error: cannot write to \"/dev/full\": "), "{run:?}");
 }
 
+/// Each looks whether it can make the file, and they must not take that for somebody's output.
+#[test]
+fn of_runs_that_begin_at_once_one_has_the_output() {
+    let (listener, dir) = (TcpListener::bind("127.0.0.1:0").unwrap(), TempDir::new("at-once"));
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    for round in 0..soak(200, 20) {
+        let out = dir.join(&round.to_string());
+        let mut runs: Vec<_> = (0..6).map(|_| Running::start(["-o", out.to_str().unwrap(), &url])).collect();
+        let mut asking = Vec::new();
+        until("each has ended, or asks for its page", || {
+            asking.extend(listener.accept().ok());
+            asking.len() + runs.iter_mut().map(|run| usize::from(run.has_ended())).sum::<usize>() == runs.len()
+        });
+        assert_eq!(asking.len(), 1, "round {round}");
+        // Before they would ask once more.
+        drop(runs);
+    }
+}
+
 #[test]
 fn a_password_in_a_url_is_sent_and_shown_nowhere_but_in_its_own_member() {
-    let (site, dir) = (Site::start(), crate::servers::TempDir::new("secret"));
+    let (site, dir) = (Site::start(), TempDir::new("secret"));
     let (out, url) = (dir.join("out.jsonl"), site.url("/there").replace("http://", "http://ann:s3cret@"));
     let arguments = ["-o", out.to_str().unwrap(), "--resume", "-i-", "--per-host"];
     let lines = format!("{url}\nann:s3cret@nowhere/x\n");
