@@ -188,14 +188,21 @@ impl Work {
 /// As the frontier has it: an origin, or of that the name, with or without a port.
 fn host(text: &str) -> Result<String, String> {
     let wanted = || "write a.example, a.example:8080 or http://a.example:8080".to_owned();
-    let is_origin = text.contains("://");
-    let url = if is_origin { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&url).map_err(|_| wanted())?;
-    let name = url.host_str().filter(|_| url.path() == "/" && url.query().is_none()).ok_or_else(wanted)?;
-    Ok(match url.port() {
-        _ if is_origin => url.origin().ascii_serialization(),
-        Some(port) => format!("{name}:{port}"),
-        None => name.to_owned(),
+    let parse = |text: &str| {
+        let url = Url::parse(text).ok().filter(|url| url.has_host() && url.path() == "/" && url.query().is_none());
+        url.ok_or_else(wanted)
+    };
+    if text.contains("://") {
+        return Ok(parse(text)?.origin().ascii_serialization());
+    }
+    let [http, https] = [parse(&format!("http://{text}"))?, parse(&format!("https://{text}"))?];
+    let name = http.host_str().unwrap_or_default();
+    Ok(match (http.port(), https.port()) {
+        (None, None) => name.to_owned(),
+        (Some(port), Some(_)) => format!("{name}:{port}"),
+        // A scheme's own port is in none of its origins.
+        (None, Some(_)) => format!("http://{name}"),
+        (Some(_), None) => format!("https://{name}"),
     })
 }
 
@@ -226,6 +233,8 @@ mod tests {
             ("A.example", "a.example"),
             ("a.example:8080", "a.example:8080"),
             ("HTTP://a.example:80/", "http://a.example"),
+            ("a.example:80", "http://a.example"),
+            ("a.example:443", "https://a.example"),
             ("bücher.example", "xn--bcher-kva.example"),
             ("[::1]:8080", "[::1]:8080"),
         ] {
