@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::Ipv4Addr;
+use std::num::ParseIntError;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,7 +54,8 @@ struct Site {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let (port, pages) = arguments()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    let listener = listener.with_context(|| format!("cannot listen on 127.0.0.1:{port} (--port 0 takes a free one)"))?;
     let address = format!("http://{}", listener.local_addr()?);
     println!("{address}");
     let random = RandomState::new();
@@ -94,8 +96,9 @@ fn arguments() -> anyhow::Result<(u16, u32)> {
     Ok((port, pages))
 }
 
-fn number<N: FromStr>(name: &str, value: Option<String>) -> anyhow::Result<N> {
-    value.and_then(|value| value.parse().ok()).with_context(|| format!("{name} is to be followed by a number"))
+fn number<N: FromStr<Err = ParseIntError>>(name: &str, value: Option<String>) -> anyhow::Result<N> {
+    let value = value.with_context(|| format!("{name} is to be followed by a number"))?;
+    value.parse().with_context(|| format!("{name} {value:?} cannot be used"))
 }
 
 async fn count(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {

@@ -49,7 +49,8 @@ use crate::error::{BoxError, Error, Kind as ErrorKind, Result};
 /// To be sent again is what a redirect that keeps the body asks for (307, 308), and a replay after a kept connection turned out to be
 /// dead. [`is_replayable`](Self::is_replayable) tells.
 ///
-/// A body whose length is known is announced by it, any other goes in chunks, which a server that has answered in HTTP/1.0 does not take. It is sent as it comes and never held whole. One
+/// A body whose length is known is announced by it, any other goes in chunks, unless its connection's server has answered in HTTP/1.0 before:
+/// that one does not know of them, and the request is an error that [`is_body`](crate::Error::is_body). It is sent as it comes and never held whole. One
 /// that turns out shorter or longer than it was announced, or that fails, fails its request with an error that
 /// [`is_body`](crate::Error::is_body); the connection is closed, and the server never sees a message that looks complete. For that, the last piece of a body of
 /// known length waits until the body has ended.
@@ -107,6 +108,9 @@ impl Body {
     }
 
     /// What a stream yields, each item as it comes.
+    ///
+    /// It may go on while the response is read, whose own end waits for the stream's: a success is returned when both sides have said all they
+    /// have to. One without a body is there only then, so a stream must not wait for it.
     ///
     /// A stream is sent once. Make it [`replayable`](Self::replayable) for requests that may be redirected. The bound is the `Stream` trait of
     /// `futures-core`, which `futures`, `tokio-stream` and `async-stream` all share.
