@@ -30,6 +30,8 @@ struct Inner {
     passing: bool,
     /// but not earlier.
     pause: Option<Duration>,
+    /// Every page that needs the login has the same.
+    shut_out: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,7 @@ impl Error {
             attempts: 1,
             passing: false,
             pause: None,
+            shut_out: false,
         }))
     }
 
@@ -123,6 +126,12 @@ impl Error {
         self
     }
 
+    /// The same, of a login that could not be renewed and would not be another time.
+    pub(crate) fn shut_out(mut self) -> Self {
+        self.0.shut_out = true;
+        self
+    }
+
     pub(crate) fn pause(&self) -> Option<Duration> {
         self.0.pause
     }
@@ -153,6 +162,12 @@ impl Error {
     /// The login failed, or did not last: the text says which check failed and, if the page has a message of its own, what that is.
     pub fn is_login(&self) -> bool {
         self.0.kind == Kind::Login
+    }
+
+    /// The login ran out and could not be renewed, nor will it be: the password has been changed, say. It is no fault of the page that was asked for; every
+    /// other one from behind the login has the same error, until somebody [logs in](crate::Scraper::login) anew.
+    pub fn is_shut_out(&self) -> bool {
+        self.0.shut_out
     }
 
     /// The page's robots.txt does not allow it to be fetched, or could not be had; see [`Scraper::robots`](crate::Scraper::robots).

@@ -128,7 +128,7 @@ impl Logins {
         let pause = passing.then(|| error.pause().unwrap_or_else(|| retries::backoff(attempts)));
         let until = pause.map(|pause| Instant::now() + pause);
         self.lock().failed = Some(Failed { why: error.to_string(), attempts, until });
-        error.pausing(pause)
+        if passing { error.pausing(pause) } else { error.shut_out() }
     }
 
     pub(crate) fn current(&self) -> Current {
@@ -150,7 +150,7 @@ impl Failed {
     fn stands(&self) -> Option<Error> {
         let error = || Error::login(self.why.clone());
         match self.until {
-            None => Some(error()),
+            None => Some(error().shut_out()),
             Some(until) => {
                 let left = until.saturating_duration_since(Instant::now());
                 (left > Duration::ZERO).then(|| error().passing(true).pausing(Some(left)))

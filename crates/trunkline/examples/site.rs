@@ -55,7 +55,8 @@ struct Site {
 async fn main() -> anyhow::Result<()> {
     let (port, pages) = arguments()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    let listener = listener.with_context(|| format!("cannot listen on 127.0.0.1:{port} (--port 0 takes a free one)"))?;
+    let listener =
+        listener.with_context(|| format!("cannot listen on 127.0.0.1:{port} (--port 0 takes a free one)"))?;
     let address = format!("http://{}", listener.local_addr()?);
     println!("{address}");
     let random = RandomState::new();

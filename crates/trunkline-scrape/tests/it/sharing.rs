@@ -72,7 +72,8 @@ async fn shared_logins_that_let_nobody_in_come_to_an_end() {
     let (site, place) = (Site::start(5).await, Place::default());
     let scraper = scraper(&site, &place).await;
     for number in 0..10 {
-        assert!(scraper.get(site.url(&format!("/forbidden?{number}"))).await.unwrap_err().is_login());
+        let error = scraper.get(site.url(&format!("/forbidden?{number}"))).await.unwrap_err();
+        assert!(error.is_login() && !error.is_shut_out(), "{error}");
     }
     assert_eq!(site.logins(), 4, "the first one, and three in vain");
     scraper.session().close().await;
@@ -107,7 +108,8 @@ async fn what_cannot_be_shared_for_now_is_tried_again_and_otherwise_not() {
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     for number in 2..5 {
         let error = scraper.get(site.url(&format!("/page/{number}"))).await.unwrap_err();
-        assert!(error.is_login() && !error.is_passing() && error.to_string() == "the table is gone", "{error}");
+        assert!(error.is_login() && error.is_shut_out() && !error.is_passing(), "{error}");
+        assert_eq!(error.to_string(), "the table is gone");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 4, "it stands");
     scraper.session().close().await;

@@ -4,8 +4,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use trunkline_scrape::Error;
 
 use super::desk::{Answer, Desk, Errand};
 use super::idle::Idle;
@@ -37,7 +39,7 @@ pub(super) struct Worker {
     pub(super) output: Output,
     pub(super) tally: Tally,
     /// Under way: never more than `concurrency`.
-    pages: JoinSet<Visited>,
+    pages: JoinSet<Result<Visited, Error>>,
     leases: Leases,
     /// None during an exchange.
     desk: Option<Desk>,
@@ -89,7 +91,7 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// What has no remedy: a right that was taken away, a table that is gone.
+    /// What has no remedy: a right that was taken away, a table that is gone, a password that is no longer right. No page is to blame for that.
     pub(super) async fn run(&mut self, closing: &mut Closing) -> anyhow::Result<()> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,7 +119,7 @@ impl Worker {
                     self.stop = Some(self.stop.unwrap_or(Ending::PipeClosed));
                     break;
                 },
-                Some(visited) = self.pages.join_next(), if room => self.visited(visited?)?,
+                Some(visited) = self.pages.join_next(), if room => self.visited(visited?.context("the login is over")?)?,
                 (desk, errand, answer) = ended(&mut self.exchange) => {
                     self.desk = Some(desk);
                     self.answered(errand, answer)?;

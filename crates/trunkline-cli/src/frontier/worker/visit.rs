@@ -46,16 +46,20 @@ impl Visitor {
         self.scraper.session()
     }
 
+    /// # Errors
+    ///
+    /// [Nobody is let in any more](Error::is_shut_out), to this page or another.
+    ///
     /// # Cancel safety
     ///
     /// Dropped, it leaves no part of a file behind.
-    pub(super) async fn visit(&self, claimed: Claimed) -> Visited {
+    pub(super) async fn visit(&self, claimed: Claimed) -> Result<Visited, Error> {
         let begun = Instant::now();
         let Claimed { id, url: text, attempt } = claimed;
         let parsed = self.scraper.url(&text);
         let asked = Asked::new(input::Url { ordinal: id.unsigned_abs(), text, place: None });
         let (attempt, host_delay) = match &parsed {
-            Ok(url) => (self.attempt(url, attempt, &asked).await, self.host_delay(url).await),
+            Ok(url) => (self.attempt(url, attempt, &asked).await?, self.host_delay(url).await),
             // Somebody has put it there by hand.
             Err(error) => (Attempt::Refused(failure::words(error)), None),
         };
@@ -65,7 +69,7 @@ impl Visitor {
             (Attempt::Again { told, outcome }, _) => {
                 let settlement =
                     Settlement { id, outcome, status: None, bytes: 0, error: Some(told), elapsed, host_delay };
-                return Visited { page: None, settlement };
+                return Ok(Visited { page: None, settlement });
             }
             (Attempt::Refused(told), _) => Page::refused(asked, elapsed, told),
             (Attempt::Ended(_), Err(error)) => Page::refused(asked, elapsed, failure::words(error)),
@@ -76,7 +80,8 @@ impl Visitor {
             Fate::GivenUp => Outcome::Back { pause: None },
         };
         let (status, bytes, error) = (page.status, page.bytes, page.error.clone());
-        Visited { page: Some(page), settlement: Settlement { id, outcome, status, bytes, error, elapsed, host_delay } }
+        let settlement = Settlement { id, outcome, status, bytes, error, elapsed, host_delay };
+        Ok(Visited { page: Some(page), settlement })
     }
 
     /// What robots.txt wants to lie between two requests, which is known once one page was asked for.
@@ -84,12 +89,13 @@ impl Visitor {
         if self.obeys_robots { Some(self.scraper.pause_of(url).await) } else { None }
     }
 
-    async fn attempt(&self, url: &Url, number: u32, asked: &Asked) -> Attempt {
+    async fn attempt(&self, url: &Url, number: u32, asked: &Asked) -> Result<Attempt, Error> {
         asked.begin();
         let reader = asked.reader(self.bodies.clone());
         let again = |cause: &Error, outcome| Attempt::Again { told: failure::of_page(cause, url), outcome };
-        match self.scraper.visit(url, number, |response| reader.clone().read(response)).await {
+        Ok(match self.scraper.visit(url, number, |response| reader.clone().read(response)).await {
             Visit::Done(kept) => Attempt::Ended(Ok(kept)),
+            Visit::Failed(error) if error.is_shut_out() => return Err(error),
             // It has not been let in to be asked for: that does not count.
             Visit::Again { cause, .. } | Visit::Failed(cause) if cause.is_login() && cause.is_passing() => {
                 again(&cause, Outcome::Back { pause: Some(PAUSE) })
@@ -97,6 +103,6 @@ impl Visitor {
             Visit::Again { cause, pause, host, .. } => again(&cause, Outcome::Later { pause, of_host: host }),
             Visit::Failed(error) => Attempt::Ended(Err(error)),
             _ => Attempt::Refused("it came to something that is not known here".into()),
-        }
+        })
     }
 }

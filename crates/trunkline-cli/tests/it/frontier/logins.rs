@@ -58,6 +58,23 @@ async fn a_login_that_fails_is_the_end_before_anything_is_claimed() {
     assert_eq!(frontier.in_state("queued").await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_refused_later_on_costs_no_page() {
+    let (site, dir) = (Site::start(usize::MAX).await, TempDir::new("refused"));
+    let urls: Vec<_> = (0..1_000).map(|page| site.url(&format!("/page/{page}"))).collect();
+    let frontier = Frontier::with(&urls).await;
+    let (at, out) = (site.url("/login"), dir.join("out"));
+    let running = worker(&frontier, &at, &out);
+    frontier.until("it has begun", "SELECT sum(done) FROM trunkline.hosts", |done| done > 0).await;
+    site.lock();
+    let run = finished(running).await;
+    let told = run.stderr.lines().any(|line| line.starts_with("error: the login is over: login failed: "));
+    assert!(run.code == Some(1) && told && !run.stderr.contains("s3cret"), "{run:?}");
+    let done = frontier.in_state("done").await;
+    assert_eq!((frontier.in_state("queued").await, urls_in(&out).len() as i64), (1_000 - done, done));
+    assert_eq!(site.logins(), 1);
+}
+
 /// The password passes, and every page answers that nobody is logged in.
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_that_let_nobody_in_come_to_an_end() {
