@@ -2,14 +2,15 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqlitePool};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Database;
 use crate::settings::DatabasePlace;
@@ -19,6 +20,9 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long to wait for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long to leave a file alone that another copy has for itself.
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// How long a connection that was or will be used may take to show that it can be.
 const PING_WITHIN: Duration = Duration::from_secs(1);
@@ -95,10 +99,27 @@ async fn open_sqlite(path: &Path, connections: u32) -> anyhow::Result<Sqlite> {
         // For other programs that look into the file; this one has one writer.
         .busy_timeout(Duration::from_secs(10));
     let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None).max_lifetime(None);
-    let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+    let writer = connect(&pool.clone().max_connections(1), &options).await?;
     // Readers are few, and more do not read faster.
     let readers = pool.max_connections((connections - 1).clamp(1, 8)).connect_lazy_with(options);
     Ok(Sqlite { writer, readers })
+}
+
+/// Connects. To set up the log of a new file SQLite needs it for itself, and does not wait if another copy is about to do the same.
+async fn connect(pool: &SqlitePoolOptions, options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let begun = Instant::now();
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_busy(&error) && begun.elapsed() < CONNECT_WITHIN => sleep(BETWEEN_TRIES).await,
+            other => return other,
+        }
+    }
+}
+
+/// Whether somebody else has it locked: `SQLITE_BUSY`, of whichever kind, <https://www.sqlite.org/rescode.html>.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 /// Makes the file for its owner alone: it will hold addresses and hashes. SQLite gives the files beside it the same rights.
@@ -110,7 +131,7 @@ fn make(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Copies that start together wait for each other (on Postgres). What a newer version has added is let be.
+/// Copies that start together wait for each other. What a newer version has added is let be.
 pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
     let migrator = |migrator: &'static Migrator| {
         let mut migrator = Migrator { migrations: migrator.migrations.clone(), ..Migrator::DEFAULT };
@@ -118,7 +139,7 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
         migrator
     };
     let migrated = match database {
-        Database::Sqlite(sqlite) => migrator(&SQLITE).run(&sqlite.writer).await,
+        Database::Sqlite(sqlite) => migrate_sqlite(&migrator(&SQLITE), sqlite).await,
         Database::Postgres(pool) => {
             // Without the pool's limits: it takes as long as it takes, and waits for other copies.
             let patient = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_WITHIN);
@@ -134,6 +155,14 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
         )),
         other => other.context("migrating"),
     }
+}
+
+/// In one transaction that begins as the writer: on SQLite, sqlx takes no other lock.
+async fn migrate_sqlite(migrator: &Migrator, sqlite: &Sqlite) -> Result<(), MigrateError> {
+    let mut transaction = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
+    // sqlx has this one for itself; but the compiler cannot tell that what `run` makes of a transaction is `Send`.
+    migrator.run_direct(None, &mut *transaction, false).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// The version of the tables that this program was written for.

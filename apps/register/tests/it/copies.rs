@@ -45,3 +45,17 @@ async fn three_copies_send_each_mail_once_but_for_the_leases_of_one_that_is_kill
     println!("{} users, {} mails, {} of them twice", users.len(), ses.count(), twice.len());
     assert!(twice.len() <= SENDERS && twice.iter().all(|(_, copies)| **copies == 2), "{twice:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_start_at_once_on_a_new_database_all_come_up() {
+    for _ in 0..soak(20, 3) {
+        for database in Database::both().await {
+            let settings = Settings::new(&database);
+            let starting: Vec<_> = (0..5).map(|_| settings.spawn()).collect();
+            let mut up = Vec::new();
+            for copy in starting {
+                up.push(copy.ready().await);
+            }
+        }
+    }
+}

@@ -37,7 +37,7 @@ impl Service {
     }
 
     /// Waits until it says where it is, and is ready.
-    pub(super) async fn ready(mut self) -> Self {
+    pub(crate) async fn ready(mut self) -> Self {
         let (site, ops) = until("the service says where it is", async || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("it ended, {status}, and said:\n{}", self.log());
