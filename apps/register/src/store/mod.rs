@@ -11,6 +11,7 @@ mod mails;
 mod sweep;
 
 mod open;
+mod trouble;
 mod wake;
 
 use std::ops::Add;
@@ -28,6 +29,7 @@ use self::dialect::{sql, with};
 pub use self::given_up::{Backlog, GivenUp};
 pub use self::mails::{Claimed, Recipient};
 use self::open::Sqlite;
+use self::trouble::plain;
 pub use self::wake::WakeUps;
 use crate::settings::DatabaseSettings;
 
@@ -89,7 +91,7 @@ impl Store {
         let asked =
             async { with!(readers of self, sql, pool => sqlx::query_scalar(sql(version)).fetch_one(pool).await) };
         let found: Option<i64> =
-            timeout(Duration::from_secs(2), asked).await.context("the database does not answer")??;
+            timeout(Duration::from_secs(2), asked).await.context("the database does not answer")?.map_err(plain)?;
         // One that is further has been migrated by a newer copy, with which this one can live.
         ensure!(found >= open::latest(&self.database), "the tables are those of an older version");
         Ok(())

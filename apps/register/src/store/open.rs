@@ -4,8 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use sqlx::error::DatabaseError;
+use anyhow::anyhow;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -13,6 +12,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection, SqlitePool};
 use tokio::time::{sleep, timeout};
 
 use super::Database;
+use super::trouble::{is_busy, migrating, plain};
 use crate::settings::DatabasePlace;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -53,7 +53,8 @@ pub(super) async fn open(place: &DatabasePlace, connections: u32) -> anyhow::Res
         DatabasePlace::Postgres(options) => {
             // One first, by itself: the pool would try again and again where nobody listens, and not say why.
             let first = timeout(CONNECT_WITHIN, PgConnection::connect_with(options));
-            first.await.context("no answer")??.close().await?;
+            let first = first.await.map_err(|_| anyhow!("no answer within {CONNECT_WITHIN:?}"))?.map_err(plain)?;
+            first.close().await.map_err(plain)?;
             Database::Postgres(postgres(connections).connect_lazy_with(*options.clone()))
         }
     })
@@ -99,7 +100,7 @@ async fn open_sqlite(path: &Path, connections: u32) -> anyhow::Result<Sqlite> {
         // For other programs that look into the file; this one has one writer.
         .busy_timeout(Duration::from_secs(10));
     let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None).max_lifetime(None);
-    let writer = connect(&pool.clone().max_connections(1), &options).await?;
+    let writer = connect(&pool.clone().max_connections(1), &options).await.map_err(plain)?;
     // Readers are few, and more do not read faster.
     let readers = pool.max_connections((connections - 1).clamp(1, 8)).connect_lazy_with(options);
     Ok(Sqlite { writer, readers })
@@ -114,12 +115,6 @@ async fn connect(pool: &SqlitePoolOptions, options: &SqliteConnectOptions) -> sq
             other => return other,
         }
     }
-}
-
-/// Whether somebody else has it locked: `SQLITE_BUSY`, of whichever kind, <https://www.sqlite.org/rescode.html>.
-fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 /// Makes the file for its owner alone: it will hold addresses and hashes. SQLite gives the files beside it the same rights.
@@ -149,12 +144,7 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
             migrated
         }
     };
-    match migrated {
-        Err(MigrateError::VersionMismatch(version)) => Err(anyhow::anyhow!(
-            "its migration {version} is not the one that this program has: is it another program's?"
-        )),
-        other => other.context("migrating"),
-    }
+    migrated.map_err(migrating)
 }
 
 /// In one transaction that begins as the writer: on SQLite, sqlx takes no other lock.

@@ -59,6 +59,25 @@ async fn the_last_line_is_the_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_the_database_is_said_once_and_in_plain_words() {
+    let (sqlite, postgres, refusing) = (Database::sqlite(), Database::postgres().await, refusing());
+    let file = sqlite.url().replace("sqlite:", "");
+    std::fs::write(&file, "Einkaufen: Milch, Eier, Mehl.\n".repeat(100)).unwrap();
+    let missing = format!("{}/nowhere", postgres.url().rsplit_once('/').unwrap().0);
+    for (url, because) in [
+        (sqlite.url(), format!("{file}: it is no SQLite database (SQLite: file is not a database, code 26)")),
+        (missing, ": database \"nowhere\" does not exist: `createdb` makes one".to_owned()),
+        (
+            format!("postgres://me@{}/users", refusing.local_addr().unwrap()),
+            ", as \"me\": no Postgres listens there (Connection refused (os error 111))".to_owned(),
+        ),
+    ] {
+        let finished = fails(&Settings::new(&sqlite).with("--database", url).with("--log-format", "human")).await;
+        assert!(last_line(&finished).ends_with(&because), "{because}: {}", finished.log);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_told_of_the_settings_alone_opens_nothing() {
     for (flag, value) in [("--trust-proxy", "everyone"), ("--mail-from", "nobody"), ("--aws-region", "Frankfurt")] {
         let finished = Settings::new(&Database::sqlite()).with(flag, value).spawn().finish().await;
