@@ -12,7 +12,7 @@ use crate::bodies::Bodies;
 use crate::cookies::CookieFile;
 use crate::input::InputFile;
 use crate::login::Plan;
-use crate::results::Results;
+use crate::results::{Results, There};
 use crate::session::{self, check_url, headers, robot};
 
 /// What is to be done, with everything it needs opened.
@@ -36,6 +36,7 @@ impl Config {
     pub(crate) fn check(args: Fetch) -> anyhow::Result<Self> {
         #[cfg(feature = "frontier")]
         args.work.check()?;
+        let is_worker = args.is_of_a_worker();
         let headers = headers(&args.headers)?;
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
         let scraper = scraper(&args, headers, cookies.as_ref())?;
@@ -48,7 +49,14 @@ impl Config {
         let login = login.map(|url| Plan::check(url, form)).transpose()?.map(|plan| plan.over_when(logged_out));
         let bodies = args.bodies.map(Bodies::open).transpose()?;
         let results = match args.output {
-            Some(path) => Results::open(&path, resume, bodies.as_ref().map(Bodies::dir))?,
+            Some(path) => {
+                let there = match resume {
+                    true => There::Resumed(bodies.as_ref().map(Bodies::dir)),
+                    false if is_worker => There::Kept,
+                    false => There::Emptied,
+                };
+                Results::open(&path, there)?
+            }
             None => Results::None,
         };
         Ok(Self { scraper, login, urls, input, fail_fast, per_host, results, bodies, cookies })

@@ -21,7 +21,18 @@ pub(crate) enum Results {
     },
     File(PathBuf, File),
     /// After what is in it.
-    Resume(Earlier),
+    GoOn(Earlier),
+}
+
+/// What becomes of the lines that are there.
+#[derive(Clone, Copy)]
+pub(crate) enum There<'a> {
+    /// They give way.
+    Emptied,
+    /// `--resume`: those of pages that are done stay. A page has its file in this directory, if there is one.
+    Resumed(Option<&'a Path>),
+    /// They all stay.
+    Kept,
 }
 
 /// Where they go.
@@ -35,7 +46,7 @@ impl Results {
     /// # Errors
     ///
     /// The file cannot be made, opened or gone on with. It is as it was, and if it was not there, it still is not.
-    pub(crate) fn open(path: &Path, resume: bool, bodies: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, there: There<'_>) -> anyhow::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
         }
@@ -48,13 +59,16 @@ impl Results {
             Ok(made) => {
                 // Who opens it now has no use for it, and is to find that out.
                 lock(&made).and_then(|()| fs::remove_file(path)).with_context(unusable)?;
-                return Ok(Self::New { path: path.to_owned(), resume });
+                return Ok(Self::New { path: path.to_owned(), resume: matches!(there, There::Resumed(_)) });
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(unusable),
         }
-        if resume {
-            return Earlier::read(path, bodies).map(Self::Resume);
+        match there {
+            There::Resumed(bodies) => return Earlier::read(path, bodies).map(Self::GoOn),
+            // A device or a pipe has no lines.
+            There::Kept if path.is_file() => return Earlier::read_all(path).map(Self::GoOn),
+            There::Kept | There::Emptied => {}
         }
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).with_context(unusable)?;
         take(&file, path).with_context(unusable)?;
@@ -82,7 +96,7 @@ impl Results {
                 emptied.with_context(|| format!("cannot write to {path:?}"))?;
                 (Json::File(path, file), None)
             }
-            Self::Resume(earlier) => {
+            Self::GoOn(earlier) => {
                 let (path, file, seen) = earlier.go_on()?;
                 (Json::File(path, file), Some(seen))
             }

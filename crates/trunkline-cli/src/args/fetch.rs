@@ -195,6 +195,16 @@ pub(crate) struct Fetch {
     pub(crate) work: crate::frontier::Work,
 }
 
+impl Fetch {
+    /// Does it take its URLs from the frontier?
+    pub(crate) fn is_of_a_worker(&self) -> bool {
+        #[cfg(feature = "frontier")]
+        return self.work.is_asked_for();
+        #[cfg(not(feature = "frontier"))]
+        false
+    }
+}
+
 fn logged_out(text: &str) -> Result<Expect, String> {
     match text.parse() {
         Ok(told @ (Expect::Status(_) | Expect::Url(_))) => Ok(told),

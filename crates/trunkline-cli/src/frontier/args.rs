@@ -28,7 +28,8 @@ What holds:
   connections that nobody counts, until it goes on.
   --login logs in once for all workers that log in alike. The cookies are on the
   frontier, so whoever may read its tables is logged in as you are.
-  -o goes on after the lines that are in the file.
+  -o goes on after the lines that are in the file. A file that has others than
+  `trunkline fetch -o` writes is refused, and left as it is.
 
 Examples:
   trunkline frontier add postgres://crawl@db/pages -i urls.txt

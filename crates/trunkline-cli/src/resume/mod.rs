@@ -1,4 +1,4 @@
-//! `--resume`: the file of an earlier run, read, put in order, and gone on with.
+//! The file of an earlier run, read, put in order, and gone on with: by `--resume`, and by a worker of the frontier.
 //!
 //! A line counts once it is whole, so whatever ended the earlier run, and wherever in a line, its file can be gone on with. It is
 //! read before anything is fetched, and changed only when all else is ready.
@@ -35,25 +35,49 @@ pub(crate) struct Earlier {
 }
 
 impl Earlier {
-    /// Reads it; one that is not there yet is begun. `bodies` is where its pages have their files: without its file, a page is not done.
+    /// Reads it; one that is not there yet is begun. What failed does not stay, nor what is there twice. `bodies` is where its pages have their
+    /// files: without its file, a page is not done.
     ///
     /// # Errors
     ///
     /// It is something else than an output of ours, another run is writing it, or it cannot be read or written.
     pub(crate) fn read(path: &Path, bodies: Option<&Path>) -> anyhow::Result<Self> {
+        let mut earlier = Self::open(path)?;
+        let mut seen = SeenUrls::default();
+        earlier.read_lines(|line| line.is_done(bodies) && Url::parse(&line.url).is_ok_and(|url| seen.insert(&url)))?;
+        earlier.seen = seen;
+        Ok(earlier)
+    }
+
+    /// The same, but all its whole lines stay: what is done is somebody else's to know.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`read`](Self::read).
+    pub(crate) fn read_all(path: &Path) -> anyhow::Result<Self> {
+        let mut earlier = Self::open(path)?;
+        earlier.read_lines(|_| true)?;
+        Ok(earlier)
+    }
+
+    fn open(path: &Path) -> anyhow::Result<Self> {
         let unusable = || format!("cannot go on from {path:?}");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.with_context(unusable)?;
         take(&file, path).with_context(unusable)?;
         let there = file.metadata().with_context(unusable)?;
         ensure!(there.is_file(), "{}: --resume needs a regular file, which can be read again", unusable());
-        let mut earlier =
-            Self { path: path.to_owned(), file, length: there.len(), kept: Vec::new(), seen: SeenUrls::default() };
-        earlier.read_lines(bodies).with_context(unusable)?;
-        Ok(earlier)
+        Ok(Self { path: path.to_owned(), file, length: there.len(), kept: Vec::new(), seen: SeenUrls::default() })
     }
 
-    fn read_lines(&mut self, bodies: Option<&Path>) -> anyhow::Result<()> {
+    fn read_lines(&mut self, stays: impl FnMut(&Line<'_>) -> bool) -> anyhow::Result<()> {
+        let kept = self.lines_that(stays).with_context(|| format!("cannot go on from {:?}", self.path));
+        self.kept = kept?;
+        Ok(())
+    }
+
+    fn lines_that(&self, mut stays: impl FnMut(&Line<'_>) -> bool) -> anyhow::Result<Vec<Range<u64>>> {
+        let mut kept = Vec::<Range<u64>>::new();
         let mut reader = BufReader::with_capacity(256 * 1024, &self.file);
         let (mut number, mut at, mut text) = (1_u64, 0, Vec::new());
         loop {
@@ -62,15 +86,15 @@ impl Earlier {
             let Some(whole) = text.strip_suffix(b"\n") else {
                 let torn = length < LONGEST && (number > 1 || is_beginning(&text));
                 ensure!(torn, "its line {number} is none that `trunkline fetch --output` writes: use another file");
-                return Ok(());
+                return Ok(kept);
             };
             let Some(line) = Line::parse(whole) else {
                 bail!("its line {number} is none that `trunkline fetch --output` writes: use another file");
             };
-            if line.is_done(bodies) && Url::parse(&line.url).is_ok_and(|url| self.seen.insert(&url)) {
-                match self.kept.last_mut() {
+            if stays(&line) {
+                match kept.last_mut() {
                     Some(last) if last.end == at => last.end += length,
-                    _ => self.kept.push(at..at + length),
+                    _ => kept.push(at..at + length),
                 }
             }
             (number, at) = (number + 1, at + length);
@@ -211,6 +235,16 @@ mod tests {
         ] {
             assert_eq!(gone_on(&content), Ok(left), "{content}");
         }
+    }
+
+    #[test]
+    fn all_whole_lines_stay_if_it_is_known_elsewhere_what_is_done() {
+        let (one, bad) = (line("http://a/1", "null"), line("http://a/1", "\"status 500\""));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        fs::write(&path, format!("{bad}{one}{one}{{\"url")).unwrap();
+        Earlier::read_all(&path).and_then(Earlier::go_on).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{bad}{one}{one}"));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! `run.rs` is the loop. It never waits for the database: an exchange with it (`desk.rs`) goes on beside the pages, one at a time, and
 //! what happens meanwhile is the next one's business. `leases.rs` keeps what is this worker's own, `visit.rs` fetches a page.
 
-mod tail;
 mod work;
 
 mod run;

@@ -11,7 +11,6 @@ use trunkline_scrape::Scraper;
 
 use super::desk::Desk;
 use super::run::{self, Worker};
-use super::tail;
 use super::visit::Visitor;
 use crate::args::Fetch;
 use crate::closing::Closing;
@@ -40,13 +39,14 @@ pub(crate) async fn work(args: Fetch, mut shutdown: Shutdown) -> anyhow::Result<
     let unusable = |error| Unusable::arguments(&error);
     let address = args.work.frontier.as_ref().context("there is no frontier")?.check().map_err(unusable)?;
     let job = Job::of(&args);
-    let mut config = Config::check(args).map_err(unusable)?;
     let opened = async {
+        // It may read a large file.
+        let mut config = tokio::task::spawn_blocking(|| Config::check(args)).await?.map_err(unusable)?;
         let store = Store::open(&address).await.map_err(unusable)?;
         enter(config.login.take(), &address, &config.scraper).await?;
-        anyhow::Ok(store)
+        anyhow::Ok((config, store))
     };
-    let store = tokio::select! {
+    let (mut config, store) = tokio::select! {
         biased;
         signal = shutdown.next() => return Ok(Ending::Signal(signal)),
         opened = opened => opened?,
@@ -91,7 +91,7 @@ async fn run(job: Job, config: Config, desk: Desk, mut closing: Closing) -> anyh
     let Config { scraper, fail_fast, results, bodies, .. } = config;
     let session = scraper.session().clone();
     let Job { terms, concurrency, follow } = job;
-    let json = tokio::task::spawn_blocking(|| tail::json(results)).await??;
+    let json = tokio::task::spawn_blocking(|| results.begin()).await??.0;
     let (bodies, obeys_robots) = (bodies.map(Arc::new), terms.obeys_robots);
     let visitor = Arc::new(Visitor { scraper, bodies, obeys_robots });
     let plan = run::Plan { concurrency, fail_fast, lease: terms.lease, follow, progress: Progress::is_wanted() };

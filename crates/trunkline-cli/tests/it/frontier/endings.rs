@@ -26,6 +26,24 @@ async fn it_ends_when_nothing_is_left_and_goes_on_after_what_its_file_has() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_none_of_its_own_is_refused_and_left_alone() {
+    let (hosts, dir) = (Hosts::start(), TempDir::new("foreign"));
+    let frontier = Frontier::with(&[hosts.url(0, "/1")]).await;
+    for text in ["half a line without newline", "se-cret\n", "#!/bin/sh\nexit\n", "{\"url\":7}\n"] {
+        let file = dir.write("notes.txt", text);
+        let run = finished(frontier.worker(["-o", file.to_str().unwrap()])).await;
+        assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{run:?}");
+        assert!(run.stderr.starts_with("error: cannot go on from \"") && !run.stderr.contains("se-cret"), "{run:?}");
+        assert!(
+            run.stderr.contains("notes.txt\": its line 1 is none that `trunkline fetch --output` writes"),
+            "{run:?}"
+        );
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    assert_eq!(frontier.count("SELECT count(*) FROM trunkline.urls WHERE state = 'queued' AND attempts = 0").await, 1);
+}
+
+#[tokio::test]
 async fn one_that_follows_waits_for_more() {
     let (hosts, frontier) = (Hosts::start(), Frontier::new().await);
     let worker = frontier.worker(["--follow", "-o-"]);
