@@ -67,10 +67,13 @@ impl InputFile {
         if path == Path::new("-") {
             return Ok(Self { name: "stdin".into(), reader: Box::new(io::stdin()), countable: None });
         }
-        let unusable = || {
-            format!("cannot read the input {path:?}: it has to be a file of URLs, one a line, or - for standard input")
+        let unreadable = || format!("cannot read the input {path:?}");
+        let unusable = || format!("{}: it has to be a file of URLs, one a line, or - for standard input", unreadable());
+        let file = match File::open(path) {
+            // There, and perhaps such a file.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error).with_context(unreadable)?,
+            opened => opened.with_context(unusable)?,
         };
-        let file = File::open(path).with_context(unusable)?;
         let kind = file.metadata().with_context(unusable)?;
         if kind.is_dir() {
             return Err(anyhow::anyhow!("it is a directory")).with_context(unusable);

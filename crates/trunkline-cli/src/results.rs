@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, Error};
 use trunkline_scrape::SeenUrls;
 
 use crate::resume::{Earlier, lock, take};
@@ -50,19 +50,14 @@ impl Results {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
         }
-        let unusable = || {
-            format!(
-                "cannot write to {path:?}: --output has to be a file in a directory that exists, or - for standard output"
-            )
-        };
         match make(path) {
             Ok(made) => {
                 // Who opens it now has no use for it, and is to find that out.
-                lock(&made).and_then(|()| fs::remove_file(path)).with_context(unusable)?;
+                lock(&made).and_then(|()| fs::remove_file(path)).map_err(|error| unusable(path, error))?;
                 return Ok(Self::New { path: path.to_owned(), resume: matches!(there, There::Resumed(_)) });
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(unusable),
+            Err(error) => return Err(unusable(path, error)),
         }
         match there {
             There::Resumed(bodies) => return Earlier::read(path, bodies).map(Self::GoOn),
@@ -70,8 +65,9 @@ impl Results {
             There::Kept if path.is_file() => return Earlier::read_all(path).map(Self::GoOn),
             There::Kept | There::Emptied => {}
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).with_context(unusable)?;
-        take(&file, path).with_context(unusable)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| unusable(path, error))?;
+        take(&file, path).with_context(|| format!("cannot write to {path:?}"))?;
         Ok(Self::File(path.to_owned(), file))
     }
 
@@ -104,7 +100,31 @@ impl Results {
     }
 }
 
+/// Where it is not the path that is wrong, no other one is asked for.
+fn unusable(path: &Path, error: io::Error) -> Error {
+    let told = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Other => format!("cannot write to {path:?}"),
+        _ => format!(
+            "cannot write to {path:?}: --output has to be a file in a directory that exists, or - for standard output"
+        ),
+    };
+    Error::new(error).context(told)
+}
+
 /// A new file; never one that is there.
 fn make(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_path_is_asked_for_only_where_this_one_is_wrong() {
+        for (kind, advises) in [(io::ErrorKind::PermissionDenied, false), (io::ErrorKind::NotFound, true)] {
+            let told = unusable(Path::new("out"), kind.into()).to_string();
+            assert!(told.starts_with("cannot write to \"out\"") && told.contains("directory") == advises, "{told}");
+        }
+    }
 }

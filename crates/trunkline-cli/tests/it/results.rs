@@ -164,6 +164,19 @@ fn of_runs_that_begin_at_once_one_has_the_output() {
 }
 
 #[test]
+fn an_output_that_another_run_has_is_told_without_advice_on_directories() {
+    let (site, dir) = (Site::start(), TempDir::new("two"));
+    let (out, url) = (dir.join("two.jsonl"), site.url("/?hold=head"));
+    let arguments = ["-o", out.to_str().unwrap(), &url];
+    let first = Running::start(arguments);
+    until("the first has begun", || site.counts().requests == 1);
+    let run = fetch(arguments, "");
+    let told = format!("error: cannot write to {out:?}: another run is writing it\n");
+    assert_eq!((run.code, run.stderr), (Some(2), told));
+    drop(first);
+}
+
+#[test]
 fn a_password_in_a_url_is_sent_and_shown_nowhere_but_in_its_own_member() {
     let (site, dir) = (Site::start(), TempDir::new("secret"));
     let (out, url) = (dir.join("out.jsonl"), site.url("/there").replace("http://", "http://ann:s3cret@"));
