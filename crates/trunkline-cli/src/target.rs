@@ -12,6 +12,12 @@ const LONGEST_LABEL: usize = 63;
 ///
 /// What is wrong with it. It is named without what may be a secret in it.
 pub(crate) fn parse(text: &str) -> Result<Url, String> {
+    if is_several(text) {
+        return Err(format!(
+            "{:?} is more than one URL: write each on a line of its own, or as an argument of its own",
+            shown(text)
+        ));
+    }
     // Browsers leave out some of them: two lines with nothing but a carriage return between them would be one URL that nobody has written.
     if text.contains(char::is_control) {
         return Err(format!("{:?} has a control character in it, as no URL does", shown(text)));
@@ -25,6 +31,14 @@ pub(crate) fn parse(text: &str) -> Result<Url, String> {
         Ok(url) => Ok(url),
         Err(error) => Err(no_url(text, Some(error))),
     }
+}
+
+/// A space or a comma, and a URL begins behind it. In a query there may be such a comma: what it means is its server's affair.
+fn is_several(text: &str) -> bool {
+    let begins = |rest: &str| rest.starts_with("http://") || rest.starts_with("https://");
+    let place = text.find(['?', '#']).unwrap_or(text.len());
+    begins(text)
+        && text.match_indices([' ', '\t', ',']).any(|(at, sign)| begins(&text[at + 1..]) && (sign != "," || at < place))
 }
 
 fn is_too_long(domain: &str) -> bool {
@@ -114,6 +128,19 @@ mod tests {
     fn two_lines_are_not_taken_for_one() {
         for text in ["http://a/1\rhttp://a/2", "http://a/\0", "http://a/\t", "http://a/\u{9b}"] {
             assert!(parse(text).unwrap_err().ends_with("has a control character in it, as no URL does"));
+        }
+    }
+
+    #[test]
+    fn several_urls_are_not_taken_for_one() {
+        for text in
+            ["http://a/1 http://a/2", "http://a/1\thttps://a/2", "http://a/1,http://a/2", "http://a/?b, http://a/"]
+        {
+            assert!(parse(text).unwrap_err().contains(" is more than one URL: "), "{text}");
+        }
+        assert!(!parse("http://ann:s3cret@a/ http://ann:s3cret@b/").unwrap_err().contains("s3cret"));
+        for text in ["http://a/b c", "http://a/http://b", "http://a/?to=http://b", "http://a/?of=http://b,http://c"] {
+            assert!(parse(text).is_ok(), "{text}");
         }
     }
 
