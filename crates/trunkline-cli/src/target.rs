@@ -76,8 +76,17 @@ fn meant(text: &str) -> Option<Url> {
 
 /// Credentials end at the last `@`, whatever else is in them, and a query may be a secret.
 fn shown(text: &str) -> String {
-    let bare = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+    let bare = match text.rsplit_once('@') {
+        Some((behind, rest)) => format!("{}…@{rest}", scheme(behind)),
+        None => text.to_owned(),
+    };
     bare.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect()
+}
+
+/// With its `://`. What is no scheme may be a password.
+fn scheme(text: &str) -> &str {
+    let end = text.find("://").filter(|&end| text[..end].bytes().all(|byte| byte.is_ascii_alphabetic()));
+    end.map_or("", |end| &text[..end + 3])
 }
 
 #[cfg(test)]
@@ -122,6 +131,8 @@ mod tests {
             let told = parse(text).unwrap_err();
             assert!(!told.contains("s3cret"), "{told}");
         }
+        let told = parse("postgres://ann:s3cret@db:5433/pages").unwrap_err();
+        assert!(told.starts_with("\"postgres://…@db:5433/pages\" is not an http or https URL"), "{told}");
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub(super) struct Address {
 }
 
 impl Given {
+    /// Does it look like one?
+    pub(super) fn is_one(text: &str) -> bool {
+        matches!(text.split_once("://"), Some(("postgres" | "postgresql", _)))
+    }
+
     /// # Errors
     ///
     /// It is no address of a Postgres database.

@@ -19,7 +19,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
         (&[&url, "--nonsense"], &["--nonsense"]),
         (&[&url, "--concurency", "3"], &["--concurency", "'--concurrency'"]),
         (&[&url, "example.com/x"], &["\"example.com/x\"", "did you mean http://example.com/x?"]),
-        (&[&url, "ann:se-cret@host/"], &["\"host/\"", "https://example.com/path"]),
+        (&[&url, "ann:se-cret@host/"], &["\"…@host/\"", "https://example.com/path"]),
         (&[&url, "word"], &["\"word\"", "https://example.com/path"]),
         (&[&url, "ftp://example.com"], &["\"ftp://example.com", "https://example.com/path"]),
         (&[&url, "-"], &["-i -"]),

@@ -9,7 +9,7 @@ use url::Url;
 use super::{open, or_signal, to_its_end};
 use crate::ending::{Ending, Unusable};
 use crate::failure;
-use crate::frontier::address::Address;
+use crate::frontier::address::{Address, Given};
 use crate::frontier::args::Add;
 use crate::frontier::store::{Backoff, Store, is_passing};
 use crate::input::{Entry, Input, InputFile};
@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Adds them all; a line that is no URL is a failure.
 pub(super) async fn run(args: Add, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
     let unusable = |error| Unusable::arguments(&error);
+    if args.database.check().is_err() && args.urls.iter().any(|url| Given::is_one(url)) {
+        return Err(Unusable::error("the database comes first: `trunkline frontier add DATABASE [URL]...`"));
+    }
     for url in &args.urls {
         check_url(url).map_err(unusable)?;
     }

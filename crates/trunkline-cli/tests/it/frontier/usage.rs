@@ -74,6 +74,8 @@ async fn an_option_that_cannot_be_used_is_named_with_what_would_be_right() {
     let (url, page) = (&*frontier.url, "http://a.example/");
     for (arguments, words) in [
         (&["fetch", "--frontier", url, page][..], "'--frontier <DATABASE>' cannot be used with '[URL]...'"),
+        (&["frontier", "add", page, "postgres://me:se-cret@127.0.0.1/pages"], "the database comes first: `trunkline"),
+        (&["frontier", "add", url, "postgres://me:se-cret@db/pages"], "\"postgres://…@db/pages\" is not an http"),
         (&["fetch", "--lease", "9", page], "--lease is for workers: write --frontier DATABASE as well"),
         (&["fetch", "--follow", page], "--follow is for workers: write --frontier DATABASE as well"),
         (&["fetch", "--frontier", url, "--lease", "1"], "use a number of seconds from 3 to 86400"),
