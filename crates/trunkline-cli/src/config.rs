@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{Error, ensure};
 use http::HeaderMap;
 use trunkline::Pool;
 use trunkline_scrape::Scraper;
@@ -14,6 +14,7 @@ use crate::input::InputFile;
 use crate::login::Plan;
 use crate::results::{Results, There};
 use crate::session::{self, check_url, headers, robot};
+use crate::target;
 
 /// What is to be done, with everything it needs opened.
 pub(crate) struct Config {
@@ -40,9 +41,10 @@ impl Config {
         let headers = headers(&args.headers)?;
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
         let scraper = scraper(&args, headers, cookies.as_ref())?;
-        for url in args.urls.iter().chain(&args.login) {
+        for url in &args.urls {
             check_url(url)?;
         }
+        args.login.as_deref().map(target::parse).transpose().map_err(Error::msg)?;
         check_files(&args)?;
         let input = args.input.as_deref().map(InputFile::open).transpose()?;
         let Fetch { urls, fail_fast, login, form, logged_out, resume, per_host, .. } = args;

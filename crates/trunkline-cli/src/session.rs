@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, bail, ensure};
+use anyhow::{Context as _, Error, anyhow, bail, ensure};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use trunkline::{Session, SessionBuilder, Timeouts};
 
@@ -27,10 +27,18 @@ pub(crate) fn robot(headers: &HeaderMap) -> &str {
     given.and_then(|agent| agent.split(['/', ' ']).next()).filter(|name| !name.is_empty()).unwrap_or("trunkline-cli")
 }
 
-/// An argument.
+/// An argument that is to be fetched.
 pub(crate) fn check_url(text: &str) -> anyhow::Result<()> {
     ensure!(text != "-", "\"-\" is not a URL: to read URLs from standard input, use -i -");
-    target::parse(text).map(drop).map_err(Error::msg)
+    target::parse(text).map(drop).map_err(|error| match is_file(text) {
+        true => anyhow!("{text:?} is not an http or https URL, it is a file: did you mean -i {}?", text.escape_debug()),
+        false => Error::msg(error),
+    })
+}
+
+/// Or what can be read as one, such as a pipe.
+fn is_file(text: &str) -> bool {
+    std::fs::metadata(text).is_ok_and(|there| !there.is_dir())
 }
 
 /// For every request; a name may come more than once.

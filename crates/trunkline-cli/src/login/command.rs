@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use anyhow::Error;
 use trunkline_scrape::Scraper;
 
 use super::{Plan, log_in};
@@ -12,6 +13,7 @@ use crate::ending::Ending;
 use crate::failure;
 use crate::session::{self, headers};
 use crate::signals::Shutdown;
+use crate::target;
 
 /// What is to be done, checked as far as that goes without the page.
 pub(crate) struct Config {
@@ -24,7 +26,7 @@ impl Config {
     pub(crate) fn check(args: Login) -> anyhow::Result<Self> {
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
         let session = session::builder(args.timeout, cookies.as_ref()).headers(headers(&args.headers)?).build()?;
-        session::check_url(&args.url)?;
+        target::parse(&args.url).map_err(Error::msg)?;
         let plan = Plan::check(args.url, args.form)?;
         Ok(Self { scraper: Scraper::new(session), plan, cookies })
     }

@@ -14,12 +14,13 @@ fn a_mistake_is_named_with_what_would_be_right() {
     let inside = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let file = dir.write("file", &url).to_str().unwrap().to_owned();
     let odd = dir.write("odd.txt", "# Netscape HTTP Cookie File\nse-cret\n").to_str().unwrap().to_owned();
-    let cases: [(&[&str], &[&str]); 44] = [
+    let cases: [(&[&str], &[&str]); 45] = [
         (&[], &["--input <FILE>"]),
         (&[&url, "--nonsense"], &["--nonsense"]),
         (&[&url, "--concurency", "3"], &["--concurency", "'--concurrency'"]),
         (&[&url, "example.com/x"], &["\"example.com/x\"", "did you mean http://example.com/x?"]),
         (&[&url, "ann:se-cret@host/"], &["\"…@host/\"", "https://example.com/path"]),
+        (&[&url, &file], &["is a file: did you mean -i ", "file?"]),
         (&[&url, "word"], &["\"word\"", "https://example.com/path"]),
         (&[&url, "ftp://example.com"], &["\"ftp://example.com", "https://example.com/path"]),
         (&[&url, "-"], &["-i -"]),
