@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use super::parameters;
 
 /// The database, as [`Store::open`](crate::store::Store::open) takes it.
 #[derive(Clone, Debug)]
@@ -43,7 +46,7 @@ impl FromStr for DatabasePlace {
                 "there is an `@` behind where the host has ended: a password is written with `%40` for `@`, \
                  `%2F` for `/`, `%3F` for `?` and `%23` for `#`: {RIGHT}"
             )),
-            Some(("postgres" | "postgresql", _)) => match url.parse::<PgConnectOptions>() {
+            Some(("postgres" | "postgresql", _)) => match postgres(url) {
                 Ok(options) => Ok(Self::Postgres(Box::new(options.application_name("register")))),
                 Err(error) => Err(format!("not an address of a database ({error}): {RIGHT}")),
             },
@@ -53,6 +56,11 @@ impl FromStr for DatabasePlace {
             _ => Err(format!("not an address of a database: {RIGHT}")),
         }
     }
+}
+
+fn postgres(url: &str) -> Result<PgConnectOptions, String> {
+    parameters::check(&Url::parse(url).map_err(|error| error.to_string())?)?;
+    url.parse().map_err(|error: sqlx::Error| error.to_string())
 }
 
 /// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password that is not encoded. What
