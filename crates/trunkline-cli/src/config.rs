@@ -37,7 +37,7 @@ impl Config {
     pub(crate) fn check(args: Fetch) -> anyhow::Result<Self> {
         #[cfg(feature = "frontier")]
         args.work.check()?;
-        let is_worker = args.is_of_a_worker();
+        let is_worker = args.work.is_asked_for();
         let headers = headers(&args.headers)?;
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
         let scraper = scraper(&args, headers, cookies.as_ref())?;

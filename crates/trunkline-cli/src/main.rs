@@ -4,7 +4,7 @@ mod args;
 mod config;
 
 mod fetch;
-#[cfg(feature = "frontier")]
+#[cfg_attr(not(feature = "frontier"), path = "no_frontier.rs")]
 mod frontier;
 mod login;
 
@@ -47,9 +47,7 @@ fn main() -> ExitCode {
     raise_open_files();
     let unusable = |error| Unusable::arguments(&error);
     ending::exit_code(match Args::given().command {
-        #[cfg(feature = "frontier")]
         Command::Fetch(args) if args.work.is_asked_for() => on_a_runtime(|shutdown| frontier::work(*args, shutdown)),
-        #[cfg(feature = "frontier")]
         Command::Frontier(args) => on_a_runtime(|shutdown| frontier::run(args, shutdown)),
         Command::Fetch(args) => Config::check(*args)
             .map_err(unusable)

@@ -190,19 +190,8 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "WHAT", requires = "login", value_parser = logged_out, help_heading = "Login")]
     pub(crate) logged_out: Vec<Expect>,
 
-    #[cfg(feature = "frontier")]
     #[command(flatten)]
     pub(crate) work: crate::frontier::Work,
-}
-
-impl Fetch {
-    /// Does it take its URLs from the frontier?
-    pub(crate) fn is_of_a_worker(&self) -> bool {
-        #[cfg(feature = "frontier")]
-        return self.work.is_asked_for();
-        #[cfg(not(feature = "frontier"))]
-        false
-    }
 }
 
 fn logged_out(text: &str) -> Result<Expect, String> {

@@ -50,7 +50,6 @@ fn without_password(text: &str) -> String {
 pub(crate) enum Command {
     Fetch(Box<Fetch>),
     Login(Box<Login>),
-    #[cfg(feature = "frontier")]
     Frontier(crate::frontier::Frontier),
 }
 

@@ -76,6 +76,28 @@ fn a_mistake_is_named_with_what_would_be_right() {
 }
 
 #[test]
+#[cfg(not(feature = "frontier"))]
+fn a_build_without_the_frontier_says_how_to_have_it() {
+    let database = "postgres://me:se-cret@db/pages";
+    for (command, arguments) in [
+        ("frontier", &["add", database, "http://a.example/", "-i", "urls.txt"][..]),
+        ("frontier", &["--help"]),
+        ("frontier", &[]),
+        ("fetch", &["--frontier", database, "-o", "pages.jsonl"]),
+        ("fetch", &["--frontier", database, "--lease", "9", "--follow"]),
+    ] {
+        let run = Running::command(command, arguments, []).finish();
+        assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{arguments:?} {run:?}");
+        assert!(run.stderr.contains("`cargo install --path crates/trunkline-cli --features frontier`"), "{run:?}");
+        assert!(!run.stderr.contains("se-cret"), "{run:?}");
+    }
+    for (command, arguments) in [("--help", &[][..]), ("fetch", &["--help"]), ("fetch", &["-h"]), ("fetch", &[])] {
+        let run = Running::command(command, arguments, []).finish();
+        assert!(!(run.stdout + &run.stderr).contains("frontier"), "{command} {arguments:?}");
+    }
+}
+
+#[test]
 fn an_input_is_not_written_over_by_whatever_name_it_goes() {
     let dir = TempDir::new("same");
     let input = dir.write("urls.txt", "http://127.0.0.1:1/\n");
