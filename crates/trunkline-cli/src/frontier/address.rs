@@ -10,6 +10,8 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
+use super::parameters;
+
 /// What would be right.
 const RIGHT: &str =
     "write `postgres://user:password@host/database`; the password may also be in PGPASSWORD or in ~/.pgpass";
@@ -64,6 +66,8 @@ impl Given {
                 "there is an `@` behind where the host has ended (in a password, `%40` stands for `@`, `%2F` for `/`, `%3F` for `?`, `%23` for `#`)",
             ));
         }
+        let url = Url::parse(&self.0).map_err(|error| unusable(&error.to_string()))?;
+        parameters::check(&url).map_err(|why| unusable(&why))?;
         // What the driver says about a URL does not repeat it.
         let options: PgConnectOptions = self.0.parse().map_err(|error| match error {
             sqlx::Error::Configuration(why) => unusable(&why.to_string()),
@@ -126,6 +130,7 @@ mod tests {
         assert_eq!(address.to_string(), r#"the database "pages" on db.example:5433, as "me""#);
         assert_eq!(format!("{:?}", "postgres://me:geheim@db".parse::<Given>()), "Ok(a database)");
         for text in [
+            "postgres://me:geheim@db/pages?sslmod=require",
             "postgres://me:geheim@db:99999/pages",
             "postgrez://me:geheim@db/pages",
             "mysql://me:geheim@db/pages",

@@ -21,6 +21,7 @@ mod address;
 mod args;
 mod commands;
 mod login;
+mod parameters;
 mod store;
 mod worker;
 
