@@ -24,6 +24,20 @@ const KNOWN: [&str; 18] = [
     "options",
 ];
 
+/// What libpq knows besides, and providers put into the URLs that they hand out. The driver does without.
+const PASSED_OVER: [&str; 10] = [
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "target_session_attrs",
+];
+
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// What is wrong with the first one with which something is.
@@ -42,7 +56,7 @@ pub(super) fn check(url: &Url) -> Result<(), String> {
 }
 
 fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name) || name.starts_with("options[") && name.ends_with(']')
+    KNOWN.contains(&name) || PASSED_OVER.contains(&name) || name.starts_with("options[") && name.ends_with(']')
 }
 
 /// The nearest one, or all if none is near.
@@ -75,7 +89,7 @@ mod tests {
             ("SSLMODE=require", "`SSLMODE`", "`sslmode`"),
             ("user=me&applicationname=x", "`applicationname`", "`application_name`"),
             ("sslmode=require&sslrootcrt=/ca.pem", "`sslrootcrt`", "`sslrootcert`"),
-            ("channel_binding=require", "`channel_binding`", "sslmode, ssl-mode, sslrootcert"),
+            ("schema=public", "`schema`", "sslmode, ssl-mode, sslrootcert"),
             ("options[lock_timeout=1s", "`options[lock_timeout`", "`options`"),
             ("sslmode=requir", "`requir`", "disable, allow, prefer, require, verify-ca, verify-full"),
             ("ssl-mode=1", "`1`", "verify-full"),
@@ -96,7 +110,7 @@ mod tests {
     fn what_the_driver_knows_is_taken() {
         let known =
             "sslmode=Verify-Full&ssl-ca=/ca.pem&options=-c%20a=b&options[lock_timeout]=1s&host=/run&user=me&password=1";
-        for query in [known, ""] {
+        for query in [known, "sslmode=require&channel_binding=require&connect_timeout=10", ""] {
             assert_eq!(check(&Url::parse(&format!("postgres://db/users?{query}")).unwrap()), Ok(()));
         }
     }
