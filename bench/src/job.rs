@@ -89,7 +89,8 @@ impl Job {
         Ok(())
     }
 
-    /// Every request that was not over before the measured time counts, however long it takes: those who starve from the beginning, too.
+    /// Every request that was not over before the measured time counts, however long it takes:
+    /// those who starve from the beginning, too.
     async fn keep_waiting<C: Client>(&self, client: &C, url: &'static str) -> Result<()> {
         let mut waits = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {

@@ -1,4 +1,5 @@
-//! trunkline side by side with its peers. `./bench/run` prepares everything and starts this; see README.md.
+//! trunkline side by side with its peers. `./bench/run` prepares everything and starts this; see
+//! README.md.
 
 mod bars;
 mod clients;

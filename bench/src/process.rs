@@ -67,9 +67,11 @@ pub(crate) fn figures(command: &mut Command) -> Result<Figures> {
     done.stdout.lines().map(figure).collect()
 }
 
-/// The bytes of this process's own that are in memory, once the allocator has given back what nobody uses.
+/// The bytes of this process's own that are in memory, once the allocator has given back what
+/// nobody uses.
 pub(crate) fn anonymous_memory() -> Result<u64> {
-    // SAFETY: it takes a number, touches nothing but the allocator's own books, and may be called at any time.
+    // SAFETY: it takes a number, touches nothing but the allocator's own books, and may be called at
+    // any time.
     unsafe { libc::malloc_trim(0) };
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("RssAnon in /proc/self/status")?;

@@ -1,4 +1,5 @@
-//! Whatever stands in a file of cookies: no panic, no cookie that a server could not have set, and what was read is written back.
+//! Whatever stands in a file of cookies: no panic, no cookie that a server could not have set, and
+//! what was read is written back.
 
 #![no_main]
 

@@ -1,8 +1,8 @@
-//! Whatever a `Location` says: no panic, no hang, every request sent is a proper one, and what is secret is seen by nobody but the
-//! origin it was meant for.
+//! Whatever a `Location` says: no panic, no hang, every request sent is a proper one, and what is
+//! secret is seen by nobody but the origin it was meant for.
 //!
-//! The first byte of an input chooses status and method, the rest is the `Location`; in it `$H` and `$T` stand for the two servers'
-//! `host:port`, `$h` and `$t` for their ports.
+//! The first byte of an input chooses status and method, the rest is the `Location`; in it `$H` and
+//! `$T` stand for the two servers' `host:port`, `$h` and `$t` for their ports.
 
 #![no_main]
 

@@ -1,6 +1,8 @@
-//! Whatever bytes a server sends as its response, read in every way: no panic, no hang, nothing left in use, no socket too many.
+//! Whatever bytes a server sends as its response, read in every way: no panic, no hang, nothing
+//! left in use, no socket too many.
 //!
-//! The first two bytes of an input say how it is sent and read ([`Plan`]); the rest is the response, to the byte.
+//! The first two bytes of an input say how it is sent and read ([`Plan`]); the rest is the
+//! response, to the byte.
 
 #![no_main]
 

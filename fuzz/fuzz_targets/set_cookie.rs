@@ -1,6 +1,8 @@
-//! Whatever `Set-Cookie` says: no panic, and a jar holds and gives out no cookie that it should not.
+//! Whatever `Set-Cookie` says: no panic, and a jar holds and gives out no cookie that it should
+//! not.
 //!
-//! An input is a number of lines. The first byte of each chooses who sets the cookie, the rest is the `Set-Cookie`.
+//! An input is a number of lines. The first byte of each chooses who sets the cookie, the rest is
+//! the `Set-Cookie`.
 
 #![no_main]
 

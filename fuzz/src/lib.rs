@@ -1,5 +1,6 @@
-//! What the targets that need a server stand on: a session in a runtime that lives as long as the process, and servers on the
-//! loopback interface that answer as each input says. The session can reach nothing else.
+//! What the targets that need a server stand on: a session in a runtime that lives as long as the
+//! process, and servers on the loopback interface that answer as each input says. The session can
+//! reach nothing else.
 
 pub mod cookies;
 
@@ -186,7 +187,8 @@ impl Ground {
         });
     }
 
-    /// Every request is over: nothing is in use and nobody waits; within a moment nothing is open either.
+    /// Every request is over: nothing is in use and nobody waits; within a moment nothing is open
+    /// either.
     async fn settle(&self) {
         let gone = async {
             while self.session.stats().open > 0 {
@@ -207,7 +209,8 @@ impl Ground {
         assert_eq!(stats.open as u64, stats.created - stats.closed.total(), "{stats:?}");
     }
 
-    /// Fails if the kernel has more sockets of this process to the servers than the pool may own. It costs more than an input does.
+    /// Fails if the kernel has more sockets of this process to the servers than the pool may own.
+    /// It costs more than an input does.
     pub fn count_sockets(&self) {
         let owned = owned_sockets([self.here.port, self.there.port]).unwrap_or(0);
         assert!(owned <= LIMIT, "{owned} sockets are open, the limit is {LIMIT}");

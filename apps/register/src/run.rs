@@ -1,7 +1,8 @@
 //! THE WALK: from the first thing that is opened to the last that is closed.
 //!
-//! One session and one database pool are opened before anybody is served, are shared by all that is served, and are closed, awaited and in
-//! reverse, after the last request and the last mail. Whatever fails on the way, what was open by then is closed.
+//! One session and one database pool are opened before anybody is served, are shared by all that is
+//! served, and are closed, awaited and in reverse, after the last request and the last mail.
+//! Whatever fails on the way, what was open by then is closed.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,7 +34,8 @@ const NOBODY: &str = "Register <no-reply@example.com>";
 /// How often what is over is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
-/// Of large tables it takes a while; a database that has vanished from the network would never answer.
+/// Of large tables it takes a while; a database that has vanished from the network would never
+/// answer.
 const SWEEP_WITHIN: Duration = Duration::from_secs(600);
 
 /// Longer than a send that is under way at the end may take: to hand it back.
@@ -55,7 +57,8 @@ async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow:
     let trusted_proxies = settings.trust_proxy.clone().unwrap_or_default();
     let limits = Limits::new(rate(settings.ip_limit));
 
-    // In development, SES is ours. As a part of the world outside, it is there before the session and after it.
+    // In development, SES is ours. As a part of the world outside, it is there before the session and
+    // after it.
     let dev_mail = open_dev_mail(life, settings).await?;
 
     // The one session: every request to another service goes over it.

@@ -10,8 +10,8 @@ use tracing_subscriber::prelude::*;
 
 use crate::settings::LogFormat;
 
-/// How much is logged if `RUST_LOG` does not say. Where the AWS SDK looks for credentials in vain, it warns at each place with all that it got; the
-/// error that follows names them in one line.
+/// How much is logged if `RUST_LOG` does not say. Where the AWS SDK looks for credentials in vain,
+/// it warns at each place with all that it got; the error that follows names them in one line.
 const USUAL: &str = "info,aws_config=error";
 
 /// How the log is written, once that is decided.
@@ -24,7 +24,8 @@ pub enum Telemetry {
 }
 
 impl Telemetry {
-    /// Begins to log, panics too. `RUST_LOG` says how much; if it does not, it is what an operator needs.
+    /// Begins to log, panics too. `RUST_LOG` says how much; if it does not, it is what an operator
+    /// needs.
     ///
     /// # Errors
     ///
@@ -57,7 +58,8 @@ impl Telemetry {
         Ok(chosen)
     }
 
-    /// Tells whoever has started the service something that they should see: humans on standard output, whatever is logged.
+    /// Tells whoever has started the service something that they should see: humans on standard
+    /// output, whatever is logged.
     pub fn announce(self, message: &str) {
         match self {
             // With standard output closed there is nobody to tell.
@@ -65,7 +67,8 @@ impl Telemetry {
             Self::Json => tracing::info!("{message}"),
         }
     }
-    /// Says, last of all, what the service has failed with: in the log all the steps of the way down have come since.
+    /// Says, last of all, what the service has failed with: in the log all the steps of the way
+    /// down have come since.
     pub fn conclude(self, error: &anyhow::Error) {
         match self {
             // With standard error closed there is nobody to tell.

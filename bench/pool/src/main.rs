@@ -1,5 +1,5 @@
-//! What the pool itself costs, locks included, in nanoseconds: checkout and return of a connection, and handing one on to a
-//! request that waits. One round; prints a figure a line.
+//! What the pool itself costs, locks included, in nanoseconds: checkout and return of a connection,
+//! and handing one on to a request that waits. One round; prints a figure a line.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -30,7 +30,8 @@ fn main() -> trunkline::Result<()> {
     Ok(())
 }
 
-/// A request that finds an idle connection and gives it back; the hosts in an order that no cache foresees.
+/// A request that finds an idle connection and gives it back; the hosts in an order that no cache
+/// foresees.
 fn checkout_and_return(hosts: usize, times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(hosts, None, None)?;
     let hosts = shuffled(hosts);
@@ -64,7 +65,8 @@ fn turn_over(pool: &BarePool, hosts: &[usize], times: usize) -> trunkline::Resul
     Ok(each(begun.elapsed(), times))
 }
 
-/// A connection comes back, and the oldest of those that wait takes it. How many wait goes from `waiters` and a batch down to `waiters`.
+/// A connection comes back, and the oldest of those that wait takes it. How many wait goes from
+/// `waiters` and a batch down to `waiters`.
 fn return_and_grant(waiters: usize, times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(1, Some(1), None)?;
     let mut held = now(pool.ask(0)?)?;

@@ -1,4 +1,5 @@
-//! hyper-util's legacy client: a pool and nothing above it. No cookies, no decoding, no deadlines, and no limit: a semaphore.
+//! hyper-util's legacy client: a pool and nothing above it. No cookies, no decoding, no deadlines,
+//! and no limit: a semaphore.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! isahc with cookies, decoding and deadlines. Its limit is libcurl's; libcurl runs on a thread of its own, besides ours.
+//! isahc with cookies, decoding and deadlines. Its limit is libcurl's; libcurl runs on a thread of
+//! its own, besides ours.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A mail by Amazon SES, as apps/register sends it: over the one session, or with a session for each mail.
+//! A mail by Amazon SES, as apps/register sends it: over the one session, or with a session for
+//! each mail.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The contestants that are Rust libraries: each gets a page and reads it, with what an application would switch on.
+//! The contestants that are Rust libraries: each gets a page and reads it, with what an application
+//! would switch on.
 
 mod awc;
 mod hyper_util;
@@ -16,7 +17,8 @@ use self::mail::Anew;
 use crate::job::{Client, Job};
 use crate::plan::Plan;
 
-/// `bench client NAME TASK key=value …`: in a process of its own, so that its CPU time and its memory are its own.
+/// `bench client NAME TASK key=value …`: in a process of its own, so that its CPU time and its
+/// memory are its own.
 pub(crate) fn main(arguments: &[String]) -> Result<()> {
     let [name, task, rest @ ..] = arguments else { bail!("usage: bench client NAME TASK key=value …") };
     let job = Arc::new(Job::new(Plan::parse(task, rest)?));

@@ -1,4 +1,5 @@
-//! reqwest with cookies, decoding and the deadlines that trunkline has by default. It has no limit: a semaphore.
+//! reqwest with cookies, decoding and the deadlines that trunkline has by default. It has no limit:
+//! a semaphore.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! No client at all: a socket for each task, the same request over and over, and as much parsing as finds the end of the answer.
+//! No client at all: a socket for each task, the same request over and over, and as much parsing as
+//! finds the end of the answer.
 
 use std::sync::Mutex;
 

@@ -11,7 +11,8 @@ use crate::table::{Column, compare, number, table};
 
 pub(crate) fn measure(bench: &Bench) -> Result<Section> {
     let connections: usize = bench.pick(5_000, 2_000);
-    // A page takes about five seconds, so that all are on their way at once, each on a connection of its own.
+    // A page takes about five seconds, so that all are on their way at once, each on a connection of
+    // its own.
     let server = Nginx::start(&bench.work, 1, bench.pick(30, 60))?;
     let plan = [
         ("url", server.url("/slow")),

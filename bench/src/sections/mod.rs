@@ -1,5 +1,5 @@
-//! What is measured, in the order of the table. Each section lets its contestants go in turn, round after round, and says how the
-//! figures stand to the bars.
+//! What is measured, in the order of the table. Each section lets its contestants go in turn, round
+//! after round, and says how the figures stand to the bars.
 
 mod body;
 mod build;

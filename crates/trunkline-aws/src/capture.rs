@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use trunkline::ResponseBody;
 
-/// The place in a request where the SDK looks for its connection when it means to part with it ("poison" it).
+/// The place in a request where the SDK looks for its connection when it means to part with it
+/// ("poison" it).
 #[derive(Debug)]
 pub(crate) struct Capture(Option<CaptureSmithyConnection>);
 
 impl Capture {
     pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
         let capture = Self(request.extensions().get().cloned());
-        // A call that fails before there is a response leaves no connection behind that would have to be closed.
+        // A call that fails before there is a response leaves no connection behind that would have to be
+        // closed.
         capture.tell(None, || {});
         capture
     }

@@ -17,8 +17,8 @@ use crate::{body, error};
 
 /// The connections of a [`Pool`], for an AWS SDK: what `http_client` of a configuration wants.
 ///
-/// Give one to `aws_config`, and its clients and credentials providers all use it. It is a handle, as the pool is: clone it or make
-/// another, they name the same connections.
+/// Give one to `aws_config`, and its clients and credentials providers all use it. It is a handle,
+/// as the pool is: clone it or make another, they name the same connections.
 ///
 /// ```no_run
 /// # async fn run() -> trunkline::Result<()> {
@@ -45,8 +45,9 @@ impl HttpClient {
         Self { pool: pool.clone(), timeouts: Timeouts::none() }
     }
 
-    /// Limits for each attempt of a call, beside those that the SDK knows. `connect` and `read` hold where the SDK's configuration
-    /// sets none. What is left unset has no limit. Default: [`Timeouts::none`].
+    /// Limits for each attempt of a call, beside those that the SDK knows. `connect` and `read`
+    /// hold where the SDK's configuration sets none. What is left unset has no limit. Default:
+    /// [`Timeouts::none`].
     ///
     /// ```
     /// use std::time::Duration;

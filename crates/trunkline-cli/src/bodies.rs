@@ -179,7 +179,8 @@ fn unwritable(target: &Path) -> String {
     format!("cannot write {target:?}")
 }
 
-/// The page's place in the input makes the name unique, whatever the URL and the file system; the URL makes it readable.
+/// The page's place in the input makes the name unique, whatever the URL and the file system; the
+/// URL makes it readable.
 fn name(ordinal: u64, url: &str) -> String {
     let url = url.split_once("://").map_or(url, |(_, rest)| rest);
     let url = url.split('#').next().unwrap_or_default();

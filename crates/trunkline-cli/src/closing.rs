@@ -1,4 +1,5 @@
-//! The end that a signal asks for: no more pages, time for those under way, and a second signal that ends that too.
+//! The end that a signal asks for: no more pages, time for those under way, and a second signal
+//! that ends that too.
 
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ impl Closing {
         self.deadline = Some(Instant::now() + GRACE + AFTERWARDS);
     }
 
-    /// Waits for the last things to be done, as long as that takes; but if it has been asked to end, it does, whoever blocks its output.
+    /// Waits for the last things to be done, as long as that takes; but if it has been asked to
+    /// end, it does, whoever blocks its output.
     ///
     /// # Errors
     ///

@@ -33,7 +33,8 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// The output file is opened last, and emptied later: a mistake elsewhere leaves yesterday's results alone.
+    /// The output file is opened last, and emptied later: a mistake elsewhere leaves yesterday's
+    /// results alone.
     pub(crate) fn check(args: Fetch) -> anyhow::Result<Self> {
         #[cfg(feature = "frontier")]
         args.work.check()?;
@@ -87,7 +88,8 @@ fn check_files(args: &Fetch) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether they are one file, or will be: either may not be there yet. An output that is - is none; an input that is - may be a file all the same.
+/// Whether they are one file, or will be: either may not be there yet. An output that is - is none;
+/// an input that is - may be a file all the same.
 fn is_same(one: &Path, output: &Path) -> bool {
     if output == Path::new("-") {
         return false;

@@ -67,7 +67,8 @@ impl CookieFile {
     }
 }
 
-/// Where links lead. The file is written beside itself, and would take the place of a link otherwise.
+/// Where links lead. The file is written beside itself, and would take the place of a link
+/// otherwise.
 fn target(path: &Path) -> PathBuf {
     let mut target = path.to_owned();
     // As many as the system follows.

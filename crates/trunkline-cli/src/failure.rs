@@ -28,8 +28,8 @@ pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
         .fold(told, |told, (theirs, ours)| if told.contains(theirs) { told.replace(theirs, ours) } else { told })
 }
 
-/// Why that page failed, without the request that it begins with: whoever shows it has named the page. That it was another one's, to which the page
-/// redirects, is told.
+/// Why that page failed, without the request that it begins with: whoever shows it has named the
+/// page. That it was another one's, to which the page redirects, is told.
 pub(crate) fn of_page(error: &trunkline_scrape::Error, asked: &Url) -> String {
     let (told, asked) = (words(error), bare(asked.clone()));
     let at = error.http().and_then(trunkline::Error::url).unwrap_or(&asked);

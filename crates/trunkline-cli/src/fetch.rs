@@ -1,4 +1,5 @@
-//! The loop: URLs in, pages under way, lines out, until the input ends or something asks for an end.
+//! The loop: URLs in, pages under way, lines out, until the input ends or something asks for an
+//! end.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -22,12 +23,13 @@ use crate::signals::Shutdown;
 use crate::summary::{Summary, Tally};
 use crate::{target, terminal};
 
-/// Logs in if that is asked for, fetches everything, closes the session, prints the summary and, however it ended, writes the cookie file.
+/// Logs in if that is asked for, fetches everything, closes the session, prints the summary and,
+/// however it ended, writes the cookie file.
 ///
 /// # Errors
 ///
-/// The login failed: then nothing was fetched, and all files are as they were. Or the output or the cookie file could not be written, or the
-/// system gave no thread.
+/// The login failed: then nothing was fetched, and all files are as they were. Or the output or the
+/// cookie file could not be written, or the system gave no thread.
 pub(crate) async fn run(mut config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
     if let Some(plan) = config.login.take()
         && let Err(signal) = log_in(plan, &config.scraper, &mut shutdown).await?

@@ -43,7 +43,8 @@ impl Hosts {
         }
     }
 
-    /// A line for each host, those with most pages first. `width` is that of the terminal, if it is for one.
+    /// A line for each host, those with most pages first. `width` is that of the terminal, if it is
+    /// for one.
     pub(crate) fn table(&self, width: Option<usize>) -> impl fmt::Display {
         let mut hosts: Vec<_> = self.0.iter().collect();
         hosts.sort_unstable_by(|(a, one), (b, other)| other.tally.pages.cmp(&one.tally.pages).then(a.cmp(b)));

@@ -1,7 +1,8 @@
 //! The URLs to fetch, read only as they are needed.
 //!
-//! Reading may block for as long as it likes (a pipe, a terminal, a network's file): it is done by a thread of its own, which the end of the
-//! program does not wait for. Lines travel in chunks, so that a fast input wakes nobody for each of them; a chunk is never held back for more
+//! Reading may block for as long as it likes (a pipe, a terminal, a network's file): it is done by
+//! a thread of its own, which the end of the program does not wait for. Lines travel in chunks, so
+//! that a fast input wakes nobody for each of them; a chunk is never held back for more
 //! lines to come.
 
 use std::fmt;
@@ -88,7 +89,8 @@ impl InputFile {
 const UNKNOWN: u64 = u64::MAX;
 
 impl Input {
-    /// Starts to read. `count` asks for a look ahead at how many there are, where that can be known.
+    /// Starts to read. `count` asks for a look ahead at how many there are, where that can be
+    /// known.
     ///
     /// # Errors
     ///

@@ -6,7 +6,8 @@ use std::io::{self, BufRead as _, BufReader, Read};
 /// The longest line that is looked at.
 const LONGEST: usize = 64 * 1024;
 
-/// Reads lines and tells those that count from blank ones and comments. It holds one line at a time, and never more than [`LONGEST`] of it.
+/// Reads lines and tells those that count from blank ones and comments. It holds one line at a
+/// time, and never more than [`LONGEST`] of it.
 pub(crate) struct Lines<R> {
     reader: BufReader<R>,
     number: u64,
@@ -55,7 +56,8 @@ impl<R: Read> Lines<R> {
     pub(crate) fn step(&mut self) -> io::Result<Step> {
         self.number += 1;
         self.line.clear();
-        // One byte more than fits tells a line that fits from one that does not; another is for the line break.
+        // One byte more than fits tells a line that fits from one that does not; another is for the line
+        // break.
         let longest = LONGEST as u64 + 2;
         if self.reader.by_ref().take(longest).read_until(b'\n', &mut self.line)? == 0 {
             return Ok(Step::End);

@@ -58,7 +58,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Connections are files, and shells let a program have fewer of them than it may have if it asks: 1,024 as a rule.
+/// Connections are files, and shells let a program have fewer of them than it may have if it asks:
+/// 1,024 as a rule.
 #[cfg(unix)]
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

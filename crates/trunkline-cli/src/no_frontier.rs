@@ -1,4 +1,5 @@
-//! What stands in the place of the frontier in a build without it: it is known by name, and says how to have it.
+//! What stands in the place of the frontier in a build without it: it is known by name, and says
+//! how to have it.
 
 use std::ffi::OsString;
 use std::future::{Ready, ready};

@@ -1,7 +1,8 @@
 //! What is said of the pages, and the one thread that says it.
 //!
-//! Writing may block (a pager, a stopped terminal): the loop gathers lines and hands them over when the writer has room. When it has none for long,
-//! no more pages are begun, and the loop still hears signals.
+//! Writing may block (a pager, a stopped terminal): the loop gathers lines and hands them over when
+//! the writer has room. When it has none for long, no more pages are begun, and the loop still
+//! hears signals.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -114,8 +115,8 @@ impl Output {
         self.due = !self.batch.is_empty();
     }
 
-    /// From now on a closed standard output is taken in silence: the Ctrl-C that ends this program ended its reader too, and what goes to
-    /// files is to be whole.
+    /// From now on a closed standard output is taken in silence: the Ctrl-C that ends this program
+    /// ended its reader too, and what goes to files is to be whole.
     pub(crate) fn wind_down(&mut self) {
         self.winding_down = true;
         self.batch.winding_down = true;
@@ -134,8 +135,8 @@ impl Output {
         self.due || self.is_full()
     }
 
-    /// Hands over what there is as soon as the writer has room. What comes out ends when that is written: in the file, or at the other end of
-    /// standard output.
+    /// Hands over what there is as soon as the writer has room. What comes out ends when that is
+    /// written: in the file, or at the other end of standard output.
     ///
     /// # Cancel safety
     ///
@@ -150,7 +151,8 @@ impl Output {
         Ok(when_written)
     }
 
-    /// Waits until everything is written. False if standard output was closed at its other end, which is no error.
+    /// Waits until everything is written. False if standard output was closed at its other end,
+    /// which is no error.
     ///
     /// # Errors
     ///

@@ -24,7 +24,8 @@ pub(crate) struct Page {
     /// Of the last attempt.
     #[serde(serialize_with = "seconds")]
     pub(crate) elapsed: Duration,
-    /// Whether its connection had served another request; the last one's, if redirects were followed.
+    /// Whether its connection had served another request; the last one's, if redirects were
+    /// followed.
     pub(crate) reused: Option<bool>,
     /// Its file in the directory of bodies.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -29,7 +29,8 @@ pub(crate) enum Results {
 pub(crate) enum There<'a> {
     /// They give way.
     Emptied,
-    /// `--resume`: those of pages that are done stay. A page has its file in this directory, if there is one.
+    /// `--resume`: those of pages that are done stay. A page has its file in this directory, if
+    /// there is one.
     Resumed(Option<&'a Path>),
     /// They all stay.
     Kept,
@@ -45,7 +46,8 @@ pub(crate) enum Json {
 impl Results {
     /// # Errors
     ///
-    /// The file cannot be made, opened or gone on with. It is as it was, and if it was not there, it still is not.
+    /// The file cannot be made, opened or gone on with. It is as it was, and if it was not there,
+    /// it still is not.
     pub(crate) fn open(path: &Path, there: There<'_>) -> anyhow::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);

@@ -41,8 +41,8 @@ impl<const N: usize> fmt::Display for Table<N> {
     }
 }
 
-/// Without its middle, if need be: names of hosts differ at their beginning, and belong together by their end. Each of their letters, `xn--` and all, is
-/// one column wide.
+/// Without its middle, if need be: names of hosts differ at their beginning, and belong together by
+/// their end. Each of their letters, `xn--` and all, is one column wide.
 fn shortened(name: &str, width: usize) -> String {
     let letters: Vec<_> = name.chars().collect();
     if letters.len() <= width {

@@ -4,7 +4,8 @@ use url::{Host, ParseError, Url};
 
 use crate::failure::bare;
 
-/// No host has a longer name, nor a longer part between its dots (RFC 1035 section 2.3.4; the name's 255 octets are two more than its letters).
+/// No host has a longer name, nor a longer part between its dots (RFC 1035 section 2.3.4; the
+/// name's 255 octets are two more than its letters).
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
@@ -18,7 +19,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, String> {
             shown(text)
         ));
     }
-    // Browsers leave out some of them: two lines with nothing but a carriage return between them would be one URL that nobody has written.
+    // Browsers leave out some of them: two lines with nothing but a carriage return between them would
+    // be one URL that nobody has written.
     if text.contains(char::is_control) {
         return Err(format!("{:?} has a control character in it, as no URL does", shown(text)));
     }
@@ -33,7 +35,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, String> {
     }
 }
 
-/// A space or a comma, and a URL begins behind it. In a query there may be such a comma: what it means is its server's affair.
+/// A space or a comma, and a URL begins behind it. In a query there may be such a comma: what it
+/// means is its server's affair.
 fn is_several(text: &str) -> bool {
     let begins = |rest: &str| rest.starts_with("http://") || rest.starts_with("https://");
     let place = text.find(['?', '#']).unwrap_or(text.len());

@@ -5,8 +5,9 @@ use std::io;
 use console::Term;
 use indicatif::TermLike;
 
-/// Where the bar is drawn. It leaves the cursor at the beginning of its line: behind its end, where indicatif leaves it, the `^C` that a terminal shows would
-/// begin a line of its own, and the bar would stay on the one above.
+/// Where the bar is drawn. It leaves the cursor at the beginning of its line: behind its end, where
+/// indicatif leaves it, the `^C` that a terminal shows would begin a line of its own, and the bar
+/// would stay on the one above.
 #[derive(Debug)]
 pub(crate) struct Terminal(Term);
 

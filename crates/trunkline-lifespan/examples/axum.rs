@@ -1,4 +1,5 @@
-//! The service of trunkline's own `axum` example, with its life in order: opened, checked, served, drained, closed.
+//! The service of trunkline's own `axum` example, with its life in order: opened, checked, served,
+//! drained, closed.
 //!
 //! ```sh
 //! cargo run -p trunkline-lifespan --all-features --example axum                            # forwards to https://httpbin.org
@@ -37,7 +38,8 @@ async fn main() -> lifespan::Ending {
     .await
 }
 
-/// Posts what it is given to httpbin, as the form field `data`, and returns what httpbin says to that.
+/// Posts what it is given to httpbin, as the form field `data`, and returns what httpbin says to
+/// that.
 async fn forward(State(session): State<Session>, data: String) -> Result<String, (StatusCode, String)> {
     let bad_gateway = |error: trunkline::Error| (StatusCode::BAD_GATEWAY, format!("{error}\n"));
     let response = session.post("post").form(&[("data", &data)]).await.map_err(bad_gateway)?;

@@ -1,4 +1,5 @@
-//! An application that can end in any way an application can: its arguments say how, its output tells. The tests start it.
+//! An application that can end in any way an application can: its arguments say how, its output
+//! tells. The tests start it.
 //!
 //! ```sh
 //! cargo run -p trunkline-lifespan --all-features --example endings -- open:session work:outbox fail:database

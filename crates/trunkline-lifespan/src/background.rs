@@ -1,4 +1,5 @@
-//! Work beside the application: asked to stop, waited for, and not to be lost sight of when it fails.
+//! Work beside the application: asked to stop, waited for, and not to be lost sight of when it
+//! fails.
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -79,8 +79,9 @@ impl Ending {
         self.code().into()
     }
 
-    /// Says how it ended on standard error, unless all is well, and ends the process now. A `main` that returns waits
-    /// for every thread of its runtime, and so for a release that blocks its thread.
+    /// Says how it ended on standard error, unless all is well, and ends the process now. A `main`
+    /// that returns waits for every thread of its runtime, and so for a release that blocks its
+    /// thread.
     pub fn exit(self) -> ! {
         self.tell();
         process::exit(self.code().into())
@@ -94,7 +95,8 @@ impl Ending {
         }
     }
 
-    /// All that went wrong: what brought the application down comes first, then the rest as it happened.
+    /// All that went wrong: what brought the application down comes first, then the rest as it
+    /// happened.
     pub fn errors(&self) -> &[Error] {
         &self.errors
     }

@@ -18,8 +18,9 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a part of the application did not start, run or end as it should.
 ///
-/// Its text names the part and says what was wrong with it. As with [`std::io::Error`], what another error said is part of that
-/// text, [`get_ref`](Self::get_ref) gives that error, and [`source`](StdError::source) what lies below it.
+/// Its text names the part and says what was wrong with it. As with [`std::io::Error`], what
+/// another error said is part of that text, [`get_ref`](Self::get_ref) gives that error, and
+/// [`source`](StdError::source) what lies below it.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -90,7 +91,8 @@ impl Error {
         self.0.phase
     }
 
-    /// The resource or background work, as it was named, or the address that was to be listened on. Empty for the rest.
+    /// The resource or background work, as it was named, or the address that was to be listened on.
+    /// Empty for the rest.
     pub fn name(&self) -> &str {
         &self.0.name
     }

@@ -1,8 +1,10 @@
-//! The life of an application: opened in order, served until a signal, drained, and closed in reverse.
+//! The life of an application: opened in order, served until a signal, drained, and closed in
+//! reverse.
 //!
-//! What an application needs before its first request, a session, a database, a worker, has to end after its last one, whatever happens
-//! in between, and in the opposite order. `?` does not do that, a `Drop` cannot await, and a signal handler knows nothing of
-//! either. This crate is the stack that does: an asynchronous, ordered `defer` for all that an application stands on.
+//! What an application needs before its first request, a session, a database, a worker, has to end
+//! after its last one, whatever happens in between, and in the opposite order. `?` does not do
+//! that, a `Drop` cannot await, and a signal handler knows nothing of either. This crate is the
+//! stack that does: an asynchronous, ordered `defer` for all that an application stands on.
 //!
 //! ```no_run
 //! # #[cfg(all(feature = "serve", feature = "session"))] mod main {
@@ -45,29 +47,37 @@
 //! # }
 //! ```
 //!
-//! The function may return any error; one that returns other errors than this crate's says so: `async |life| -> anyhow::Result<()> { … }`.
+//! The function may return any error; one that returns other errors than this crate's says so:
+//! `async |life| -> anyhow::Result<()> { … }`.
 //!
 //! # The way down
 //!
-//! Whatever ends the application, a signal, a failed start, failed background work, a panic, a function that returns, it is the same way:
+//! Whatever ends the application, a signal, a failed start, failed background work, a panic, a
+//! function that returns, it is the same way:
 //!
-//! 1. **Not ready.** [`Life::readiness`] is false at once, and [`Life::stopping`] tells those who want to know.
+//! 1. **Not ready.** [`Life::readiness`] is false at once, and [`Life::stopping`] tells those who
+//!    want to know.
 //! 2. **Pause**, if there was one set and the application was up: [`Lifespan::pause`].
 //! 3. **Stop accepting**, on all listeners but those that serve throughout.
-//! 4. **Drain**: requests under way finish, up to [`Lifespan::drain_within`]; then they are aborted and counted. Those that serve throughout
-//!    come last.
-//! 5. **Background work** is asked to stop and waited for, each up to [`Lifespan::stop_within`], the last begun first; then it is aborted.
-//! 6. **Release**, the last opened first, each in a task of its own and up to [`Lifespan::release_within`]; then it is aborted. One that fails,
-//!    panics or is late keeps no other from being released.
+//! 4. **Drain**: requests under way finish, up to [`Lifespan::drain_within`]; then they are aborted
+//!    and counted. Those that serve throughout come last.
+//! 5. **Background work** is asked to stop and waited for, each up to [`Lifespan::stop_within`],
+//!    the last begun first; then it is aborted.
+//! 6. **Release**, the last opened first, each in a task of its own and up to
+//!    [`Lifespan::release_within`]; then it is aborted. One that fails, panics or is late keeps no
+//!    other from being released.
 //!
-//! The [`Ending`] has each step, how long it took, and every error, the one that began it all first; its exit code says in brief what happened.
-//! The worst case takes the sum of the limits: an orchestrator's patience should be longer than that.
+//! The [`Ending`] has each step, how long it took, and every error, the one that began it all
+//! first; its exit code says in brief what happened. The worst case takes the sum of the limits: an
+//! orchestrator's patience should be longer than that.
 //!
 //! # Signals
 //!
-//! SIGTERM (on Unix) and Ctrl-C ask for the way down. While the application starts they drop its function where it stands, so
-//! that a database that does not answer can be called off, and release what was open by then. The second one exits at once, with 128 + its number. The same signal again within 100 ms is not a second one:
-//! `timeout` and others that send it to the process and to its group do that.
+//! SIGTERM (on Unix) and Ctrl-C ask for the way down. While the application starts they drop its
+//! function where it stands, so that a database that does not answer can be called off, and release
+//! what was open by then. The second one exits at once, with 128 + its number. The same signal
+//! again within 100 ms is not a second one: `timeout` and others that send it to the process and to
+//! its group do that.
 //!
 //! # What happens when
 //!
@@ -83,16 +93,19 @@
 //! | a release fails, panics or is late | that is an error, and the others are released |
 //! | a release blocks its thread | it is left behind at its limit, and the others are released, if the runtime has another thread; see [`Ending::exit`] |
 //!
-//! Steps and errors go to `tracing` as they happen, under the target `trunkline::lifespan`; the server announces its address there.
+//! Steps and errors go to `tracing` as they happen, under the target `trunkline::lifespan`; the
+//! server announces its address there.
 //!
 //! # Cargo features
 //!
 //! Both are off by default; without them this is an exit stack with signals and background work.
 //!
-//! - `serve`: `Life::bind`, `Life::serve`, `Life::serve_beside`, `Life::serve_throughout`: an `axum::Router` over HTTP/1.1 and HTTP/2.
+//! - `serve`: `Life::bind`, `Life::serve`, `Life::serve_beside`, `Life::serve_throughout`: an
+//!   `axum::Router` over HTTP/1.1 and HTTP/2.
 //! - `session`: `session`, a `trunkline::Session` as a resource.
 //!
-//! There is no runtime of its own, and no state of the process is touched but the two signals' handlers, which are tokio's.
+//! There is no runtime of its own, and no state of the process is touched but the two signals'
+//! handlers, which are tokio's.
 
 mod resource;
 mod settings;

@@ -26,7 +26,8 @@ use crate::stop::{Course, Readiness, Shutdown, Stop, Stopper};
 pub struct Life {
     pub(crate) settings: Lifespan,
     pub(crate) course: Arc<Course>,
-    // In the order in which a `Life` that is dropped half way gives them up: what serves, what works, what they stand on.
+    // In the order in which a `Life` that is dropped half way gives them up: what serves, what works, what they stand
+    // on.
     #[cfg(feature = "serve")]
     pub(crate) servers: Servers,
     pub(crate) works: Works,
@@ -45,25 +46,29 @@ impl Life {
         }
     }
 
-    /// Opens a resource: acquires and checks it when this is awaited, and releases it at the end, before all that was opened earlier.
-    /// Returns its handle.
+    /// Opens a resource: acquires and checks it when this is awaited, and releases it at the end,
+    /// before all that was opened earlier. Returns its handle.
     ///
     /// # Errors
     ///
-    /// If it cannot be acquired; if its check fails, by which time it is released; and if either panics or takes too long.
+    /// If it cannot be acquired; if its check fails, by which time it is released; and if either
+    /// panics or takes too long.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it acquires, the resource cleans up after itself; dropped later, it is released at the end.
+    /// Dropped while it acquires, the resource cleans up after itself; dropped later, it is
+    /// released at the end.
     pub fn open<R: Resource>(&self, name: impl Into<String>, resource: R) -> Opening<'_, R> {
         let release_within = self.settings.release_within;
         Opening { life: self, name: name.into(), resource, open_within: Duration::MAX, release_within }
     }
 
-    /// Begins work that runs beside the application, in a task of its own. After the last request has ended it is asked to stop, by
-    /// what it is given, and waited for, the last begun first. It may end earlier if it has nothing more to do.
+    /// Begins work that runs beside the application, in a task of its own. After the last request
+    /// has ended it is asked to stop, by what it is given, and waited for, the last begun
+    /// first. It may end earlier if it has nothing more to do.
     ///
-    /// If it fails or panics, the application is brought down in order, as if by a signal, and its error comes first in the [`Ending`](crate::Ending).
+    /// If it fails or panics, the application is brought down in order, as if by a signal, and its
+    /// error comes first in the [`Ending`](crate::Ending).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -86,8 +91,8 @@ impl Life {
         Background { works: &self.works, position }
     }
 
-    /// For an application that serves nobody: says that it is up, and waits until it is asked to stop, by a signal, by the failure of
-    /// background work or by [`Shutdown::begin`].
+    /// For an application that serves nobody: says that it is up, and waits until it is asked to
+    /// stop, by a signal, by the failure of background work or by [`Shutdown::begin`].
     ///
     /// # Cancel safety
     ///
@@ -96,7 +101,8 @@ impl Life {
         self.course.attend().await;
     }
 
-    /// Tells as soon as the application is asked to stop, before requests are drained: for streams and sockets that would go on for ever.
+    /// Tells as soon as the application is asked to stop, before requests are drained: for streams
+    /// and sockets that would go on for ever.
     pub fn stopping(&self) -> Stop {
         self.course.stop()
     }
@@ -125,22 +131,29 @@ impl Life {
         bound.map_err(|error| Error::new(Phase::Bind, name, begun.elapsed(), error))
     }
 
-    /// Serves until the application is asked to stop, and returns when the last request has ended: on all listeners, those of
-    /// [`serve_beside`](Self::serve_beside) and [`serve_throughout`](Self::serve_throughout) too. HTTP/1.1 and HTTP/2 (without TLS, with
+    /// Serves until the application is asked to stop, and returns when the last request has ended:
+    /// on all listeners, those of [`serve_beside`](Self::serve_beside) and
+    /// [`serve_throughout`](Self::serve_throughout) too. HTTP/1.1 and HTTP/2 (without TLS, with
     /// prior knowledge) are spoken.
     ///
     /// Asked to stop, it
     ///
-    /// 1. is [not ready](Self::readiness) any more, and says so in each answer over HTTP/1 by `connection: close`;
+    /// 1. is [not ready](Self::readiness) any more, and says so in each answer over HTTP/1 by
+    ///    `connection: close`;
     /// 2. goes on for the [pause](crate::Lifespan::pause);
-    /// 3. takes what has connected out of the queue, also beyond the [limit](crate::Lifespan::connections), and closes the listener: new
-    ///    connections are refused;
-    /// 4. closes connections that are idle and tells the others that this is the end (HTTP/2: GOAWAY);
-    /// 5. waits for the requests under way, up to the limit of [`Lifespan::drain_within`](crate::Lifespan::drain_within), then aborts them.
+    /// 3. takes what has connected out of the queue, also beyond the
+    ///    [limit](crate::Lifespan::connections), and closes the listener: new connections are
+    ///    refused;
+    /// 4. closes connections that are idle and tells the others that this is the end (HTTP/2:
+    ///    GOAWAY);
+    /// 5. waits for the requests under way, up to the limit of
+    ///    [`Lifespan::drain_within`](crate::Lifespan::drain_within), then aborts them.
     ///
-    /// Requests whose heads have arrived are never cut off before that. A connection that asks for nothing is closed after 30 s at any time, and so is one
-    /// over HTTP/2 whose client does not answer a PING any more. A handler finds the client's address in `ConnectInfo<SocketAddr>`.
-    /// A connection that was upgraded (a WebSocket) is its handler's: let that listen to [`stopping`](Self::stopping).
+    /// Requests whose heads have arrived are never cut off before that. A connection that asks for
+    /// nothing is closed after 30 s at any time, and so is one over HTTP/2 whose client does
+    /// not answer a PING any more. A handler finds the client's address in
+    /// `ConnectInfo<SocketAddr>`. A connection that was upgraded (a WebSocket) is its
+    /// handler's: let that listen to [`stopping`](Self::stopping).
     ///
     /// # Errors
     ///
@@ -156,8 +169,8 @@ impl Life {
         Ok(())
     }
 
-    /// Serves from now on, beside what follows, and is drained together with it. For a console on an address of its own, that answers
-    /// while the rest starts. Returns the address.
+    /// Serves from now on, beside what follows, and is drained together with it. For a console on
+    /// an address of its own, that answers while the rest starts. Returns the address.
     ///
     /// # Errors
     ///
@@ -166,8 +179,9 @@ impl Life {
         self.begin_serving(listener, router, Stage::First)
     }
 
-    /// The same, but it goes on until the others are drained, and is drained after them, in what they have left of the time for it. For
-    /// metrics and a console, which are wanted most when something is slow to end.
+    /// The same, but it goes on until the others are drained, and is drained after them, in what
+    /// they have left of the time for it. For metrics and a console, which are wanted most when
+    /// something is slow to end.
     ///
     /// # Errors
     ///
@@ -176,7 +190,8 @@ impl Life {
         self.begin_serving(listener, router, Stage::Last)
     }
 
-    /// The connections that clients have made to each listener, and the most there may be: for metrics.
+    /// The connections that clients have made to each listener, and the most there may be: for
+    /// metrics.
     pub fn listeners(&self) -> Listeners {
         self.servers.listeners.clone()
     }
@@ -203,13 +218,15 @@ pub struct Opening<'a, R> {
 }
 
 impl<'a, R: Resource> Opening<'a, R> {
-    /// How long acquiring and checking may take, together. By default as long as they like: a signal ends it.
+    /// How long acquiring and checking may take, together. By default as long as they like: a
+    /// signal ends it.
     pub fn open_within(mut self, limit: Duration) -> Self {
         self.open_within = limit;
         self
     }
 
-    /// How long releasing may take; then it is aborted and counts as failed. By default [`Lifespan::release_within`], ten seconds.
+    /// How long releasing may take; then it is aborted and counts as failed. By default
+    /// [`Lifespan::release_within`], ten seconds.
     pub fn release_within(mut self, limit: Duration) -> Self {
         self.release_within = limit;
         self

@@ -5,7 +5,8 @@ use std::future::Ready;
 
 use crate::error::BoxError;
 
-/// Something that an application opens before it serves and releases after: a session, a database, a lock, a registration.
+/// Something that an application opens before it serves and releases after: a session, a database,
+/// a lock, a registration.
 ///
 /// ```
 /// use std::io;
@@ -43,10 +44,12 @@ pub trait Resource: Send + 'static {
     /// Any error, or a text.
     type Error: Into<BoxError>;
 
-    /// Opens it; called once, before the others. What fails here, or is dropped half way, cleans up after itself: nothing is released that was not acquired.
+    /// Opens it; called once, before the others. What fails here, or is dropped half way, cleans up
+    /// after itself: nothing is released that was not acquired.
     fn acquire(&mut self) -> impl Future<Output = Result<Self::Handle, Self::Error>> + Send;
 
-    /// Whether it can be worked with. If not, it is released, and the application does not start. Without a check it can.
+    /// Whether it can be worked with. If not, it is released, and the application does not start.
+    /// Without a check it can.
     fn check(&mut self, handle: &Self::Handle) -> impl Future<Output = Result<(), Self::Error>> + Send {
         let _ = handle;
         async { Ok(()) }
@@ -56,7 +59,8 @@ pub trait Resource: Send + 'static {
     fn release(self, handle: Self::Handle) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// A resource from a closure that acquires it. [`check`](FromClosures::check) and [`release`](FromClosures::release) add the rest.
+/// A resource from a closure that acquires it. [`check`](FromClosures::check) and
+/// [`release`](FromClosures::release) add the rest.
 ///
 /// ```
 /// # use std::{io, sync::Arc};

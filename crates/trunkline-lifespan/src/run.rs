@@ -22,12 +22,15 @@ where
 }
 
 impl Lifespan {
-    /// Runs an application: its function, then the way down. Whatever the function opened is released, in reverse, when it returns, fails
-    /// or panics, and all of it, whatever becomes of the others.
+    /// Runs an application: its function, then the way down. Whatever the function opened is
+    /// released, in reverse, when it returns, fails or panics, and all of it, whatever becomes
+    /// of the others.
     ///
-    /// A signal that comes while the function is [serving](Life::serve), or [waits](Life::until_stopped), ends that, and the function goes
-    /// on from there. At any other time it drops the function where it stands, so that a start that hangs can be called off.
-    /// A second signal, if it is another one or comes 100 ms later, ends the process at once with 128 + its number. After this returns, signals are not listened to any more, and
+    /// A signal that comes while the function is [serving](Life::serve), or
+    /// [waits](Life::until_stopped), ends that, and the function goes on from there. At any
+    /// other time it drops the function where it stands, so that a start that hangs can be called
+    /// off. A second signal, if it is another one or comes 100 ms later, ends the process at
+    /// once with 128 + its number. After this returns, signals are not listened to any more, and
     /// do nothing (tokio keeps them): end the process soon.
     ///
     /// # Panics
@@ -36,7 +39,8 @@ impl Lifespan {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it aborts what runs, and what is open is dropped, not released; `tracing` gets an error for each.
+    /// Dropped, it aborts what runs, and what is open is dropped, not released; `tracing` gets an
+    /// error for each.
     pub async fn run<F, E>(self, application: F) -> Ending
     where
         F: AsyncFnOnce(&Life) -> Result<(), E>,
@@ -106,7 +110,8 @@ async fn wind_down(life: Life, function: Function) -> Ending {
         steps.push(step);
     }
     let failures = life.works.take_failures();
-    // If work has brought the application down, its failure comes before what the function made of that.
+    // If work has brought the application down, its failure comes before what the function made of
+    // that.
     let first = if cause == Cause::Failure { 0 } else { errors.len() };
     errors.splice(first..first, failures);
 

@@ -1,4 +1,5 @@
-//! A `trunkline::Session` as a resource: built, tried out if there is something to try it on, and closed at the end.
+//! A `trunkline::Session` as a resource: built, tried out if there is something to try it on, and
+//! closed at the end.
 
 use std::mem;
 use std::time::Duration;
@@ -32,14 +33,15 @@ pub struct SessionResource {
 }
 
 impl SessionResource {
-    /// An address that has to answer a `GET` with success before the application starts. By default nothing is asked.
+    /// An address that has to answer a `GET` with success before the application starts. By default
+    /// nothing is asked.
     pub fn probe(mut self, url: impl Into<String>) -> Self {
         self.probe = Some(url.into());
         self
     }
 
-    /// How long requests that are under way at the end, if there are any, may take to finish. By default 5 s, which leaves half of the
-    /// time that a release has by default.
+    /// How long requests that are under way at the end, if there are any, may take to finish. By
+    /// default 5 s, which leaves half of the time that a release has by default.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

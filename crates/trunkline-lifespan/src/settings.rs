@@ -28,18 +28,20 @@ impl Lifespan {
         }
     }
 
-    /// The most connections that each listener has at once. Beyond it nothing is accepted, so that whoever comes waits in the listener's queue until a
-    /// connection ends. By default 10 000; zero counts as one.
+    /// The most connections that each listener has at once. Beyond it nothing is accepted, so that
+    /// whoever comes waits in the listener's queue until a connection ends. By default 10 000;
+    /// zero counts as one.
     ///
-    /// Each takes a file descriptor, so the limit should be below that of the process (`ulimit -n`) by what else the application opens. A connection that was
-    /// upgraded (a WebSocket) does not count: it is its handler's.
+    /// Each takes a file descriptor, so the limit should be below that of the process (`ulimit -n`)
+    /// by what else the application opens. A connection that was upgraded (a WebSocket) does
+    /// not count: it is its handler's.
     pub fn connections(mut self, limit: usize) -> Self {
         self.connections = limit;
         self
     }
 
-    /// How long to go on accepting connections after the application has said that it is not ready, so that whoever distributes requests
-    /// can take note. By default no time.
+    /// How long to go on accepting connections after the application has said that it is not ready,
+    /// so that whoever distributes requests can take note. By default no time.
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
@@ -51,8 +53,9 @@ impl Lifespan {
         self
     }
 
-    /// How long background work may take to end when it is asked to, each; then it is aborted. By default 10 s.
-    /// [`Background::stop_within`](crate::Background::stop_within) sets it for one.
+    /// How long background work may take to end when it is asked to, each; then it is aborted. By
+    /// default 10 s. [`Background::stop_within`](crate::Background::stop_within) sets it for
+    /// one.
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.stop_within = limit;
         self
@@ -65,7 +68,8 @@ impl Lifespan {
         self
     }
 
-    /// Whether SIGTERM and Ctrl-C end it. By default they do. Without them, for tests, [`Shutdown::begin`](crate::Shutdown::begin) does.
+    /// Whether SIGTERM and Ctrl-C end it. By default they do. Without them, for tests,
+    /// [`Shutdown::begin`](crate::Shutdown::begin) does.
     pub fn signals(mut self, listen: bool) -> Self {
         self.signals = listen;
         self

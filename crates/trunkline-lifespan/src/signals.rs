@@ -1,4 +1,5 @@
-//! What asks the application to stop from outside: SIGTERM and Ctrl-C. Asked a second time, it does not wait any more.
+//! What asks the application to stop from outside: SIGTERM and Ctrl-C. Asked a second time, it does
+//! not wait any more.
 
 use std::io;
 use std::process;
@@ -11,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::stop::{Cause, Course};
 
-/// The same signal again within this time is the same request: timeout(1) and supervisors send it to the process and to its group, and so twice.
-/// A person takes longer.
+/// The same signal again within this time is the same request: timeout(1) and supervisors send it
+/// to the process and to its group, and so twice. A person takes longer.
 const ONCE: Duration = Duration::from_millis(100);
 
 /// Listens until it is dropped.

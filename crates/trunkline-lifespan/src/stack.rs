@@ -1,4 +1,5 @@
-//! What has been acquired, in order. The last is released first, each in a task of its own and within its own time.
+//! What has been acquired, in order. The last is released first, each in a task of its own and
+//! within its own time.
 
 use std::fmt;
 use std::mem;
@@ -13,7 +14,8 @@ use crate::ending::{Step, StepKind};
 use crate::error::{BoxError, Error, Fault, Phase, caught};
 use crate::resource::Resource;
 
-/// How long a task that was aborted may take to be gone. Longer takes only one that blocks its thread.
+/// How long a task that was aborted may take to be gone. Longer takes only one that blocks its
+/// thread.
 const ABORTED: Duration = Duration::from_millis(100);
 
 /// A release, not begun.

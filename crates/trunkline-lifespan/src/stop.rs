@@ -155,7 +155,8 @@ impl Course {
         stop.requested().await;
     }
 
-    /// The application's function waits for the end, or has waited when the end came: it is left to act on it.
+    /// The application's function waits for the end, or has waited when the end came: it is left to
+    /// act on it.
     pub(crate) fn is_attended(&self) -> bool {
         self.attentive.load(Ordering::Acquire) > 0
     }
@@ -179,10 +180,12 @@ impl Drop for Attending<'_> {
     }
 }
 
-/// Whether the application is ready for requests: what `/readyz` answers. A clone is a handle to the same.
+/// Whether the application is ready for requests: what `/readyz` answers. A clone is a handle to
+/// the same.
 ///
-/// It turns true when the application serves, or [waits for its end](crate::Life::until_stopped), and false, before anything else
-/// happens, when it is asked to stop. With the feature `serve` a handler can return it:
+/// It turns true when the application serves, or [waits for its end](crate::Life::until_stopped),
+/// and false, before anything else happens, when it is asked to stop. With the feature `serve` a
+/// handler can return it:
 ///
 /// ```
 /// # #[cfg(feature = "serve")]

@@ -12,7 +12,8 @@ use crate::error::{Result, redacted};
 use crate::forms::{self, Form, FormChoice};
 use crate::tree::{Context, Limits, parse, select};
 
-/// A page, parsed as a browser parses it, though without running its scripts: what stands in `<noscript>` is part of it.
+/// A page, parsed as a browser parses it, though without running its scripts: what stands in
+/// `<noscript>` is part of it.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -73,26 +74,30 @@ impl Parser {
 }
 
 impl Document {
-    /// The page that came from this address, with these headers. Of them, it looks at `Content-Type`, for the charset, and at `Referrer-Policy`.
+    /// The page that came from this address, with these headers. Of them, it looks at
+    /// `Content-Type`, for the charset, and at `Referrer-Policy`.
     ///
-    /// The charset is that of the byte order mark, the header, a `<meta>`, or else windows-1252, as in a browser that does not guess.
+    /// The charset is that of the byte order mark, the header, a `<meta>`, or else windows-1252, as
+    /// in a browser that does not guess.
     ///
     /// # Errors
     ///
-    /// One that [`is_page`](crate::Error::is_page): the page is larger, deeper or more intricate than the limits of a [`Parser`] allow. Malformed
-    /// markup is no error.
+    /// One that [`is_page`](crate::Error::is_page): the page is larger, deeper or more intricate
+    /// than the limits of a [`Parser`] allow. Malformed markup is no error.
     pub fn parse(url: &Url, headers: &HeaderMap, body: impl AsRef<[u8]>) -> Result<Self> {
         Parser::default().parse(url, headers, body)
     }
 
     /// The page that a response brings, whatever its status.
     ///
-    /// It is parsed in place, which holds up the task for some milliseconds for each megabyte, and for some seconds if it is a hostile one.
-    /// Where that matters, read the response first, and [`parse`](Self::parse) it on a thread for blocking work.
+    /// It is parsed in place, which holds up the task for some milliseconds for each megabyte, and
+    /// for some seconds if it is a hostile one. Where that matters, read the response first,
+    /// and [`parse`](Self::parse) it on a thread for blocking work.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse), and [what the session says](crate::Error::http) if the body breaks off.
+    /// As [`parse`](Self::parse), and [what the session says](crate::Error::http) if the body
+    /// breaks off.
     ///
     /// # Cancel safety
     ///
@@ -125,7 +130,8 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// One that [`is_input`](crate::Error::is_input), and lists the forms there are, if it is not among them.
+    /// One that [`is_input`](crate::Error::is_input), and lists the forms there are, if it is not
+    /// among them.
     pub fn form(&self, choice: &FormChoice) -> Result<Form> {
         choice.among(&self.forms, |selector| self.forms_matching(selector)).cloned()
     }

@@ -14,8 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a page was not read, or a form not filled in or sent.
 ///
-/// It is opaque: ask it what you need to know. Its text names what was wanted and what there is instead; never a field's value, which may be
-/// a password.
+/// It is opaque: ask it what you need to know. Its text names what was wanted and what there is
+/// instead; never a field's value, which may be a password.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -55,8 +55,9 @@ pub(crate) enum Kind {
 }
 
 impl Error {
-    /// A login that could not be renewed, for an implementation of [`Renew`](crate::Renew): an error that [`is_login`](Self::is_login), and stands until
-    /// somebody [logs in](crate::Scraper::login) anew, unless it is [`passing`](Self::passing).
+    /// A login that could not be renewed, for an implementation of [`Renew`](crate::Renew): an
+    /// error that [`is_login`](Self::is_login), and stands until somebody [logs
+    /// in](crate::Scraper::login) anew, unless it is [`passing`](Self::passing).
     pub fn renewal(why: impl Into<String>) -> Self {
         Self::login(why)
     }
@@ -82,7 +83,8 @@ impl Error {
         }))
     }
 
-    /// Something of the caller's that cannot be used: `detail` names it and says what would be right.
+    /// Something of the caller's that cannot be used: `detail` names it and says what would be
+    /// right.
     pub(crate) fn input(detail: impl Into<String>) -> Self {
         Self::new(Kind::Input, detail)
     }
@@ -136,14 +138,16 @@ impl Error {
         self.0.pause
     }
 
-    /// May another attempt go well? So it may if the connection failed, or the server said that it is busy or ill (429, 5xx). A certificate that is not accepted, a
-    /// page that is too large, a wrong password are the same the next time.
+    /// May another attempt go well? So it may if the connection failed, or the server said that it
+    /// is busy or ill (429, 5xx). A certificate that is not accepted, a page that is too large,
+    /// a wrong password are the same the next time.
     pub fn is_passing(&self) -> bool {
         self.http().map_or(self.0.passing, retries::may_pass)
     }
 
-    /// What was asked for is not on the page: a form, a field, a button, a choice. Or it cannot be: a selector that is none, a value that the
-    /// field does not take. The text says what there is.
+    /// What was asked for is not on the page: a form, a field, a button, a choice. Or it cannot be:
+    /// a selector that is none, a value that the field does not take. The text says what there
+    /// is.
     pub fn is_input(&self) -> bool {
         self.0.kind == Kind::Input
     }
@@ -153,24 +157,28 @@ impl Error {
         self.0.kind == Kind::Page
     }
 
-    /// The form is one that no browser would send, or not without asking: its button is disabled, its address is unusable, it belongs to a dialog, it would send a login's
+    /// The form is one that no browser would send, or not without asking: its button is disabled,
+    /// its address is unusable, it belongs to a dialog, it would send a login's
     /// password unencrypted.
     pub fn is_form(&self) -> bool {
         self.0.kind == Kind::Form
     }
 
-    /// The login failed, or did not last: the text says which check failed and, if the page has a message of its own, what that is.
+    /// The login failed, or did not last: the text says which check failed and, if the page has a
+    /// message of its own, what that is.
     pub fn is_login(&self) -> bool {
         self.0.kind == Kind::Login
     }
 
-    /// The login ran out and could not be renewed, nor will it be: the password has been changed, say. It is no fault of the page that was asked for; every
-    /// other one from behind the login has the same error, until somebody [logs in](crate::Scraper::login) anew.
+    /// The login ran out and could not be renewed, nor will it be: the password has been changed,
+    /// say. It is no fault of the page that was asked for; every other one from behind the
+    /// login has the same error, until somebody [logs in](crate::Scraper::login) anew.
     pub fn is_shut_out(&self) -> bool {
         self.0.shut_out
     }
 
-    /// The page's robots.txt does not allow it to be fetched, or could not be had; see [`Scraper::robots`](crate::Scraper::robots).
+    /// The page's robots.txt does not allow it to be fetched, or could not be had; see
+    /// [`Scraper::robots`](crate::Scraper::robots).
     pub fn is_robots(&self) -> bool {
         self.0.kind == Kind::Robots
     }
@@ -180,8 +188,9 @@ impl Error {
         self.0.status
     }
 
-    /// The URL that was asked for, of a page that was to be fetched: as it was given, whole, so that it can be asked for again. The error's text shows it without
-    /// credentials, query and fragment.
+    /// The URL that was asked for, of a page that was to be fetched: as it was given, whole, so
+    /// that it can be asked for again. The error's text shows it without credentials, query and
+    /// fragment.
     pub fn url(&self) -> Option<&Url> {
         self.0.url.as_ref()
     }

@@ -1,7 +1,8 @@
 //! Web forms as browsers send them, logins, and many pages at once, over a [`trunkline`] session.
 //!
-//! A page is read into a [`Document`], one of its forms is chosen and filled in, and what comes out is the request that a browser would
-//! send for it: the same entries in the same order, in the same encoding, with the same `Content-Type`, `Referer` and `Origin`.
+//! A page is read into a [`Document`], one of its forms is chosen and filled in, and what comes out
+//! is the request that a browser would send for it: the same entries in the same order, in the same
+//! encoding, with the same `Content-Type`, `Referer` and `Origin`.
 //!
 //! ```no_run
 //! use trunkline::Session;
@@ -22,9 +23,11 @@
 //!
 //! # Logging in
 //!
-//! A [`Login`] is all of this with a verdict, and a [`Scraper`] keeps it: pages behind it are fetched with the cookies it was given, and when it has run
-//! out, it logs in again, once for all that wait. Whether a login worked is for the page to say that it leads to: by default its status is 200 and
-//! it has no field for a password; [`Expect`] asks for something else. If it has not, the error says which check failed, and what the page itself says.
+//! A [`Login`] is all of this with a verdict, and a [`Scraper`] keeps it: pages behind it are
+//! fetched with the cookies it was given, and when it has run out, it logs in again, once for all
+//! that wait. Whether a login worked is for the page to say that it leads to: by default its status
+//! is 200 and it has no field for a password; [`Expect`] asks for something else. If it has not,
+//! the error says which check failed, and what the page itself says.
 //!
 //! ```no_run
 //! use trunkline::Session;
@@ -42,14 +45,16 @@
 //! # }
 //! ```
 //!
-//! Servers lock accounts that log in too often, so it does not: a password that was refused is not sent again, a login page that is busy is left alone for as long as it
-//! asks, and after three logins that have let nobody in there is no fourth. [`Scraper::login_with`] is for logins that take more than a form, or
-//! that several programs share, by the same rules.
+//! Servers lock accounts that log in too often, so it does not: a password that was refused is not
+//! sent again, a login page that is busy is left alone for as long as it asks, and after three
+//! logins that have let nobody in there is no fourth. [`Scraper::login_with`] is for logins that
+//! take more than a form, or that several programs share, by the same rules.
 //!
 //! # Fetching many
 //!
-//! [`Scraper::fetch`] takes any number of URLs, and is a stream of their pages: so many at a time, each URL once, as they come or in order. What fails for now is
-//! tried again later, a host that asks to be left alone is, and others go on meanwhile. Dropped, it leaves nothing behind.
+//! [`Scraper::fetch`] takes any number of URLs, and is a stream of their pages: so many at a time,
+//! each URL once, as they come or in order. What fails for now is tried again later, a host that
+//! asks to be left alone is, and others go on meanwhile. Dropped, it leaves nothing behind.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -79,26 +84,33 @@
 //! # }
 //! ```
 //!
-//! It stands on two layers that can be used by themselves: [`Scraper::fetch_with`] is a [`Fetch`] that URLs of any source are pushed into, and that makes
-//! of each response what is wanted instead of a whole page; [`Scraper::visit`] is one attempt at one URL, for those who keep a schedule of their own.
+//! It stands on two layers that can be used by themselves: [`Scraper::fetch_with`] is a [`Fetch`]
+//! that URLs of any source are pushed into, and that makes of each response what is wanted instead
+//! of a whole page; [`Scraper::visit`] is one attempt at one URL, for those who keep a schedule of
+//! their own.
 //!
 //! # What is meant by "as browsers send them"
 //!
-//! The HTML standard's algorithms, "form owner", "constructing the entry list" and "form submission": hidden inputs and defaults, controls outside of
-//! their form, disabled fieldsets, the button and what it says instead of the form, `_charset_` and `accept-charset`, `dirname`, `<base>`,
-//! the page's charset, url-encoded, multipart and plain text. Each rule is compared with what Chromium sends for the same page, byte for byte, by
-//! `tests/it`, whose corpus lists them.
+//! The HTML standard's algorithms, "form owner", "constructing the entry list" and "form
+//! submission": hidden inputs and defaults, controls outside of their form, disabled fieldsets, the
+//! button and what it says instead of the form, `_charset_` and `accept-charset`, `dirname`,
+//! `<base>`, the page's charset, url-encoded, multipart and plain text. Each rule is compared with
+//! what Chromium sends for the same page, byte for byte, by `tests/it`, whose corpus lists them.
 //!
-//! Scripts are not run, and no `<meta http-equiv=refresh>` is followed. `<noscript>` counts, and so does what the page's own markup says; what a script would add, check or enable has to be filled in by hand.
-//! Nor is validated what a browser would have the user correct (`required`, `pattern`, `maxlength`). What it would have the user confirm, a [`Login`] refuses: a
-//! password that goes from an https page to an http one.
+//! Scripts are not run, and no `<meta http-equiv=refresh>` is followed. `<noscript>` counts, and so
+//! does what the page's own markup says; what a script would add, check or enable has to be filled
+//! in by hand. Nor is validated what a browser would have the user correct (`required`, `pattern`,
+//! `maxlength`). What it would have the user confirm, a [`Login`] refuses: a password that goes
+//! from an https page to an http one.
 //!
 //! Where Chromium and the standard differ, `tests/corpus/README.md` says which is followed.
 //!
 //! # Hostile pages
 //!
-//! A page is read within the limits of a [`Parser`]: its size, the number of its elements and attributes, the depth of their nesting, and the
-//! work that parsing them takes. Beyond them it is an error that [`is_page`](Error::is_page), and nothing is handed out of a page that was read in part.
+//! A page is read within the limits of a [`Parser`]: its size, the number of its elements and
+//! attributes, the depth of their nesting, and the work that parsing them takes. Beyond them it is
+//! an error that [`is_page`](Error::is_page), and nothing is handed out of a page that was read in
+//! part.
 //!
 //! # Errors
 //!
@@ -113,12 +125,13 @@
 //! | [`is_robots`](Error::is_robots) | leaving it alone |
 //! | [`status`](Error::status), [`http`](Error::http) | blaming the server, or the way there |
 //!
-//! Its text names the URL, without credentials and query, and never what a field was filled with. Of a page that was to be fetched, [`url`](Error::url) is the whole
-//! address, to ask for it again.
+//! Its text names the URL, without credentials and query, and never what a field was filled with.
+//! Of a page that was to be fetched, [`url`](Error::url) is the whole address, to ask for it again.
 //!
 //! # Features
 //!
-//! - `lifespan`: `resource`, a scraper as a resource of `trunkline-lifespan`, logged in when the application starts and closed when it ends. Off by default.
+//! - `lifespan`: `resource`, a scraper as a resource of `trunkline-lifespan`, logged in when the
+//!   application starts and closed when it ends. Off by default.
 
 mod document;
 mod error;

@@ -1,4 +1,5 @@
-//! What a scraper logs in with: one login at a time, kept for the next, and the rules of when it is enough.
+//! What a scraper logs in with: one login at a time, kept for the next, and the rules of when it is
+//! enough.
 
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ use crate::page::Page;
 use crate::renew::{Entrance, Renew};
 use crate::retries;
 
-/// So many logins one after another may let nobody in. Then it is not the login that is missing, and servers lock accounts.
+/// So many logins one after another may let nobody in. Then it is not the login that is missing,
+/// and servers lock accounts.
 const MOST_IN_VAIN: u32 = 3;
 
 /// What a scraper and its clones log in with.
@@ -35,7 +37,8 @@ pub(crate) struct Current {
     pub(crate) let_in: bool,
     /// How many logins before this one let nobody in, since one that did.
     in_vain: u32,
-    /// What the attempts to follow this turn came to, if they failed: they are not made for each page.
+    /// What the attempts to follow this turn came to, if they failed: they are not made for each
+    /// page.
     failed: Option<Failed>,
 }
 

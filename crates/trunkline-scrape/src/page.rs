@@ -42,7 +42,8 @@ impl Page {
         }
     }
 
-    /// The page, parsed, within the limits of the [`parser`](crate::Scraper::parser) of the scraper that fetched it.
+    /// The page, parsed, within the limits of the [`parser`](crate::Scraper::parser) of the scraper
+    /// that fetched it.
     ///
     /// # Errors
     ///

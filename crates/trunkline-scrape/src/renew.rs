@@ -13,10 +13,12 @@ use crate::page::Page;
 /// What a [`Renew`] is doing.
 pub type Renewing<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
-/// How a scraper comes by its login, where there is more to it than a form: it takes several steps, or others have the same one, such as workers on several machines, of
-/// whom one logs in and leaves its cookies for the rest. For [`Scraper::login_with`](crate::Scraper::login_with).
+/// How a scraper comes by its login, where there is more to it than a form: it takes several steps,
+/// or others have the same one, such as workers on several machines, of whom one logs in and leaves
+/// its cookies for the rest. For [`Scraper::login_with`](crate::Scraper::login_with).
 ///
-/// When it is asked, and how often at most, is the scraper's to say, as with any [login](crate::Scraper::login).
+/// When it is asked, and how often at most, is the scraper's to say, as with any
+/// [login](crate::Scraper::login).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -54,16 +56,19 @@ pub type Renewing<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 /// }
 /// ```
 pub trait Renew: Send + Sync + 'static {
-    /// Sees to it that the scraper's session is logged in: [logs in](Entrance::log_in), or does with the [session](Entrance::session) what it takes instead. It is
-    /// called by one page at a time, while the others that find themselves outside wait.
+    /// Sees to it that the scraper's session is logged in: [logs in](Entrance::log_in), or does
+    /// with the [session](Entrance::session) what it takes instead. It is called by one page at
+    /// a time, while the others that find themselves outside wait.
     ///
     /// # Errors
     ///
-    /// What [`log_in`](Entrance::log_in) says; or [`Error::renewal`](crate::Error::renewal), for what it says itself.
+    /// What [`log_in`](Entrance::log_in) says; or [`Error::renewal`](crate::Error::renewal), for
+    /// what it says itself.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any await, with the page that wanted to be let in. Another one calls it again then.
+    /// The future may be dropped at any await, with the page that wanted to be let in. Another one
+    /// calls it again then.
     fn renew<'a>(&'a self, entrance: Entrance<'a>) -> Renewing<'a>;
 }
 
@@ -82,7 +87,8 @@ impl Entrance<'_> {
         self.session
     }
 
-    /// Fills in the form, sends it, and judges what comes of it, as [`Scraper::login`](crate::Scraper::login) does. What comes out is the page that it led to.
+    /// Fills in the form, sends it, and judges what comes of it, as
+    /// [`Scraper::login`](crate::Scraper::login) does. What comes out is the page that it led to.
     ///
     /// # Errors
     ///

@@ -7,10 +7,12 @@ use crate::logins::Current;
 use crate::page::Page;
 use crate::scraper::Scraper;
 
-/// So often a page may find that the login has run out since it logged in for it: under load, others use up what the login is good for.
+/// So often a page may find that the login has run out since it logged in for it: under load,
+/// others use up what the login is good for.
 const MOST: usize = 3;
 
-/// What one page makes of the login. It is asked for again for as long as the login was over and could be renewed.
+/// What one page makes of the login. It is asked for again for as long as the login was over and
+/// could be renewed.
 pub(crate) struct Renewal<'a> {
     scraper: &'a Scraper,
     before: Current,

@@ -1,4 +1,5 @@
-//! A scraper as a resource: logged in before the application works with it, closed after its last page.
+//! A scraper as a resource: logged in before the application works with it, closed after its last
+//! page.
 
 use std::mem;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::login::Login;
 use crate::scraper::Scraper;
 
-/// A scraper with a session of its own, which is logged in when it is opened, and closed, awaited, at the end. With the feature `lifespan`.
+/// A scraper with a session of its own, which is logged in when it is opened, and closed, awaited,
+/// at the end. With the feature `lifespan`.
 ///
 /// If the login fails, the session is closed before the error is told: no socket is left.
 ///
@@ -40,13 +42,14 @@ pub struct ScraperResource {
 }
 
 impl ScraperResource {
-    /// A page behind the login that has to be there, with a status of success, before the application goes on. By default none is asked for.
+    /// A page behind the login that has to be there, with a status of success, before the
+    /// application goes on. By default none is asked for.
     pub fn probe(self, url: impl Into<String>) -> Self {
         Self { probe: Some(url.into()), ..self }
     }
 
-    /// How long requests that are under way at the end may take to finish. By default 5 s, which leaves half of the time that a release has by
-    /// default.
+    /// How long requests that are under way at the end may take to finish. By default 5 s, which
+    /// leaves half of the time that a release has by default.
     pub fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }

@@ -22,15 +22,16 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 /// May the same request go well the next time?
 pub(crate) fn may_pass(http: &trunkline::Error) -> bool {
     if http.is_body() {
-        // One that broke off has a cause. One that is too large, or compressed wrongly, is so the next time.
+        // One that broke off has a cause. One that is too large, or compressed wrongly, is so the next
+        // time.
         return http.source().is_some();
     }
     let of_ours = http.is_input() || http.is_closed() || http.is_file();
     !(of_ours || http.is_certificate() || http.is_redirect() || http.is_status())
 }
 
-/// What a server asks for by `Retry-After` (RFC 9110 section 10.2.3). Whoever asks for nothing, by a zero or a date that has passed, is not taken at
-/// their word: all would come again at once.
+/// What a server asks for by `Retry-After` (RFC 9110 section 10.2.3). Whoever asks for nothing, by
+/// a zero or a date that has passed, is not taken at their word: all would come again at once.
 pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     wanted(headers, now).filter(|pause| !pause.is_zero())
 }
@@ -51,8 +52,8 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     headers.get(name).map(HeaderValue::to_str)?.ok().and_then(|text| httpdate::parse_http_date(text).ok())
 }
 
-/// How long to wait before another attempt, after so many: anything up to a bound that doubles, so that those who failed together do not come
-/// again together ("full jitter").
+/// How long to wait before another attempt, after so many: anything up to a bound that doubles, so
+/// that those who failed together do not come again together ("full jitter").
 pub(crate) fn backoff(attempts: u32) -> Duration {
     let mut random = [0; 4];
     // Without any, all of it.

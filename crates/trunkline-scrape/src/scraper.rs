@@ -15,7 +15,8 @@ use crate::page::Page;
 use crate::renew::Renew;
 use crate::robots::Robots;
 
-/// One session, logged in, for many pages. A cheap handle: what it logs in with is shared by its clones.
+/// One session, logged in, for many pages. A cheap handle: what it logs in with is shared by its
+/// clones.
 ///
 /// ```no_run
 /// use trunkline::Session;
@@ -76,29 +77,34 @@ impl Scraper {
         Self { parser, ..self }
     }
 
-    /// The largest page, in bytes, after decompression: that of its [parser](Self::parser). A larger one is an error that [`is_page`](Error::is_page). Default: 10 MiB.
+    /// The largest page, in bytes, after decompression: that of its [parser](Self::parser). A
+    /// larger one is an error that [`is_page`](Error::is_page). Default: 10 MiB.
     #[must_use = "it is the scraper returned that has the limit"]
     pub fn max_body_size(self, bytes: usize) -> Self {
         Self { parser: self.parser.max_size(bytes), ..self }
     }
 
-    /// How many pages are fetched at a time by each [`fetch`](Self::fetch). Default: 16. 0 is as good as 1.
+    /// How many pages are fetched at a time by each [`fetch`](Self::fetch). Default: 16. 0 is as
+    /// good as 1.
     ///
-    /// It counts pages, not connections: those are bounded by the session's pool (`Pool::builder().limit(100).limit_per_host(4)`).
+    /// It counts pages, not connections: those are bounded by the session's pool
+    /// (`Pool::builder().limit(100).limit_per_host(4)`).
     #[must_use = "it is the scraper returned that fetches so many"]
     pub fn concurrency(mut self, pages: usize) -> Self {
         self.settings.concurrency = pages.max(1);
         self
     }
 
-    /// How often a page is tried again that asks for it, or whose connection fails; see [`visit`](Self::visit). Default: 2, which makes three attempts.
+    /// How often a page is tried again that asks for it, or whose connection fails; see
+    /// [`visit`](Self::visit). Default: 2, which makes three attempts.
     #[must_use = "it is the scraper returned that tries again"]
     pub fn retries(mut self, retries: u32) -> Self {
         self.settings.retries = retries;
         self
     }
 
-    /// The pause between the starts of two requests to one host (scheme, name and port), of one [`fetch`](Self::fetch); other hosts go on. Attempts count, redirects and logins do
+    /// The pause between the starts of two requests to one host (scheme, name and port), of one
+    /// [`fetch`](Self::fetch); other hosts go on. Attempts count, redirects and logins do
     /// not. Default: none.
     #[must_use = "it is the scraper returned that leaves a pause"]
     pub fn delay(mut self, delay: Duration) -> Self {
@@ -106,11 +112,14 @@ impl Scraper {
         self
     }
 
-    /// Obeys robots.txt (RFC 9309) under this name, which should be the one that the session's `User-Agent` begins with. What is not allowed is
-    /// an error that [`is_robots`](Error::is_robots). Default: it is not asked for.
+    /// Obeys robots.txt (RFC 9309) under this name, which should be the one that the session's
+    /// `User-Agent` begins with. What is not allowed is an error that
+    /// [`is_robots`](Error::is_robots). Default: it is not asked for.
     ///
-    /// Each host (scheme, name and port) is asked once a day, by one request for all who want to know; of more than tens of thousands, those asked longest ago are forgotten. If there is no robots.txt (a status of 4xx), everything is
-    /// allowed; if it cannot be had (5xx, 429, no connection), nothing is, though that is tried again as with pages. A `Crawl-delay` is a
+    /// Each host (scheme, name and port) is asked once a day, by one request for all who want to
+    /// know; of more than tens of thousands, those asked longest ago are forgotten. If there is no
+    /// robots.txt (a status of 4xx), everything is allowed; if it cannot be had (5xx, 429, no
+    /// connection), nothing is, though that is tried again as with pages. A `Crawl-delay` is a
     /// [`delay`](Self::delay), a minute at most. What redirects lead to is not asked about.
     #[must_use = "it is the scraper returned that obeys"]
     pub fn robots(mut self, agent: impl AsRef<str>) -> Self {
@@ -157,18 +166,21 @@ impl Scraper {
     ///
     /// # Errors
     ///
-    /// One that [`is_login`](Error::is_login), if what is [expected](Login::expect) is not met; one that [`is_input`](Error::is_input), if the page has no such
-    /// form or field; what [the session says](Error::http); and a page beyond the limits. Passwords are not told.
+    /// One that [`is_login`](Error::is_login), if what is [expected](Login::expect) is not met; one
+    /// that [`is_input`](Error::is_input), if the page has no such form or field; what [the
+    /// session says](Error::http); and a page beyond the limits. Passwords are not told.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it may have logged in or not: the session has the cookies it was given, and [`get`](Self::get) does not know of the login.
+    /// Dropped, it may have logged in or not: the session has the cookies it was given, and
+    /// [`get`](Self::get) does not know of the login.
     pub async fn login(&self, login: Login) -> Result<Page> {
         self.logins.login(&self.session, &self.parser, login).await
     }
 
-    /// The same for a login that takes more than a form, or that others have as well: whenever one is needed, from now on, `renew` sees to it. What tells that it has run
-    /// out is the `login`'s to say.
+    /// The same for a login that takes more than a form, or that others have as well: whenever one
+    /// is needed, from now on, `renew` sees to it. What tells that it has run out is the
+    /// `login`'s to say.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! One attempt at one page, with all the rules but waiting: robots.txt, the login, what is worth another attempt and when.
+//! One attempt at one page, with all the rules but waiting: robots.txt, the login, what is worth
+//! another attempt and when.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +25,8 @@ pub enum Visit<T> {
     Again {
         /// Why there is to be one.
         cause: Error,
-        /// How long to wait for it: as long as the server says, or a random time below a bound that doubles with each attempt.
+        /// How long to wait for it: as long as the server says, or a random time below a bound that
+        /// doubles with each attempt.
         pause: Duration,
         /// The server asks for it: the pause is the whole host's, and not this page's alone.
         host: bool,
@@ -36,7 +38,8 @@ pub enum Visit<T> {
 /// The same, and what else there is to know.
 pub(crate) struct Seen<T> {
     pub(crate) visit: Visit<T>,
-    /// The server wants to be left alone for so long. (It may have been the last attempt, so that the page is there all the same.)
+    /// The server wants to be left alone for so long. (It may have been the last attempt, so that
+    /// the page is there all the same.)
     pub(crate) hold: Option<Duration>,
     /// If there was an answer: had its connection served before?
     pub(crate) reused: Option<bool>,
@@ -61,14 +64,18 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Scraper {
-    /// A page, whatever its status. If the login has run out, it logs in again, once, and fetches the page again; all that find out at the same time
-    /// wait for that one login. (Should it run out once more before the page is there, it does so once more, up to three times.)
+    /// A page, whatever its status. If the login has run out, it logs in again, once, and fetches
+    /// the page again; all that find out at the same time wait for that one login. (Should it
+    /// run out once more before the page is there, it does so once more, up to three times.)
     ///
     /// # Errors
     ///
-    /// What [the session says](Error::http), a page beyond the limits, and one that [`is_login`](Error::is_login) if it had to log in again and could
-    /// not, or if that was no remedy. A login that has failed is not tried again for other pages; if it was the connection that failed, or the server (429, 5xx), it
-    /// is, after a pause, until which [all are told the same](Error::is_passing). Nor is one that has worked, when it and the three before it have let in nobody.
+    /// What [the session says](Error::http), a page beyond the limits, and one that
+    /// [`is_login`](Error::is_login) if it had to log in again and could not, or if that was no
+    /// remedy. A login that has failed is not tried again for other pages; if it was the connection
+    /// that failed, or the server (429, 5xx), it is, after a pause, until which [all are told
+    /// the same](Error::is_passing). Nor is one that has worked, when it and the three before it
+    /// have let in nobody.
     ///
     /// # Cancel safety
     ///
@@ -83,19 +90,25 @@ impl Scraper {
         }
     }
 
-    /// One attempt at a page, the first, second, … as `attempt` says, from 1. For those who keep a schedule of their own: it waits for nothing but
-    /// the server. ([`fetch`](Self::fetch) and [`fetch_with`](Self::fetch_with) wait as well.)
+    /// One attempt at a page, the first, second, … as `attempt` says, from 1. For those who keep a
+    /// schedule of their own: it waits for nothing but the server. ([`fetch`](Self::fetch) and
+    /// [`fetch_with`](Self::fetch_with) wait as well.)
     ///
     /// - If [robots.txt](Self::robots) is obeyed, it has to allow the page.
-    /// - If there is a [login](Self::login), and the answer says that it is over, it logs in again and asks again, as [`get`](Self::get) does. It finds
-    ///   that out by status and address: what is given to [`Login::is_over_when`](crate::Login::is_over_when) is shown a page without a body.
-    /// - An answer with the status 429, 500, 502, 503 or 504 asks to come [again](Visit::Again), and so does a connection that cannot be made or breaks, unless the
-    ///   attempts are [used up](Self::retries). Then it is a page as any other, and the broken connection an error.
-    /// - The pause is what `Retry-After` asks for, in seconds or as a date, or else random, between 0 and 500 ms before the second attempt, and twice
-    ///   as much before each one that follows, 30 s at most. A server that wants to be left alone for more than ten minutes is not waited for: the
-    ///   page is delivered as it is.
+    /// - If there is a [login](Self::login), and the answer says that it is over, it logs in again
+    ///   and asks again, as [`get`](Self::get) does. It finds that out by status and address: what
+    ///   is given to [`Login::is_over_when`](crate::Login::is_over_when) is shown a page without a
+    ///   body.
+    /// - An answer with the status 429, 500, 502, 503 or 504 asks to come [again](Visit::Again),
+    ///   and so does a connection that cannot be made or breaks, unless the attempts are [used
+    ///   up](Self::retries). Then it is a page as any other, and the broken connection an error.
+    /// - The pause is what `Retry-After` asks for, in seconds or as a date, or else random, between
+    ///   0 and 500 ms before the second attempt, and twice as much before each one that follows, 30
+    ///   s at most. A server that wants to be left alone for more than ten minutes is not waited
+    ///   for: the page is delivered as it is.
     ///
-    /// `read` makes of the response what is wanted of it: a file, a length, a whole page. What it fails with is judged as what the session fails with.
+    /// `read` makes of the response what is wanted of it: a file, a length, a whole page. What it
+    /// fails with is judged as what the session fails with.
     ///
     /// ```no_run
     /// # async fn example(scraper: trunkline_scrape::Scraper) -> Result<(), Box<dyn std::error::Error>> {
@@ -119,7 +132,8 @@ impl Scraper {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, what was read is lost. While it logs in again or asks for robots.txt, it leaves that to the next one that waits.
+    /// Dropped, what was read is lost. While it logs in again or asks for robots.txt, it leaves
+    /// that to the next one that waits.
     pub async fn visit<T, R, F>(&self, url: &Url, attempt: u32, read: R) -> Visit<T>
     where
         R: FnMut(Response) -> F + Send,
@@ -129,8 +143,9 @@ impl Scraper {
         self.attempt(self.numbered(url, attempt), Judge::Head, read).await.visit
     }
 
-    /// How long to leave between the starts of two requests to this URL's host: [`delay`](Self::delay), or the `Crawl-delay` of its robots.txt if that
-    /// is longer, though a minute at most. If robots.txt is obeyed and not known yet, it is asked for.
+    /// How long to leave between the starts of two requests to this URL's host:
+    /// [`delay`](Self::delay), or the `Crawl-delay` of its robots.txt if that is longer, though
+    /// a minute at most. If robots.txt is obeyed and not known yet, it is asked for.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,5 @@
-//! One session for a whole axum application: opened before it serves, shared by every handler, closed after the last of them.
+//! One session for a whole axum application: opened before it serves, shared by every handler,
+//! closed after the last of them.
 //!
 //! ```sh
 //! cargo run -p trunkline --example axum                            # forwards to https://httpbin.org
@@ -40,7 +41,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Posts what it is given to httpbin, as the form field `data`, and returns what httpbin says to that.
+/// Posts what it is given to httpbin, as the form field `data`, and returns what httpbin says to
+/// that.
 async fn forward(State(session): State<Session>, data: String) -> Result<String, Failed> {
     let response = session.post("post").form(&[("data", &data)]).await?;
     println!("{}", response.status());

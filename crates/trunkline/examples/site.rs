@@ -1,4 +1,5 @@
-//! A site made for fetching: thousands of pages of different sizes, each with links, over connections that are kept alive.
+//! A site made for fetching: thousands of pages of different sizes, each with links, over
+//! connections that are kept alive.
 //!
 //! ```sh
 //! cargo run -p trunkline --example site -- --port 8000 --pages 3000
@@ -12,7 +13,8 @@
 //! | `/login` | a form with a hidden input; the password is `s3cret` |
 //! | `/members` | for those who are logged in; others are sent to `/login` |
 //!
-//! `--port 0`, the default, takes a free port. The first line of its output is the address it listens on. Ctrl-C ends it.
+//! `--port 0`, the default, takes a free port. The first line of its output is the address it
+//! listens on. Ctrl-C ends it.
 
 #![expect(clippy::print_stdout, reason = "what it says is what it is for")]
 

@@ -13,9 +13,10 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a request, or a setting, came to nothing.
 ///
-/// It is opaque: ask it what you need to know. Its text names what was asked (method and URL, without credentials, query
-/// and fragment: tokens live there), the phase it failed in and, for a wait that ran out, who holds the connections. Causes are
-/// behind [`source`](StdError::source), one level each.
+/// It is opaque: ask it what you need to know. Its text names what was asked (method and URL,
+/// without credentials, query and fragment: tokens live there), the phase it failed in and, for a
+/// wait that ran out, who holds the connections. Causes are behind [`source`](StdError::source),
+/// one level each.
 ///
 /// ```
 /// # async fn run(session: trunkline::Session) {
@@ -163,14 +164,16 @@ impl Error {
         self.0.kind == Kind::Timeout
     }
 
-    /// No connection could be made: the name, the network, the address filter or TLS (also when it was too slow).
+    /// No connection could be made: the name, the network, the address filter or TLS (also when it
+    /// was too slow).
     pub fn is_connect(&self) -> bool {
         matches!(self.0.kind, Kind::Connect | Kind::Certificate)
             || (self.is_timeout() && matches!(self.0.phase, Some(Phase::Resolve | Phase::Connect | Phase::Tls)))
     }
 
-    /// No connection could be made because the server's certificate was not accepted: its issuer is not trusted here, it is for another name, it has
-    /// expired. Another attempt ends the same way, unlike most others that [`is_connect`](Self::is_connect).
+    /// No connection could be made because the server's certificate was not accepted: its issuer is
+    /// not trusted here, it is for another name, it has expired. Another attempt ends the same
+    /// way, unlike most others that [`is_connect`](Self::is_connect).
     pub fn is_certificate(&self) -> bool {
         self.0.kind == Kind::Certificate
     }
@@ -180,12 +183,14 @@ impl Error {
         self.0.kind == Kind::Closed
     }
 
-    /// A redirect that could not be followed: too many, a bad `Location`, a body that cannot be sent twice.
+    /// A redirect that could not be followed: too many, a bad `Location`, a body that cannot be
+    /// sent twice.
     pub fn is_redirect(&self) -> bool {
         self.0.kind == Kind::Redirect
     }
 
-    /// The response's status was asked to be an error (`error_for_status`): see [`status`](Self::status).
+    /// The response's status was asked to be an error (`error_for_status`): see
+    /// [`status`](Self::status).
     pub fn is_status(&self) -> bool {
         matches!(self.0.kind, Kind::Status(_))
     }
@@ -198,8 +203,9 @@ impl Error {
         }
     }
 
-    /// A body. The response's: it was cut short, malformed, too large, not decodable or not what it was to be read as. Or the
-    /// request's: its stream or file failed, had not the length it was announced with, or has none and its server speaks HTTP/1.0.
+    /// A body. The response's: it was cut short, malformed, too large, not decodable or not what it
+    /// was to be read as. Or the request's: its stream or file failed, had not the length it
+    /// was announced with, or has none and its server speaks HTTP/1.0.
     pub fn is_body(&self) -> bool {
         self.0.kind == Kind::Body
     }
@@ -219,7 +225,8 @@ impl Error {
         self.0.phase
     }
 
-    /// Whether the server can have seen the request: what a caller needs to know before sending it again.
+    /// Whether the server can have seen the request: what a caller needs to know before sending it
+    /// again.
     pub fn request_sent(&self) -> RequestSent {
         self.0.sent
     }

@@ -1,17 +1,19 @@
 //! One HTTP session for your whole application.
 //!
-//! A program that talks to other services over HTTP opens connections, and connections are what it runs short of: they cost a
-//! round trip or three to make, they take up descriptors and ports, and the other side allows only so many. So they are worth
-//! keeping, sharing and counting. That takes one place that knows of all of them.
+//! A program that talks to other services over HTTP opens connections, and connections are what it
+//! runs short of: they cost a round trip or three to make, they take up descriptors and ports, and
+//! the other side allows only so many. So they are worth keeping, sharing and counting. That takes
+//! one place that knows of all of them.
 //!
-//! This crate is that place. A [`Session`] keeps connections alive and shares them among all requests of the application, never
-//! owns more sockets than it was told to, serves those who wait in order, says at any moment what it is doing, and at
-//! the end closes everything and tells you when it has.
+//! This crate is that place. A [`Session`] keeps connections alive and shares them among all
+//! requests of the application, never owns more sockets than it was told to, serves those who wait
+//! in order, says at any moment what it is doing, and at the end closes everything and tells you
+//! when it has.
 //!
 //! # The shape of an application
 //!
-//! Open one session before the application serves. Give clones of it to every handler and job: a clone is a handle to the same
-//! session. Close it, awaited, after the last of them. With axum:
+//! Open one session before the application serves. Give clones of it to every handler and job: a
+//! clone is a handle to the same session. Close it, awaited, after the last of them. With axum:
 //!
 //! ```no_run
 //! use axum::{Router, extract::State, http::StatusCode, routing::post};
@@ -41,18 +43,20 @@
 //! # async fn interrupted() { let _ = tokio::signal::ctrl_c().await; }
 //! ```
 //!
-//! The whole program is `examples/axum.rs`. A job with a beginning and an end has a shorter form, [`Session::scope`], which closes
-//! the session on success, error and panic alike.
+//! The whole program is `examples/axum.rs`. A job with a beginning and an end has a shorter form,
+//! [`Session::scope`], which closes the session on success, error and panic alike.
 //!
-//! Making a session opens nothing and needs no runtime. It works in any tokio runtime with I/O and time enabled, also in several at
-//! once, and outlives them: a connection whose runtime is gone is replaced, and no request fails for it.
+//! Making a session opens nothing and needs no runtime. It works in any tokio runtime with I/O and
+//! time enabled, also in several at once, and outlives them: a connection whose runtime is gone is
+//! replaced, and no request fails for it.
 //!
 //! # A request
 //!
-//! A request is awaited as it is, or after more has been set on it. It returns a [`Response`] as soon as the head of the
-//! response has come. The body is read when you ask for it: whole, with [`text`](Response::text), [`bytes`](Response::bytes)
-//! or [`json`](Response::json), piece by piece, with [`chunk`](Response::chunk), or into a file, with
-//! [`save_to`](Response::save_to). Its connection goes back to the pool at the end of the body.
+//! A request is awaited as it is, or after more has been set on it. It returns a [`Response`] as
+//! soon as the head of the response has come. The body is read when you ask for it: whole, with
+//! [`text`](Response::text), [`bytes`](Response::bytes) or [`json`](Response::json), piece by
+//! piece, with [`chunk`](Response::chunk), or into a file, with [`save_to`](Response::save_to). Its
+//! connection goes back to the pool at the end of the body.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> trunkline::Result<()> {
@@ -87,12 +91,14 @@
 //! # }
 //! ```
 //!
-//! Read a response or drop it, but do not keep it: until its body has ended, it keeps its connection from everybody else.
+//! Read a response or drop it, but do not keep it: until its body has ended, it keeps its
+//! connection from everybody else.
 //!
 //! ## What is sent
 //!
-//! A [`Body`] is made of bytes, a file, a stream or any [`http_body::Body`]; [`multipart`](RequestBuilder::multipart) makes one of a form with files. It
-//! is sent as it comes and never held whole.
+//! A [`Body`] is made of bytes, a file, a stream or any [`http_body::Body`];
+//! [`multipart`](RequestBuilder::multipart) makes one of a form with files. It is sent as it comes
+//! and never held whole.
 //!
 //! ```no_run
 //! # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -106,53 +112,72 @@
 //! # }
 //! ```
 //!
-//! A server may answer before it has the whole body. The response is then there at once, and both go on side by side: whoever reads the response also
-//! moves the rest of the request, so a response that is held and not read holds the request up. A success has its end where both have theirs: the
-//! last read, or the request itself if there is nothing to read, waits until all of the body has gone. After any other answer (a 413 after the first
-//! mebibyte), and after one that says `connection: close`, what has not been sent by the end of it is not sent any more, and the connection is
-//! closed; so it is if the response is dropped before.
+//! A server may answer before it has the whole body. The response is then there at once, and both
+//! go on side by side: whoever reads the response also moves the rest of the request, so a response
+//! that is held and not read holds the request up. A success has its end where both have theirs:
+//! the last read, or the request itself if there is nothing to read, waits until all of the body
+//! has gone. After any other answer (a 413 after the first mebibyte), and after one that says
+//! `connection: close`, what has not been sent by the end of it is not sent any more, and the
+//! connection is closed; so it is if the response is dropped before.
 //!
 //! ## What the session adds
 //!
-//! To a request that does not have them: `accept: */*`, `user-agent: trunkline/` and its version, `accept-encoding`, the headers given to
-//! [`SessionBuilder::header`], and `host`. A body brings its length or `transfer-encoding: chunked`, and
-//! [`json`](RequestBuilder::json), [`form`](RequestBuilder::form) and [`multipart`](RequestBuilder::multipart) their `content-type`. A user name and password in the URL
-//! become an `authorization` header, and what servers have set before a `cookie` header. That is all; a fragment is never sent.
+//! To a request that does not have them: `accept: */*`, `user-agent: trunkline/` and its version,
+//! `accept-encoding`, the headers given to [`SessionBuilder::header`], and `host`. A body brings
+//! its length or `transfer-encoding: chunked`, and [`json`](RequestBuilder::json),
+//! [`form`](RequestBuilder::form) and [`multipart`](RequestBuilder::multipart) their
+//! `content-type`. A user name and password in the URL become an `authorization` header, and what
+//! servers have set before a `cookie` header. That is all; a fragment is never sent.
 //!
-//! Redirects are followed, ten of them by default. 301 and 302 turn a `POST` into a `GET`, 303 turns everything but `HEAD` into one,
-//! and the body goes with the method; 307 and 308 keep both. A redirect to another origin, which is another scheme, host or port, loses
-//! `authorization`, `proxy-authorization`, every header whose value is marked
-//! [sensitive](http::HeaderValue::set_sensitive), a `cookie` or `host` set by hand, and credentials in the URL. No `referer` is ever added, and one set
-//! by hand is not taken from https to http. An `origin` set by hand goes with the method as in browsers: not with a `POST` that has become a `GET`, and as
-//! `null` where one is sent on by a third. With [`max_redirects(0)`](SessionBuilder::max_redirects) none is
-//! followed, and a [`redirect_policy`](SessionBuilder::redirect_policy) decides about each: follow it, stop at it, or refuse it.
+//! Redirects are followed, ten of them by default. 301 and 302 turn a `POST` into a `GET`, 303
+//! turns everything but `HEAD` into one, and the body goes with the method; 307 and 308 keep both.
+//! A redirect to another origin, which is another scheme, host or port, loses `authorization`,
+//! `proxy-authorization`, every header whose value is marked
+//! [sensitive](http::HeaderValue::set_sensitive), a `cookie` or `host` set by hand, and credentials
+//! in the URL. No `referer` is ever added, and one set by hand is not taken from https to http. An
+//! `origin` set by hand goes with the method as in browsers: not with a `POST` that has become a
+//! `GET`, and as `null` where one is sent on by a third. With
+//! [`max_redirects(0)`](SessionBuilder::max_redirects) none is followed, and a
+//! [`redirect_policy`](SessionBuilder::redirect_policy) decides about each: follow it, stop at it,
+//! or refuse it.
 //!
-//! A `Session`, or a reference to one, is also a [`tower` service](Session#as-a-tower-service), to be put under layers of your choice.
+//! A `Session`, or a reference to one, is also a [`tower` service](Session#as-a-tower-service), to
+//! be put under layers of your choice.
 //!
-//! [`Pool::send`] adds nothing but a missing `host`, follows nothing, decodes nothing and leaves the path as it is: it is for putting the pool under another client.
+//! [`Pool::send`] adds nothing but a missing `host`, follows nothing, decodes nothing and leaves
+//! the path as it is: it is for putting the pool under another client.
 //!
 //! ## Compressed responses
 //!
-//! They are asked for, and decoded as they are read: gzip (and x-gzip), deflate (zlib's format, and the bare one that some servers send), br, zstd, and up to
-//! four of them stacked. The response then has no `content-encoding` and no `content-length` any more, and
+//! They are asked for, and decoded as they are read: gzip (and x-gzip), deflate (zlib's format, and
+//! the bare one that some servers send), br, zstd, and up to four of them stacked. The response
+//! then has no `content-encoding` and no `content-length` any more, and
 //! [`content_length`](Response::content_length) is `None`, for they are not those of what you read.
 //!
 //! - A body that is not coded passes through as it is, uncopied.
-//! - A coding that breaks off, is damaged or fails its checksum is an error that [`is_body`](Error::is_body). gzip may have several members and zstd several frames. What
-//!   follows the end of a gzip, deflate or br stream is ignored, up to 64 KiB; behind a zstd frame it is an error.
-//! - Left alone are responses with a coding that is not known, or more than four; parts (206), which cannot be decoded by themselves; and those without
-//!   a body, as a `HEAD` gets. A request with a `range` asks for `identity`.
-//! - Who sets `accept-encoding` by hand chooses what is asked for; what comes is decoded all the same.
-//! - [`decompress(false)`](SessionBuilder::decompress), for a session or a [request](RequestBuilder::decompress), switches all of it off.
+//! - A coding that breaks off, is damaged or fails its checksum is an error that
+//!   [`is_body`](Error::is_body). gzip may have several members and zstd several frames. What
+//!   follows the end of a gzip, deflate or br stream is ignored, up to 64 KiB; behind a zstd frame
+//!   it is an error.
+//! - Left alone are responses with a coding that is not known, or more than four; parts (206),
+//!   which cannot be decoded by themselves; and those without a body, as a `HEAD` gets. A request
+//!   with a `range` asks for `identity`.
+//! - Who sets `accept-encoding` by hand chooses what is asked for; what comes is decoded all the
+//!   same.
+//! - [`decompress(false)`](SessionBuilder::decompress), for a session or a
+//!   [request](RequestBuilder::decompress), switches all of it off.
 //!
-//! However much a few bytes stand for, 32 KiB are decoded at a time, and [`max_body_size`](SessionBuilder::max_body_size), which bounds what
-//! `bytes`, `text` and `json` read, counts what comes out. A decoder's window is 8 MiB at most for zstd (RFC 9659), 16 MiB for br, 32 KiB for the others.
+//! However much a few bytes stand for, 32 KiB are decoded at a time, and
+//! [`max_body_size`](SessionBuilder::max_body_size), which bounds what `bytes`, `text` and `json`
+//! read, counts what comes out. A decoder's window is 8 MiB at most for zstd (RFC 9659), 16 MiB for
+//! br, 32 KiB for the others.
 //!
 //! ## Cookies
 //!
-//! Each session has a [`CookieJar`]. What a response sets, a redirecting or a failed one included, is kept there by the rules of browsers (RFC 6265bis), and
-//! each hop of a request carries what belongs to its address. The jar can be shared with other sessions, read and written by the program, and kept in a
-//! file that curl reads and writes too.
+//! Each session has a [`CookieJar`]. What a response sets, a redirecting or a failed one included,
+//! is kept there by the rules of browsers (RFC 6265bis), and each hop of a request carries what
+//! belongs to its address. The jar can be shared with other sessions, read and written by the
+//! program, and kept in a file that curl reads and writes too.
 //!
 //! ```no_run
 //! # async fn run() -> trunkline::Result<()> {
@@ -167,8 +192,8 @@
 //! # }
 //! ```
 //!
-//! A `cookie` header set by hand goes along with the jar's, and instead of those of the same names. [`CookieJar::disabled`] is for a session
-//! without cookies.
+//! A `cookie` header set by hand goes along with the jar's, and instead of those of the same names.
+//! [`CookieJar::disabled`] is for a session without cookies.
 //!
 //! # Limits, and who goes first
 //!
@@ -183,19 +208,22 @@
 //! # }
 //! ```
 //!
-//! [`limit`](PoolBuilder::limit) is about sockets, not about requests. Connections in use, idle ones and those being made count, and so do
-//! the second and third address that one dial tries side by side. What the operating system shows for the process never exceeds it.
-//! The default is 100 in all, and no limit for each host.
+//! [`limit`](PoolBuilder::limit) is about sockets, not about requests. Connections in use, idle
+//! ones and those being made count, and so do the second and third address that one dial tries side
+//! by side. What the operating system shows for the process never exceeds it. The default is 100 in
+//! all, and no limit for each host.
 //!
 //! A request that finds neither an idle connection nor room for a new one waits:
 //!
 //! - to one host, first come, first served, and a newcomer never overtakes one that waits;
-//! - among hosts, the oldest request that *can* go goes: a slow host at its own limit holds up nobody else;
+//! - among hosts, the oldest request that *can* go goes: a slow host at its own limit holds up
+//!   nobody else;
 //! - an idle connection to one host is closed when its place is what a request to another lacks;
-//! - a connection that comes back serves its own host first, which saves a dial, but at most 16 times in a row while an
-//!   older request to another host waits for its place.
+//! - a connection that comes back serves its own host first, which saves a dial, but at most 16
+//!   times in a row while an older request to another host waits for its place.
 //!
-//! Several sessions may share one pool ([`SessionBuilder::pool`]), each with its own headers, cookies and settings. The limits then hold for all of them together.
+//! Several sessions may share one pool ([`SessionBuilder::pool`]), each with its own headers,
+//! cookies and settings. The limits then hold for all of them together.
 //!
 //! # Deadlines
 //!
@@ -208,30 +236,36 @@
 //! | [`connect`](Timeouts::connect) | making one: name, TCP and TLS | 30 s |
 //! | [`read`](Timeouts::read) | silence in both directions, while a response is awaited or read | 60 s |
 //!
-//! `total` is one point in time, fixed when the request begins. Nothing moves it: no redirect, no replay, no further turn in
-//! the queue. It also ends a response that is held and not read. For a download that may take as long as it likes, set `total` to
+//! `total` is one point in time, fixed when the request begins. Nothing moves it: no redirect, no
+//! replay, no further turn in the queue. It also ends a response that is held and not read. For a
+//! download that may take as long as it likes, set `total` to
 //! [`Duration::MAX`](std::time::Duration::MAX) and let `read` watch over it.
 //!
 //! # Watching
 //!
-//! [`Session::stats`] takes a snapshot, in one step, so that its figures add up: open connections are those in use, idle
-//! and being made, in all and for each host; created less closed is open; and each closed one has its [`CloseReason`]. Two [`Histogram`]s tell how long requests
+//! [`Session::stats`] takes a snapshot, in one step, so that its figures add up: open connections
+//! are those in use, idle and being made, in all and for each host; created less closed is open;
+//! and each closed one has its [`CloseReason`]. Two [`Histogram`]s tell how long requests
 //! waited for a connection and how long making one took. Export it as often as you like.
-//! [`Response::connection`] tells of one response whether its connection was reused, whom it leads to and how long the request waited for it.
+//! [`Response::connection`] tells of one response whether its connection was reused, whom it leads
+//! to and how long the request waited for it.
 //!
-//! Spans and events go to `tracing`, under the targets `trunkline::session`, `trunkline::pool` and `trunkline::connection`. No header,
-//! body, query or password is ever among them. [`PoolBuilder::report_held`] adds a warning about each connection that one request
-//! has held for too long.
+//! Spans and events go to `tracing`, under the targets `trunkline::session`, `trunkline::pool` and
+//! `trunkline::connection`. No header, body, query or password is ever among them.
+//! [`PoolBuilder::report_held`] adds a warning about each connection that one request has held for
+//! too long.
 //!
 //! # Closing
 //!
-//! [`Session::close`] refuses new requests at once and fails those that wait. Requests under way, redirects and unread
-//! bodies included, have ten seconds to finish ([`close_within`](Session::close_within) takes another number); then they are aborted, and whoever
-//! holds one sees an error that [`is_closed`](Error::is_closed). Idle connections end as the protocols want it. The call returns
-//! when the process owns no socket of the pool any more, with a [`CloseReport`]. A pool that is shared closes with its last session.
+//! [`Session::close`] refuses new requests at once and fails those that wait. Requests under way,
+//! redirects and unread bodies included, have ten seconds to finish
+//! ([`close_within`](Session::close_within) takes another number); then they are aborted, and
+//! whoever holds one sees an error that [`is_closed`](Error::is_closed). Idle connections end as
+//! the protocols want it. The call returns when the process owns no socket of the pool any more,
+//! with a [`CloseReport`]. A pool that is shared closes with its last session.
 //!
-//! A session that is dropped instead closes its sockets as well, but nobody waits for it; `tracing` gets a warning that
-//! names the line where the pool was made.
+//! A session that is dropped instead closes its sockets as well, but nobody waits for it; `tracing`
+//! gets a warning that names the line where the pool was made.
 //!
 //! # Errors
 //!
@@ -249,8 +283,8 @@
 //! | [`is_closed`](Error::is_closed) | shutting down in peace |
 //! | [`is_input`](Error::is_input) | blaming yourself: nothing was sent |
 //!
-//! Its text names the method and the URL, without credentials and query, and what the request was doing. For a wait that ran out it
-//! says who holds the connections.
+//! Its text names the method and the URL, without credentials and query, and what the request was
+//! doing. For a wait that ran out it says who holds the connections.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -263,15 +297,18 @@
 //! # }
 //! ```
 //!
-//! The session sends a request twice in one case only: on a connection that was kept alive, and that fails before the first
-//! byte of a response, a request that provably never left, or is idempotent and [can be sent again](Body::is_replayable), goes out once more on a new connection.
+//! The session sends a request twice in one case only: on a connection that was kept alive, and
+//! that fails before the first byte of a response, a request that provably never left, or is
+//! idempotent and [can be sent again](Body::is_replayable), goes out once more on a new connection.
 //! [`PoolBuilder::replay`] switches that off.
 //!
 //! # Cancel safety
 //!
-//! Every future of this crate may be dropped at any point, by a timeout, a `select!` or a client that hung up. The place in the
-//! queue, the connection and the slot go on to the next request at once; none is lost, and nobody waits for one that is gone. An exchange that is
-//! given up in the middle costs its connection, since HTTP/1.1 knows no other way. Each async function says what else there is to know.
+//! Every future of this crate may be dropped at any point, by a timeout, a `select!` or a client
+//! that hung up. The place in the queue, the connection and the slot go on to the next request at
+//! once; none is lost, and nobody waits for one that is gone. An exchange that is given up in the
+//! middle costs its connection, since HTTP/1.1 knows no other way. Each async function says what
+//! else there is to know.
 //!
 //! # Coming from aiohttp
 //!
@@ -310,14 +347,18 @@
 //!
 //! # What this crate leaves alone
 //!
-//! It keeps no process-wide state. Two sessions share nothing unless they share a [`Pool`]; there is no default client, no global
-//! runtime, and it installs no default provider of rustls. It takes no
-//! settings from the environment, except those of the platform's certificate store, such as `SSL_CERT_FILE`. It spawns no task for a request or for a connection: a
-//! request is driven by the task that awaits it. For each pool and runtime one task, which ends when it has nothing to do, looks
-//! after idle connections and deadlines; lookups of names run in tasks of their own, and files are read in tokio's blocking threads.
+//! It keeps no process-wide state. Two sessions share nothing unless they share a [`Pool`]; there
+//! is no default client, no global runtime, and it installs no default provider of rustls. It takes
+//! no settings from the environment, except those of the platform's certificate store, such as
+//! `SSL_CERT_FILE`. It spawns no task for a request or for a connection: a request is driven by the
+//! task that awaits it. For each pool and runtime one task, which ends when it has nothing to do,
+//! looks after idle connections and deadlines; lookups of names run in tasks of their own, and
+//! files are read in tokio's blocking threads.
 //!
-//! Of other crates' types only those of `http`, `http-body`, `bytes`, `url` and `tower-service` are in its interface, and as bounds three traits:
-//! `Stream` of `futures-core` for [`Body::stream`], `Serialize` and `DeserializeOwned` of `serde` for what is sent and read as JSON, forms and queries.
+//! Of other crates' types only those of `http`, `http-body`, `bytes`, `url` and `tower-service` are
+//! in its interface, and as bounds three traits: `Stream` of `futures-core` for [`Body::stream`],
+//! `Serialize` and `DeserializeOwned` of `serde` for what is sent and read as JSON, forms and
+//! queries.
 //!
 //! # Cargo features
 //!
@@ -332,7 +373,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`DecodedBody`], [`Hop`], [`Redirect`], [`Verdict`], [`ResponseFuture`], [`Trail`] |
+//! | session | [`Session`], [`SessionBuilder`], [`RequestBuilder`], [`IntoUrl`], [`Response`], [`DecodedBody`], [`RedirectHop`], [`RedirectAttempt`], [`RedirectAction`], [`ResponseFuture`], [`ResponseHistory`] |
 //! | pool | [`Pool`], [`PoolBuilder`], [`ResponseBody`], [`ConnectionInfo`], [`ConnectionHandle`] |
 //! | connection | [`Resolve`], [`Resolving`] |
 //! | body | [`Body`], [`Multipart`], [`Part`] |
@@ -340,8 +381,8 @@
 //! | errors and time | [`Error`], [`Result`], [`Phase`], [`RequestSent`], [`Timeouts`] |
 //! | figures | [`PoolStats`], [`HostStats`], [`Histogram`], [`Closes`], [`CloseReason`], [`CloseReport`] |
 //!
-//! HTTP/1.1 is what it speaks so far, over TCP and TLS. The README has the list of what is not there yet, and
-//! `docs/ARCHITECTURE.md` explains how it is made.
+//! HTTP/1.1 is what it speaks so far, over TCP and TLS. The README has the list of what is not
+//! there yet, and `docs/ARCHITECTURE.md` explains how it is made.
 
 // In reading order: as a request travels, then what they all stand on.
 mod session;
@@ -357,8 +398,8 @@ mod stats;
 mod timeouts;
 
 pub use session::{
-    DecodedBody, Hop, IntoUrl, Redirect, RequestBuilder, Response, ResponseFuture, Session, SessionBuilder, Trail,
-    Verdict,
+    DecodedBody, IntoUrl, RedirectAction, RedirectAttempt, RedirectHop, RequestBuilder, Response, ResponseFuture,
+    ResponseHistory, Session, SessionBuilder,
 };
 
 #[cfg(trunkline_bench)]

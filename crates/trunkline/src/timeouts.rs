@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 /// The time limits of a request, each optional.
 ///
 /// A session has a set ([`SessionBuilder::timeouts`]) and a request may have its own
-/// ([`RequestBuilder::timeouts`]): what the request leaves unset it inherits from the session, and what
-/// the session leaves unset has the default given at each setter. [`Duration::MAX`] is no limit, and lifts an inherited one;
-/// [`none`](Self::none) has it for all four.
+/// ([`RequestBuilder::timeouts`]): what the request leaves unset it inherits from the session, and
+/// what the session leaves unset has the default given at each setter. [`Duration::MAX`] is no
+/// limit, and lifts an inherited one; [`none`](Self::none) has it for all four.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 #[non_exhaustive]
 #[must_use = "a set of time limits does nothing until it is given to a session or a request"]
 pub struct Timeouts {
-    /// The whole request: waiting, resolving, connecting, TLS, redirects, a replay, the body. See [`total`](Self::total).
+    /// The whole request: waiting, resolving, connecting, TLS, redirects, a replay, the body. See
+    /// [`total`](Self::total).
     pub total: Option<Duration>,
     /// Waiting for a connection. See [`acquire`](Self::acquire).
     pub acquire: Option<Duration>,
@@ -57,15 +58,16 @@ impl Timeouts {
         read: Some(Duration::from_secs(60)),
     };
 
-    /// One absolute deadline for the whole request, its redirects, its replay and the reading of its body.
-    /// It is never re-armed. Default: 300 s.
+    /// One absolute deadline for the whole request, its redirects, its replay and the reading of
+    /// its body. It is never re-armed. Default: 300 s.
     pub const fn total(mut self, limit: Duration) -> Self {
         self.total = Some(limit);
         self
     }
 
-    /// How long a request may wait for a connection or for leave to dial one; dialing is not part of it.
-    /// Absolute from the first attempt; each redirect that is followed has it anew. Default: none (bounded by `total`).
+    /// How long a request may wait for a connection or for leave to dial one; dialing is not part
+    /// of it. Absolute from the first attempt; each redirect that is followed has it anew.
+    /// Default: none (bounded by `total`).
     pub const fn acquire(mut self, limit: Duration) -> Self {
         self.acquire = Some(limit);
         self
@@ -77,9 +79,10 @@ impl Timeouts {
         self
     }
 
-    /// How long the connection may be silent while a response is awaited or read. Bytes in either direction
-    /// count as a sign of life, so that a slow upload does not run into it. One whose body has nothing to send for so long does, since nobody can
-    /// tell it from one that hangs. Default: 60 s.
+    /// How long the connection may be silent while a response is awaited or read. Bytes in either
+    /// direction count as a sign of life, so that a slow upload does not run into it. One whose
+    /// body has nothing to send for so long does, since nobody can tell it from one that hangs.
+    /// Default: 60 s.
     pub const fn read(mut self, limit: Duration) -> Self {
         self.read = Some(limit);
         self

@@ -10,7 +10,8 @@ use idna::uts46::{DnsLength, Hyphens, Uts46};
 const LONGEST: usize = 254;
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// An e-mail address that mail can be sent to: `local-part@domain`, the local part in ASCII, the domain in any script.
+/// An e-mail address that mail can be sent to: `local-part@domain`, the local part in ASCII, the
+/// domain in any script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     typed: String,
@@ -53,7 +54,8 @@ impl Address {
         &self.typed
     }
 
-    /// What tells it from other addresses: its mailbox in lower case. A server may tell local parts apart by case, but people do not.
+    /// What tells it from other addresses: its mailbox in lower case. A server may tell local parts
+    /// apart by case, but people do not.
     pub fn key(&self) -> String {
         self.mailbox.to_ascii_lowercase()
     }

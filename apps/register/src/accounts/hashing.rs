@@ -1,4 +1,5 @@
-//! Argon2id on a bounded part of the blocking pool: what a hash costs is paid by so many at a time, and waited for by so many more.
+//! Argon2id on a bounded part of the blocking pool: what a hash costs is paid by so many at a time,
+//! and waited for by so many more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,8 +27,9 @@ pub(super) struct Hashing {
     queue: Arc<Semaphore>,
     /// Who hashes.
     slots: Arc<Semaphore>,
-    /// What is hashed in, of those slots that nobody uses. Kept, as the C library's allocator does not make good use again of such large and
-    /// aligned pieces: after some hundred hashes the process would have a gigabyte.
+    /// What is hashed in, of those slots that nobody uses. Kept, as the C library's allocator does
+    /// not make good use again of such large and aligned pieces: after some hundred hashes the
+    /// process would have a gigabyte.
     memory: Arc<Mutex<Vec<Memory>>>,
     argon2: Argon2<'static>,
 }
@@ -46,9 +48,11 @@ impl Hashing {
         })
     }
 
-    /// The hash of a password with a salt of its own, in PHC's format. Whoever comes to a full queue is refused; the rest go in order.
+    /// The hash of a password with a salt of its own, in PHC's format. Whoever comes to a full
+    /// queue is refused; the rest go in order.
     ///
-    /// A hash that nobody waits for any more is finished all the same, and holds its place until it is: a thread cannot be called off.
+    /// A hash that nobody waits for any more is finished all the same, and holds its place until it
+    /// is: a thread cannot be called off.
     pub(super) async fn hash(&self, password: Password) -> Result<String, Refused> {
         let queued = self.queue.clone().try_acquire_owned();
         let queued = queued.map_err(|_| Refused::Busy { retry_after: RETRY_AFTER })?;

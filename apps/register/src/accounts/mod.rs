@@ -1,13 +1,16 @@
 //! What registration is: who has an account, and how one comes to it. Knows neither HTTP nor SQL.
 //!
 //! - To register takes an address and a password. It makes a *request*, and a mail to the address.
-//! - The mail holds a *token*. Who has it can activate the request, which makes its password the account's.
-//! - Each registration is a request of its own with a password of its own, so that a repeated one, by whomever, never alters another's.
-//!   When one is activated, the others of the same address are over.
-//! - For an address that has an account already the mail says so. Whoever registers sees no difference: the answer is the same, and what is
-//!   done for it is the same too: a hash, and one transaction with the same statements.
-//! - Mails to one address keep an interval: a mail that would come too early becomes due when it is over. A limit for each address, known or
-//!   not, bounds how many there can be.
+//! - The mail holds a *token*. Who has it can activate the request, which makes its password the
+//!   account's.
+//! - Each registration is a request of its own with a password of its own, so that a repeated one,
+//!   by whomever, never alters another's. When one is activated, the others of the same address are
+//!   over.
+//! - For an address that has an account already the mail says so. Whoever registers sees no
+//!   difference: the answer is the same, and what is done for it is the same too: a hash, and one
+//!   transaction with the same statements.
+//! - Mails to one address keep an interval: a mail that would come too early becomes due when it is
+//!   over. A limit for each address, known or not, bounds how many there can be.
 
 mod address;
 mod hashing;
@@ -66,7 +69,8 @@ pub enum Refused {
 pub enum Activation {
     /// The account is active, with the password of this token's request.
     Done,
-    /// The token was good once: it has expired, or the account has been activated by it or by another.
+    /// The token was good once: it has expired, or the account has been activated by it or by
+    /// another.
     Gone,
     /// There is no such token.
     Unknown,
@@ -84,7 +88,8 @@ impl Accounts {
         Ok(Self { store, hashing, rules })
     }
 
-    /// Takes a registration: when it returns, the request and the mail that follows from it are in the database.
+    /// Takes a registration: when it returns, the request and the mail that follows from it are in
+    /// the database.
     ///
     /// # Errors
     ///
@@ -94,15 +99,16 @@ impl Accounts {
     ///
     /// Dropped, it has been taken whole or not at all.
     pub async fn register(&self, address: Address, password: Password) -> Result<(), Refused> {
-        // Always, and before the transaction: what it takes tells nothing, and no connection is held meanwhile.
+        // Always, and before the transaction: what it takes tells nothing, and no connection is held
+        // meanwhile.
         let hash = self.hashing.hash(password).await?;
         let (key, typed) = (address.key(), address.as_typed());
         let registration = Registration { typed, key: &key, password_hash: &hash };
         taken(answered(self.store.register(&registration, &self.rules)).await)
     }
 
-    /// Sends another mail for the latest request of an address; to one that has an account, that it has one; to an unknown one,
-    /// nothing. What is returned does not tell which.
+    /// Sends another mail for the latest request of an address; to one that has an account, that it
+    /// has one; to an unknown one, nothing. What is returned does not tell which.
     ///
     /// # Errors
     ///

@@ -16,7 +16,8 @@ const COMMONEST: &str = include_str!("commonest.txt");
 pub struct Password(SecretString);
 
 impl Password {
-    /// Takes a password of 8 to 1024 bytes that is not among the commonest. All bytes count, spaces too.
+    /// Takes a password of 8 to 1024 bytes that is not among the commonest. All bytes count, spaces
+    /// too.
     ///
     /// # Errors
     ///
@@ -54,7 +55,8 @@ fn is_common(typed: &str) -> bool {
     chars.all(|char| Some(char) == first) || COMMONEST.lines().any(|common| common.eq_ignore_ascii_case(typed))
 }
 
-/// Why a text may not be a password, as a sentence for people that goes on from the name of the field.
+/// Why a text may not be a password, as a sentence for people that goes on from the name of the
+/// field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidPassword(&'static str);
 

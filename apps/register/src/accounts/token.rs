@@ -1,4 +1,5 @@
-//! The token of a link that activates an account: drawn when the mail is sent, and known to nobody but who gets the mail.
+//! The token of a link that activates an account: drawn when the mail is sent, and known to nobody
+//! but who gets the mail.
 
 use std::fmt;
 

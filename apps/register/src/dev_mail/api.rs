@@ -1,4 +1,5 @@
-//! What it understands of SES v2: `SendEmail` with Simple content, refused as SES refuses it where SES would.
+//! What it understands of SES v2: `SendEmail` with Simple content, refused as SES refuses it where
+//! SES would.
 
 use std::time::SystemTime;
 
@@ -15,7 +16,8 @@ use uuid::Uuid;
 
 use super::mailbox::{Mailbox, Received};
 
-/// A mail of the service is a few kilobytes; that many are kept that this is what bounds the memory.
+/// A mail of the service is a few kilobytes; that many are kept that this is what bounds the
+/// memory.
 const BODY_LIMIT: usize = 256 * 1024;
 
 /// As many headers and tags as SES takes.
@@ -71,7 +73,8 @@ fn check_signed(headers: &HeaderMap) -> Result<(), Fault> {
     ))
 }
 
-/// serde_json's message, which may quote what was sent, without the place, which says nothing to who wrote no JSON.
+/// serde_json's message, which may quote what was sent, without the place, which says nothing to
+/// who wrote no JSON.
 fn in_brief(error: &serde_json::Error) -> String {
     let told = error.to_string();
     told.split(" at line ").next().unwrap_or_default().to_owned()

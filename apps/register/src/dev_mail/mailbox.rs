@@ -72,7 +72,8 @@ impl Mailbox {
         *self.0.count.borrow()
     }
 
-    /// Waits until more than `seen` mails have come, and says how many: `count` to begin with, then each time what this said.
+    /// Waits until more than `seen` mails have come, and says how many: `count` to begin with, then
+    /// each time what this said.
     ///
     /// # Cancel safety
     ///

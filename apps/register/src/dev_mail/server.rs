@@ -24,10 +24,12 @@ const CONNECTIONS: usize = 256;
 /// For a request under way to be answered when the server is closed. Then its connection is.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// After a connection could not be accepted: most likely there are too many open files, which passes.
+/// After a connection could not be accepted: most likely there are too many open files, which
+/// passes.
 const RESPITE: Duration = Duration::from_millis(100);
 
-/// The development mailbox: an SES v2 endpoint on loopback that delivers nothing and shows all. A clone is the same one.
+/// The development mailbox: an SES v2 endpoint on loopback that delivers nothing and shows all. A
+/// clone is the same one.
 #[derive(Clone, Debug)]
 pub struct DevMail {
     address: SocketAddr,
@@ -37,7 +39,8 @@ pub struct DevMail {
 }
 
 impl DevMail {
-    /// Listens on a free port of loopback, and keeps the newest `keep` mails. Needs a tokio runtime; [`close`](Self::close) ends it.
+    /// Listens on a free port of loopback, and keeps the newest `keep` mails. Needs a tokio
+    /// runtime; [`close`](Self::close) ends it.
     ///
     /// # Errors
     ///
@@ -63,8 +66,8 @@ impl DevMail {
         self.mailbox.clone()
     }
 
-    /// Stops listening, lets requests under way be answered for up to 2 s, and closes all connections. The mailbox can still be read.
-    /// A second call does nothing.
+    /// Stops listening, lets requests under way be answered for up to 2 s, and closes all
+    /// connections. The mailbox can still be read. A second call does nothing.
     pub async fn close(&self) {
         self.stop.send_replace(true);
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();

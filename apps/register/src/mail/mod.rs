@@ -15,7 +15,8 @@ pub use self::ses::{Credentials, SEND_WITHIN, Ses, SesSettings, Unsent};
 /// Its bodies may hold a link with a token in it, so [`Debug`](fmt::Debug) shows none of them.
 #[derive(Clone)]
 pub struct Mail {
-    /// The same on each attempt: it goes along as a tag and as a header, by which two copies are known for one.
+    /// The same on each attempt: it goes along as a tag and as a header, by which two copies are
+    /// known for one.
     pub id: Uuid,
     /// The address, as it was typed.
     pub to: String,

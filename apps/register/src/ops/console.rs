@@ -26,7 +26,8 @@ struct ConsolePage {
     given_up: given_up::Section,
 }
 
-/// The page has the figures of when it was asked for, so that it says something without scripts too.
+/// The page has the figures of when it was asked for, so that it says something without scripts
+/// too.
 async fn console(State(session): State<Session>, State(app): State<App>) -> Response {
     let figures = Figures::now(&session, &app).await;
     let given_up = given_up::Section::now(&app.outbox, figures.backlog).await;
@@ -71,7 +72,8 @@ struct Spread {
     p90: Option<f64>,
     p99: Option<f64>,
     max: f64,
-    /// Each bucket's bound and how many are in it: from two of these come the percentiles of the time between. The last has no bound.
+    /// Each bucket's bound and how many are in it: from two of these come the percentiles of the
+    /// time between. The last has no bound.
     buckets: Vec<(Option<f64>, u64)>,
 }
 

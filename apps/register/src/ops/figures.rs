@@ -16,7 +16,8 @@ use crate::web::App;
 /// How long the database may take to say something. Without its answer that is left out.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// How many hosts are told apart. A session may come to know any number; those that have the most of it are of interest.
+/// How many hosts are told apart. A session may come to know any number; those that have the most
+/// of it are of interest.
 const HOSTS: usize = 50;
 
 /// What the session, the outbox and the database say of themselves.
@@ -86,7 +87,8 @@ impl Host {
     }
 }
 
-/// What the database says, if it does so at once; who looks at figures wants the others all the same.
+/// What the database says, if it does so at once; who looks at figures wants the others all the
+/// same.
 pub(super) async fn in_time<T>(otherwise: &str, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
     match timeout(ANSWER_WITHIN, question).await {
         Ok(Ok(answer)) => Some(answer),

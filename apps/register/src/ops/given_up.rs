@@ -1,4 +1,5 @@
-//! The mails that were given up, on the console: what became of each, and a button that sends it again.
+//! The mails that were given up, on the console: what became of each, and a button that sends it
+//! again.
 
 use askama::Template;
 use axum::Router;
@@ -93,7 +94,8 @@ impl Section {
         self.mails.is_empty() && !self.unknown
     }
 
-    /// Differs when there is something else to show; the page's script knows it by the same figures.
+    /// Differs when there is something else to show; the page's script knows it by the same
+    /// figures.
     fn state(&self) -> String {
         match self.backlog {
             _ if self.unknown => "unknown".to_owned(),

@@ -1,4 +1,5 @@
-//! `/metrics`, for Prometheus: what the session does under OpenTelemetry's names where it has some, and under our own where it has none.
+//! `/metrics`, for Prometheus: what the session does under OpenTelemetry's names where it has some,
+//! and under our own where it has none.
 
 use std::fmt;
 use std::time::Duration;

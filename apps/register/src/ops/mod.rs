@@ -1,5 +1,5 @@
-//! What operators reach, on an address of its own: figures for Prometheus, and the console for eyes and for what is to be done by hand. Who
-//! reaches it sees them, and may do that.
+//! What operators reach, on an address of its own: figures for Prometheus, and the console for eyes
+//! and for what is to be done by hand. Who reaches it sees them, and may do that.
 
 mod console;
 mod given_up;
@@ -20,7 +20,8 @@ use url::Url;
 use crate::settings::TrustedProxies;
 use crate::web::{App, BODY_LIMIT, Problem, assets, health, host, own_forms, surround};
 
-/// The router of operators. The console may be asked for by the name in the public address, besides addresses and `localhost`.
+/// The router of operators. The console may be asked for by the name in the public address, besides
+/// addresses and `localhost`.
 pub fn router(app: App, public_url: &Url) -> Router {
     let durations = app.durations.clone();
     let own = from_fn_with_state(public_url.host_str().map(Arc::from), host::own);

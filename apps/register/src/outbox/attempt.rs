@@ -1,4 +1,5 @@
-//! One attempt at one mail: whom it is for, a token, the mail, the send, and what is written down of it.
+//! One attempt at one mail: whom it is for, a token, the mail, the send, and what is written down
+//! of it.
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! The sender: takes the mails that are due out of the database and hands them to Amazon SES.
 //!
-//! A mail is claimed under a lease, gets its token at that moment, is sent, and marked as sent. No transaction is open meanwhile. A sender that is
-//! killed in between leaves a lease that runs out, and the mail is sent by another, perhaps for a second time, with the same id
-//! ([`Mail::id`](crate::mail::Mail::id)). Any number of copies of the service do this beside each other. What each knows of SES's mood
-//! it knows for itself (`pace.rs`).
+//! A mail is claimed under a lease, gets its token at that moment, is sent, and marked as sent. No
+//! transaction is open meanwhile. A sender that is killed in between leaves a lease that runs out,
+//! and the mail is sent by another, perhaps for a second time, with the same id
+//! ([`Mail::id`](crate::mail::Mail::id)). Any number of copies of the service do this beside each
+//! other. What each knows of SES's mood it knows for itself (`pace.rs`).
 
 mod attempt;
 mod pace;
@@ -22,7 +23,8 @@ use self::pace::{Pace, Room};
 use crate::mail::Ses;
 use crate::store::{Backlog, Claimed, GivenUp, Store, answered};
 
-/// How often to look although nobody has called: a call may be missed while the database is out of reach.
+/// How often to look although nobody has called: a call may be missed while the database is out of
+/// reach.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What is due and was not there to be claimed is being claimed by another copy.
@@ -42,7 +44,8 @@ pub struct Outbox {
 pub struct OutboxSettings {
     /// Sends at the same time.
     pub senders: usize,
-    /// How long a mail belongs to the sender that claimed it. A send is given up after three quarters of that.
+    /// How long a mail belongs to the sender that claimed it. A send is given up after three
+    /// quarters of that.
     pub lease: Duration,
     /// How long the link in a mail works.
     pub token_lifetime: Duration,
@@ -117,7 +120,8 @@ impl Outbox {
         answered(self.store.given_up(count)).await
     }
 
-    /// Sends a mail after all that was given up at that time. Asked for twice, by whomever, it is sent once.
+    /// Sends a mail after all that was given up at that time. Asked for twice, by whomever, it is
+    /// sent once.
     ///
     /// # Errors
     ///
@@ -144,7 +148,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Sends until it is time to stop. Then it begins no more, finishes what is under way, and hands back what it cannot finish in time.
+    /// Sends until it is time to stop. Then it begins no more, finishes what is under way, and
+    /// hands back what it cannot finish in time.
     pub async fn run(self, stop: Stop) {
         let mut sends = JoinSet::new();
         let mut wake_ups = self.store.wake_ups().await;
@@ -163,7 +168,8 @@ impl Outbox {
         self.finish(sends).await;
     }
 
-    /// Begins as many sends as there is room for and there are mails due. When to look again, if nobody calls before.
+    /// Begins as many sends as there is room for and there are mails due. When to look again, if
+    /// nobody calls before.
     async fn begin(&self, sends: &mut JoinSet<()>) -> Instant {
         let now = Instant::now();
         // Out of the set, so that they make room.
@@ -210,7 +216,8 @@ impl Outbox {
         if timeout(self.settings.finish_within, all).await.is_ok() {
             return;
         }
-        // Before they are cut off, which ends their hold. To hand back one that has ended meanwhile changes nothing.
+        // Before they are cut off, which ends their hold. To hand back one that has ended meanwhile changes
+        // nothing.
         let held: Vec<_> = self.state().held.values().copied().collect();
         sends.shutdown().await;
         tracing::warn!(count = held.len(), "handing back mails that could not be sent in time");

@@ -16,8 +16,8 @@ const LONGEST_REST: Duration = Duration::from_secs(30);
 const FIRST_PROBE: Duration = Duration::from_secs(2);
 const LONGEST_PROBE: Duration = Duration::from_secs(300);
 
-/// How long to wait before the next attempt, when so many have failed. `chance` is between 0 and 1, so that what failed together is not tried
-/// again together.
+/// How long to wait before the next attempt, when so many have failed. `chance` is between 0 and 1,
+/// so that what failed together is not tried again together.
 pub(super) fn retry_after(attempts: u32, chance: f64) -> Duration {
     growing(FIRST_RETRY, LONGEST_RETRY, attempts.saturating_sub(1), chance)
 }
@@ -63,7 +63,8 @@ impl Pace {
         }
     }
 
-    /// SES has taken a mail. During a rest that is one of those that were under way when it began, which does not cut it short.
+    /// SES has taken a mail. During a rest that is one of those that were under way when it began,
+    /// which does not cut it short.
     pub(super) fn sent(&mut self, now: Instant) {
         self.pause = None;
         if let Some((until, times)) = self.rest
@@ -73,7 +74,8 @@ impl Pace {
         }
     }
 
-    /// SES says that it is too fast. Those that were sent together say so together, which counts as once.
+    /// SES says that it is too fast. Those that were sent together say so together, which counts as
+    /// once.
     pub(super) fn throttled(&mut self, now: Instant, chance: f64) {
         match self.rest {
             Some((until, _)) if now < until => {}

@@ -63,8 +63,9 @@ fn postgres(url: &str) -> Result<PgConnectOptions, String> {
     url.parse().map_err(|error: sqlx::Error| error.to_string())
 }
 
-/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password that is not encoded. What
-/// comes then would be taken for the name of the database, which is shown.
+/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password
+/// that is not encoded. What comes then would be taken for the name of the database, which is
+/// shown.
 fn is_torn(behind_scheme: &str) -> bool {
     let behind_host = match behind_scheme.strip_prefix("//") {
         Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),
@@ -95,8 +96,9 @@ impl fmt::Debug for DatabasePlace {
     }
 }
 
-/// What was given as the database's address. It may hold a password, so it is never shown, and what is wrong with it is said by
-/// [`Settings::check`](super::Settings), which does not repeat it, and not by the parser of arguments, which does.
+/// What was given as the database's address. It may hold a password, so it is never shown, and what
+/// is wrong with it is said by [`Settings::check`](super::Settings), which does not repeat it, and
+/// not by the parser of arguments, which does.
 #[derive(Clone)]
 pub(super) struct Given(pub(super) Result<DatabasePlace, String>);
 

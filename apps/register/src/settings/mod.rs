@@ -25,7 +25,8 @@ use self::values::{one_or_more, socket_address, span, span_or_zero, web_address,
 /// The shortest lease: there has to be time to send a mail in.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
-/// A sign-up service: people register with an address and a password, get a mail, and activate their account.
+/// A sign-up service: people register with an address and a password, get a mail, and activate
+/// their account.
 ///
 /// With no settings it runs on this machine alone, with a SQLite file and a development mailbox.
 #[derive(Clone, Debug, Parser)]
@@ -41,8 +42,9 @@ pub struct Settings {
     #[arg(help_heading = "Web", value_parser = socket_address)]
     pub listen: SocketAddr,
 
-    /// The address that metrics and the console are served on. Who reaches it sees them, and may send mails again that were given up; the console by
-    /// an address, as localhost or by the name in --public-url alone
+    /// The address that metrics and the console are served on. Who reaches it sees them, and may
+    /// send mails again that were given up; the console by an address, as localhost or by the
+    /// name in --public-url alone
     #[arg(long, env = "REGISTER_OPS_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3001")]
     #[arg(help_heading = "Web", value_parser = socket_address)]
     pub ops_listen: SocketAddr,
@@ -52,7 +54,8 @@ pub struct Settings {
     #[arg(help_heading = "Web")]
     pub public_url: Option<Url>,
 
-    /// The proxies whose word is taken for where requests come from, such as `private` or `10.1.2.3,203.0.113.0/24` [default: none]
+    /// The proxies whose word is taken for where requests come from, such as `private` or
+    /// `10.1.2.3,203.0.113.0/24` [default: none]
     #[arg(long, env = "REGISTER_TRUST_PROXY", value_name = "NETWORKS", help_heading = "Web")]
     pub trust_proxy: Option<TrustedProxies>,
 
@@ -60,7 +63,8 @@ pub struct Settings {
     #[arg(long, env = "REGISTER_IP_LIMIT", value_name = "COUNT/TIME", default_value = "60/1m", help_heading = "Web")]
     pub ip_limit: Limit,
 
-    /// Connections of clients at once, to each of the addresses. Who comes beyond them waits; should be below `ulimit -n`
+    /// Connections of clients at once, to each of the addresses. Who comes beyond them waits;
+    /// should be below `ulimit -n`
     #[arg(long, env = "REGISTER_CONNECTIONS", value_name = "COUNT", default_value = "10000", help_heading = "Web")]
     #[arg(value_parser = one_or_more::<NonZeroUsize>)]
     pub connections: NonZeroUsize,
@@ -106,7 +110,8 @@ pub struct Settings {
     #[arg(help_heading = "Mail")]
     pub senders: NonZeroUsize,
 
-    /// How long a mail belongs to the copy that is sending it. If that is killed, another takes over after this time
+    /// How long a mail belongs to the copy that is sending it. If that is killed, another takes
+    /// over after this time
     #[arg(long, env = "REGISTER_LEASE", value_name = "TIME", default_value = "60s", value_parser = span)]
     #[arg(help_heading = "Mail")]
     pub lease: Duration,
@@ -121,12 +126,14 @@ pub struct Settings {
     #[arg(help_heading = "Accounts")]
     pub token_lifetime: Duration,
 
-    /// Registrations with one address and requests for another mail, in all copies of this service, or `off`
+    /// Registrations with one address and requests for another mail, in all copies of this service,
+    /// or `off`
     #[arg(long, env = "REGISTER_ADDRESS_LIMIT", value_name = "COUNT/TIME", default_value = "5/1h")]
     #[arg(help_heading = "Accounts")]
     pub address_limit: Limit,
 
-    /// Passwords being hashed at the same time; each takes 19 MiB and a core [default: the number of cores]
+    /// Passwords being hashed at the same time; each takes 19 MiB and a core [default: the number
+    /// of cores]
     #[arg(long, env = "REGISTER_HASHERS", value_name = "COUNT", value_parser = one_or_more::<NonZeroUsize>)]
     #[arg(help_heading = "Accounts")]
     pub hashers: Option<NonZeroUsize>,
@@ -151,7 +158,8 @@ pub struct Settings {
     #[arg(help_heading = "Running")]
     pub drain_pause: Duration,
 
-    /// How the log is written. `auto` is for humans on a terminal and JSON elsewhere. RUST_LOG says how much
+    /// How the log is written. `auto` is for humans on a terminal and JSON elsewhere. RUST_LOG says
+    /// how much
     #[arg(long, env = "REGISTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto", help_heading = "Running")]
     pub log_format: LogFormat,
 }
@@ -177,7 +185,8 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// The settings of this process. With wrong ones, or with `--help`, it prints what there is to say and ends the process.
+    /// The settings of this process. With wrong ones, or with `--help`, it prints what there is to
+    /// say and ends the process.
     pub fn of_process() -> Self {
         Self::read(std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
@@ -186,7 +195,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// If one is wrong, or does not go with another; the error says which, and what would be right. `--help` comes as an error too.
+    /// If one is wrong, or does not go with another; the error says which, and what would be right.
+    /// `--help` comes as an error too.
     pub fn read(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
         let settings = Self::try_parse_from(arguments)?;
         settings.check().map_err(|wrong| Self::command().error(ErrorKind::ValueValidation, wrong))?;

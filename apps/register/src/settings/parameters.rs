@@ -1,4 +1,5 @@
-//! The parameters of a Postgres URL. The driver passes over one that it does not know, and a typo in the one that asks for TLS would leave it out.
+//! The parameters of a Postgres URL. The driver passes over one that it does not know, and a typo
+//! in the one that asks for TLS would leave it out.
 
 use url::Url;
 
@@ -24,7 +25,8 @@ const KNOWN: [&str; 18] = [
     "options",
 ];
 
-/// What libpq knows besides, and providers put into the URLs that they hand out. The driver does without.
+/// What libpq knows besides, and providers put into the URLs that they hand out. The driver does
+/// without.
 const PASSED_OVER: [&str; 10] = [
     "channel_binding",
     "client_encoding",

@@ -1,4 +1,5 @@
-//! How values are written on the command line and in the environment: addresses, numbers, durations, limits.
+//! How values are written on the command line and in the environment: addresses, numbers,
+//! durations, limits.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-//! The questions of `accounts`: a registration, another mail, an activation. Each is one transaction.
+//! The questions of `accounts`: a registration, another mail, an activation. Each is one
+//! transaction.
 
 use std::time::Duration;
 
@@ -47,8 +48,9 @@ pub enum Activated {
     Never,
 }
 
-/// Takes one from the allowance of an address, unless there is none. A time is all that has to be kept for that (the generic cell rate algorithm):
-/// when the allowance will be whole again. Each use puts it off by one step, up to the whole period.
+/// Takes one from the allowance of an address, unless there is none. A time is all that has to be
+/// kept for that (the generic cell rate algorithm): when the allowance will be whole again. Each
+/// use puts it off by one step, up to the whole period.
 const TAKE: Sql = sql!(
     "INSERT INTO limits (key_digest, full_at) VALUES ($1," NOW "+ $2)
      ON CONFLICT (key_digest) DO UPDATE SET full_at =" LATER "(limits.full_at," NOW ") + $2
@@ -57,7 +59,8 @@ const TAKE: Sql = sql!(
 );
 const WAIT: Sql = sql!("SELECT full_at + $2 - $3 -" NOW "FROM limits WHERE key_digest = $1");
 
-/// Finds or makes the user, and plans the next mail to them. From here to the end of the transaction the row is locked.
+/// Finds or makes the user, and plans the next mail to them. From here to the end of the
+/// transaction the row is locked.
 const USER: Sql = sql!(
     "INSERT INTO users (id, address, address_key, created_at, next_mail_at) VALUES ($1, $2, $3," NOW "," NOW "+ $4)
      ON CONFLICT (address_key) DO UPDATE SET next_mail_at =" LATER "(users.next_mail_at," NOW ") + $4
@@ -103,7 +106,8 @@ const ACTIVATE: Sql = sql!(
 /// The others' passwords are over, and this one's is the user's.
 const FORGET: Sql = sql!("UPDATE requests SET password_hash = NULL WHERE user_id = $1");
 
-/// `Some` if there were too many. The address itself is not kept for it: it may be one that never registers.
+/// `Some` if there were too many. The address itself is not kept for it: it may be one that never
+/// registers.
 macro_rules! take {
     ($sql:ident, $transaction:ident, $key:expr, $limit:expr) => {
         match $limit {
@@ -125,7 +129,8 @@ macro_rules! take {
 }
 
 impl Store {
-    /// Stores a registration and the mail that follows from it. It takes the same statements whether the address is known or not.
+    /// Stores a registration and the mail that follows from it. It takes the same statements
+    /// whether the address is known or not.
     ///
     /// # Errors
     ///
@@ -149,8 +154,8 @@ impl Store {
         Ok(self.rung(too_often))
     }
 
-    /// Stores another mail for the latest request of this address, or, if it is active, one that says so. For an unknown one the same statements
-    /// change nothing.
+    /// Stores another mail for the latest request of this address, or, if it is active, one that
+    /// says so. For an unknown one the same statements change nothing.
     ///
     /// # Errors
     ///
@@ -173,7 +178,8 @@ impl Store {
         Ok(self.rung(too_often))
     }
 
-    /// Makes the request of a token, known by its digest, the user's account, and ends all other requests of that user.
+    /// Makes the request of a token, known by its digest, the user's account, and ends all other
+    /// requests of that user.
     ///
     /// # Errors
     ///

@@ -11,7 +11,8 @@ pub(super) struct Sql {
 ///
 /// - `NOW`: the database's clock, in milliseconds since 1970
 /// - `LATER`: the function that returns the later of two times
-/// - `LOCK_USER`: lock the row called `users`; `LOCK_FREE`: lock the rows, leaving out those that are locked. SQLite has one writer at a time.
+/// - `LOCK_USER`: lock the row called `users`; `LOCK_FREE`: lock the rows, leaving out those that
+///   are locked. SQLite has one writer at a time.
 macro_rules! sql {
     ($($piece:tt)+) => {
         $crate::store::dialect::Sql {
@@ -40,7 +41,8 @@ macro_rules! sqlite {
 }
 
 macro_rules! postgres {
-    // The statement's, not the transaction's: it may have waited for a lock since. And stable, so that indexes are used.
+    // The statement's, not the transaction's: it may have waited for a lock since. And stable, so that indexes are
+    // used.
     (NOW) => {
         "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)"
     };
@@ -58,8 +60,9 @@ macro_rules! postgres {
     };
 }
 
-/// `with!(store, sql, pool => …)`: the body, once for each database, with its pool and a `sql` that chooses the text of a statement.
-/// `with!(readers of store, …)` does not wait for SQLite's one writer.
+/// `with!(store, sql, pool => …)`: the body, once for each database, with its pool and a `sql` that
+/// chooses the text of a statement. `with!(readers of store, …)` does not wait for SQLite's one
+/// writer.
 macro_rules! with {
     ($store:expr, $sql:ident, $pool:ident => $body:expr) => {
         $crate::store::dialect::with!(writer of $store, $sql, $pool => $body)
@@ -92,7 +95,8 @@ macro_rules! in_transaction {
     };
 }
 
-/// On SQLite, a transaction that begins as a reader and goes on as a writer fails if another has written meanwhile.
+/// On SQLite, a transaction that begins as a reader and goes on as a writer fails if another has
+/// written meanwhile.
 pub(super) const BEGIN: Sql = Sql { sqlite: "BEGIN IMMEDIATE", postgres: "BEGIN" };
 
 pub(super) use {in_transaction, postgres, sql, sqlite, with};

@@ -1,6 +1,7 @@
 //! The questions of `outbox`: which mails are due, whose they are, and what became of them.
 //!
-//! A mail that is being sent is its sender's for a lease: it is claimed, and not due again before the lease is over.
+//! A mail that is being sent is its sender's for a lease: it is claimed, and not due again before
+//! the lease is over.
 
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub enum Recipient {
     },
 }
 
-/// Chosen once and for all, before anything is changed: a planner that may choose again could claim more. No row is locked when this is done:
-/// the claim is what holds it.
+/// Chosen once and for all, before anything is changed: a planner that may choose again could claim
+/// more. No row is locked when this is done: the claim is what holds it.
 const CLAIM: Sql = sql!(
     "WITH due AS MATERIALIZED (
          SELECT id FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL AND due_at <=" NOW
@@ -74,7 +75,8 @@ const HAND_BACK: Sql = sql!(
 const NEXT: Sql = sql!("SELECT min(due_at) -" NOW "FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL");
 
 impl Store {
-    /// Takes up to so many mails that are due, the longest due first. They are nobody else's until the lease is over.
+    /// Takes up to so many mails that are due, the longest due first. They are nobody else's until
+    /// the lease is over.
     ///
     /// # Errors
     ///
@@ -88,8 +90,8 @@ impl Store {
         Ok(rows.into_iter().map(claimed).collect())
     }
 
-    /// Whom a mail is for. If it is to hold a token, this is the moment from which that is good, and for how long; only its digest is stored.
-    /// None if the lease is over.
+    /// Whom a mail is for. If it is to hold a token, this is the moment from which that is good,
+    /// and for how long; only its digest is stored. None if the lease is over.
     ///
     /// # Errors
     ///
@@ -138,7 +140,8 @@ impl Store {
         Ok(())
     }
 
-    /// It is given up, for this reason: nobody tries it again unless somebody [asks](Self::send_again).
+    /// It is given up, for this reason: nobody tries it again unless somebody
+    /// [asks](Self::send_again).
     ///
     /// # Errors
     ///

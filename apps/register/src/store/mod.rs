@@ -1,8 +1,9 @@
 //! The database: the same questions to SQLite and to Postgres.
 //!
-//! What is asked is told from how by the rows of this room: `accounts.rs` has the questions of [`accounts`](crate::accounts),
-//! `mails.rs` those of [`outbox`](crate::outbox), `given_up.rs` those of operators, `sweep.rs` removes what is over. Each statement is written once (`dialect.rs`).
-//! No transaction is open while anything else is waited for.
+//! What is asked is told from how by the rows of this room: `accounts.rs` has the questions of
+//! [`accounts`](crate::accounts), `mails.rs` those of [`outbox`](crate::outbox), `given_up.rs`
+//! those of operators, `sweep.rs` removes what is over. Each statement is written once
+//! (`dialect.rs`). No transaction is open while anything else is waited for.
 
 mod accounts;
 mod dialect;
@@ -33,8 +34,8 @@ use self::trouble::plain;
 pub use self::wake::WakeUps;
 use crate::settings::DatabaseSettings;
 
-/// How long the database may take to answer. One that has vanished from the network would never do, and nobody else would notice. Postgres itself
-/// is told the same (`open.rs`).
+/// How long the database may take to answer. One that has vanished from the network would never do,
+/// and nobody else would notice. Postgres itself is told the same (`open.rs`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The database. A clone is a handle to the same.
@@ -67,7 +68,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// If it cannot be reached or used. The error says where it was looked for, without the password.
+    /// If it cannot be reached or used. The error says where it was looked for, without the
+    /// password.
     pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         let place = &settings.place;
         let database = open::open(place, settings.connections).await;
@@ -114,7 +116,8 @@ impl Store {
     }
 }
 
-/// What the database answers, if it does in time. Given up, a question changes nothing or all that it was to change.
+/// What the database answers, if it does in time. Given up, a question changes nothing or all that
+/// it was to change.
 pub(crate) async fn answered<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     timeout(ANSWER_WITHIN, question).await.context("the database does not answer")?
 }

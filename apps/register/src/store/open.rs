@@ -27,12 +27,13 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// How long a connection that was or will be used may take to show that it can be.
 const PING_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a copy that has given up on an answer, or has vanished itself, leaves behind in the server: a statement that runs, a transaction that holds
-/// locks. By then nobody waits for them.
+/// What a copy that has given up on an answer, or has vanished itself, leaves behind in the server:
+/// a statement that runs, a transaction that holds locks. By then nobody waits for them.
 const LIMITS: &str =
     "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s'";
 
-/// SQLite has one writer at a time, so those who want to write wait in order for one connection. Readers do not wait for it.
+/// SQLite has one writer at a time, so those who want to write wait in order for one connection.
+/// Readers do not wait for it.
 #[derive(Clone, Debug)]
 pub(super) struct Sqlite {
     pub(super) writer: SqlitePool,
@@ -60,8 +61,9 @@ pub(super) async fn open(place: &DatabasePlace, connections: u32) -> anyhow::Res
     })
 }
 
-/// sqlx sets no keep-alive and waits for the answer to its own pings for as long as TCP does, a quarter of an hour and more, and whoever was to get
-/// that connection waits too. Ours take a second: a network that has lost its connections is one to connect over again.
+/// sqlx sets no keep-alive and waits for the answer to its own pings for as long as TCP does, a
+/// quarter of an hour and more, and whoever was to get that connection waits too. Ours take a
+/// second: a network that has lost its connections is one to connect over again.
 fn postgres(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
@@ -70,8 +72,8 @@ fn postgres(connections: u32) -> PgPoolOptions {
         .after_connect(|connection, _| Box::pin(async { connection.execute(LIMITS).await.map(drop) }))
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
-        // Waits for what a statement that was given up still brings. sqlx's own ping comes after it, without a limit (its issue 4349): what is lost
-        // between the two keeps its place until TCP gives up.
+        // Waits for what a statement that was given up still brings. sqlx's own ping comes after it, without a limit
+        // (its issue 4349): what is lost between the two keeps its place until TCP gives up.
         .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
 }
 
@@ -106,7 +108,8 @@ async fn open_sqlite(path: &Path, connections: u32) -> anyhow::Result<Sqlite> {
     Ok(Sqlite { writer, readers })
 }
 
-/// Connects. To set up the log of a new file SQLite needs it for itself, and does not wait if another copy is about to do the same.
+/// Connects. To set up the log of a new file SQLite needs it for itself, and does not wait if
+/// another copy is about to do the same.
 async fn connect(pool: &SqlitePoolOptions, options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     let begun = Instant::now();
     loop {
@@ -117,7 +120,8 @@ async fn connect(pool: &SqlitePoolOptions, options: &SqliteConnectOptions) -> sq
     }
 }
 
-/// Makes the file for its owner alone: it will hold addresses and hashes. SQLite gives the files beside it the same rights.
+/// Makes the file for its owner alone: it will hold addresses and hashes. SQLite gives the files
+/// beside it the same rights.
 fn make(path: &Path) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);
@@ -150,7 +154,8 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
 /// In one transaction that begins as the writer: on SQLite, sqlx takes no other lock.
 async fn migrate_sqlite(migrator: &Migrator, sqlite: &Sqlite) -> Result<(), MigrateError> {
     let mut transaction = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
-    // sqlx has this one for itself; but the compiler cannot tell that what `run` makes of a transaction is `Send`.
+    // sqlx has this one for itself; but the compiler cannot tell that what `run` makes of a transaction
+    // is `Send`.
     migrator.run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)
 }

@@ -1,4 +1,5 @@
-//! Removes what is over: so that the tables do not grow for ever, and nobody's address is kept who never wanted an account.
+//! Removes what is over: so that the tables do not grow for ever, and nobody's address is kept who
+//! never wanted an account.
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ const LIMITS: Sql = sql!(
     ") DELETE FROM limits WHERE key_digest IN (SELECT key_digest FROM over)"
 );
 
-/// In this order, because each stands on those after it. A row that somebody has locked stays; one that is needed again is held by its foreign
-/// keys, or has changed.
+/// In this order, because each stands on those after it. A row that somebody has locked stays; one
+/// that is needed again is held by its foreign keys, or has changed.
 const STEPS: [Sql; 4] = [
     sql!(
         "WITH over AS MATERIALIZED (
@@ -46,8 +47,8 @@ const STEPS: [Sql; 4] = [
 ];
 
 impl Store {
-    /// Removes mails that were sent or given up, links that have expired, and registrations that nobody activated, that long after. Returns how
-    /// many rows there were.
+    /// Removes mails that were sent or given up, links that have expired, and registrations that
+    /// nobody activated, that long after. Returns how many rows there were.
     ///
     /// # Errors
     ///

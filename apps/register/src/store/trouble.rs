@@ -1,4 +1,5 @@
-//! A database that cannot be opened: what is said of it, once and in plain words. sqlx's own errors say it in one another's words, and again.
+//! A database that cannot be opened: what is said of it, once and in plain words. sqlx's own errors
+//! say it in one another's words, and again.
 
 use std::io::ErrorKind;
 

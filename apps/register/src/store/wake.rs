@@ -1,4 +1,5 @@
-//! Tells senders that there is a mail: those of this copy by a bell, those of the others by Postgres.
+//! Tells senders that there is a mail: those of this copy by a bell, those of the others by
+//! Postgres.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,12 @@ use super::{Database, Store, answered};
 /// What Postgres calls the bell.
 const CHANNEL: &str = "register_outbox";
 
-/// How often to find out whether Postgres would still be heard. Routers forget a connection on which nothing is said, and tell nobody.
+/// How often to find out whether Postgres would still be heard. Routers forget a connection on
+/// which nothing is said, and tell nobody.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
-/// Hears when a mail is put into the outbox. What is missed, while the database is out of reach, has to be looked for.
+/// Hears when a mail is put into the outbox. What is missed, while the database is out of reach,
+/// has to be looked for.
 #[derive(Debug)]
 pub struct WakeUps {
     bell: Arc<Notify>,
@@ -26,7 +29,8 @@ pub struct WakeUps {
 }
 
 impl Store {
-    /// Begins to listen. Without a connection for it, it hears what this copy does, and nothing of the others.
+    /// Begins to listen. Without a connection for it, it hears what this copy does, and nothing of
+    /// the others.
     pub async fn wake_ups(&self) -> WakeUps {
         let listener = match &self.database {
             Database::Sqlite(_) => None,
@@ -45,7 +49,8 @@ impl Store {
         WakeUps { bell: self.bell.clone(), listener, checked: Instant::now() }
     }
 
-    /// Sees to it that the other copies are heard: now and then asks whether Postgres is still there, and listens anew if not.
+    /// Sees to it that the other copies are heard: now and then asks whether Postgres is still
+    /// there, and listens anew if not.
     pub async fn keep_listening(&self, wake_ups: &mut WakeUps) {
         if wake_ups.checked.elapsed() >= CHECK_EVERY {
             wake_ups.check().await;

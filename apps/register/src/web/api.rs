@@ -51,7 +51,8 @@ pub(super) struct AddressGiven {
 
 /// Registers.
 ///
-/// A mail follows, with a link to activate the account, or, if the address has one already, saying so. The answer is the same for both.
+/// A mail follows, with a link to activate the account, or, if the address has one already, saying
+/// so. The answer is the same for both.
 #[utoipa::path(
     post, path = "/api/register", tag = "accounts", request_body = Registration,
     responses((status = 204, description = "Taken: look into your mail."), Refusals)

@@ -1,4 +1,5 @@
-//! Styles, scripts and the icon, within the program. Their names change with what is in them, so they may be kept for ever.
+//! Styles, scripts and the icon, within the program. Their names change with what is in them, so
+//! they may be kept for ever.
 
 use std::fmt;
 

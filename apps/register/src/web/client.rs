@@ -9,10 +9,12 @@ use crate::settings::TrustedProxies;
 impl TrustedProxies {
     /// The address of the client that sent this over a connection from `peer`.
     ///
-    /// `X-Forwarded-For` and `Forwarded` (RFC 7239) can be written by anyone, but each proxy appends the address that it saw itself. So
-    /// they are read from the right: beginning with the connection's own peer, each address that is a trusted proxy's is passed by, and
-    /// the first that is not is the client. What stands left of it is hearsay. If both headers are there and tell
-    /// different tales, neither is believed: a proxy that writes one of them would pass on the other as the client made it up.
+    /// `X-Forwarded-For` and `Forwarded` (RFC 7239) can be written by anyone, but each proxy
+    /// appends the address that it saw itself. So they are read from the right: beginning with
+    /// the connection's own peer, each address that is a trusted proxy's is passed by, and
+    /// the first that is not is the client. What stands left of it is hearsay. If both headers are
+    /// there and tell different tales, neither is believed: a proxy that writes one of them
+    /// would pass on the other as the client made it up.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -65,7 +67,8 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     parsed.ok().map(|address| address.to_canonical())
 }
 
-/// What one customer of a network has: an address in IPv4, in IPv6 the first half, within which a client moves at will (RFC 4291, 2.5.1).
+/// What one customer of a network has: an address in IPv4, in IPv6 the first half, within which a
+/// client moves at will (RFC 4291, 2.5.1).
 pub(crate) fn one_customers(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

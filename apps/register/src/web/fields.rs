@@ -1,4 +1,5 @@
-//! What a request brings: the fields of a JSON object or of a form, each checked, all that is wrong told at once.
+//! What a request brings: the fields of a JSON object or of a form, each checked, all that is wrong
+//! told at once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use super::problem::{FieldError, Problem};
 /// How much a request may bring, in bytes. What is asked for here takes less than two kilobytes.
 pub const BODY_LIMIT: usize = 16 * 1024;
 
-/// How many fields that are not known are named. All of them could make an answer ten times as long as the request.
+/// How many fields that are not known are named. All of them could make an answer ten times as long
+/// as the request.
 const UNKNOWN: usize = 10;
 
 /// How long its body may take to arrive.
@@ -99,7 +101,8 @@ impl Fields {
         }
     }
 
-    /// Takes the text of this field, and parses it. What the error says has to go with the field's name as a sentence.
+    /// Takes the text of this field, and parses it. What the error says has to go with the field's
+    /// name as a sentence.
     pub(crate) fn take<T, E: Display>(&mut self, name: &str, parse: impl FnOnce(String) -> Result<T, E>) -> Option<T> {
         let mut values: Vec<_> =
             self.given.extract_if(.., |(given, _)| given == name).map(|(_, value)| value).collect();
@@ -133,7 +136,8 @@ fn shortened(name: &str) -> String {
     }
 }
 
-/// The members of a JSON object in their order, those with the same name too (RFC 8259, 4: they "SHOULD be unique").
+/// The members of a JSON object in their order, those with the same name too (RFC 8259, 4: they
+/// "SHOULD be unique").
 struct Given(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Given {
@@ -160,7 +164,8 @@ impl<'de> Deserialize<'de> for Given {
     }
 }
 
-/// serde_json's message is not passed on: it repeats what it stumbled over, which may be a password.
+/// serde_json's message is not passed on: it repeats what it stumbled over, which may be a
+/// password.
 fn not_an_object(error: &serde_json::Error, body: &[u8]) -> Problem {
     // Whether what is no object is JSON at all was not looked at by then.
     let broken = match error.classify() {
@@ -179,7 +184,8 @@ fn not_an_object(error: &serde_json::Error, body: &[u8]) -> Problem {
     }
 }
 
-/// 415, unless the body says that it is of the type. Its parameters (`charset=utf-8`) do not matter.
+/// 415, unless the body says that it is of the type. Its parameters (`charset=utf-8`) do not
+/// matter.
 fn expect_type(headers: &HeaderMap, name: &str, subtype: impl Fn(&str) -> bool) -> Result<(), Problem> {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -51,7 +51,8 @@ enum Verdict {
 
 /// Whether the process is alive.
 ///
-/// It depends on nothing else: a service whose database is away does not get well by being restarted.
+/// It depends on nothing else: a service whose database is away does not get well by being
+/// restarted.
 #[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "It is.", body = Alive)))]
 pub(super) async fn livez() -> Json<Alive> {
     Json(Alive { alive: true })

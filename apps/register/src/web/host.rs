@@ -1,5 +1,6 @@
-//! By which name a page was asked for. A page of another site can make its own name stand for this machine's address (DNS rebinding), and a browser
-//! then lets it read what this machine shows to its people alone. But it cannot make the browser call that name another.
+//! By which name a page was asked for. A page of another site can make its own name stand for this
+//! machine's address (DNS rebinding), and a browser then lets it read what this machine shows to
+//! its people alone. But it cannot make the browser call that name another.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 
-/// Refuses whoever asks by another name than this machine's addresses, `localhost` or, if there is one, the public name.
+/// Refuses whoever asks by another name than this machine's addresses, `localhost` or, if there is
+/// one, the public name.
 pub(crate) async fn own(State(public): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
     match asked_for(&request) {
         Some(host) if is_own(host.host(), public.as_deref()) => next.run(request).await,

@@ -1,6 +1,7 @@
 //! How often a client may ask, by its address, in this copy of the service.
 //!
-//! Copies do not share this: with three of them a client may ask three times as often. What mails an address gets is limited in the database, which they share.
+//! Copies do not share this: with three of them a client may ask three times as often. What mails
+//! an address gets is limited in the database, which they share.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -46,8 +47,9 @@ impl Limits {
         Self(quota.map(|quota| Arc::new(RateLimiter::dashmap(quota))))
     }
 
-    /// Forgets, now and then, the clients that have not asked for so long that they may as often as any other: what is kept is in
-    /// proportion to how many have asked lately. For the background; ends when it is told to.
+    /// Forgets, now and then, the clients that have not asked for so long that they may as often as
+    /// any other: what is kept is in proportion to how many have asked lately. For the
+    /// background; ends when it is told to.
     pub async fn sweep(self, stop: Stop) {
         let Some(clients) = self.0 else { return };
         let mut ticks = interval(SWEEP_EVERY);

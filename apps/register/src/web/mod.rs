@@ -1,8 +1,10 @@
-//! What people and programs reach: the API, the pages, whether the service is well, and the description of it all.
+//! What people and programs reach: the API, the pages, whether the service is well, and the
+//! description of it all.
 //!
-//! [`router`] puts it together. A request passes, from the outside in: the page that a problem is shown as, its id and the log, what every
-//! answer says to browsers, a net for panics, the limits of its client, its handler.
-//! What handlers need they take from the state: `State<Accounts>`, `State<Session>`, and so on.
+//! [`router`] puts it together. A request passes, from the outside in: the page that a problem is
+//! shown as, its id and the log, what every answer says to browsers, a net for panics, the limits
+//! of its client, its handler. What handlers need they take from the state: `State<Accounts>`,
+//! `State<Session>`, and so on.
 
 mod api;
 mod pages;
@@ -45,7 +47,8 @@ use crate::outbox::Outbox;
 use crate::settings::TrustedProxies;
 use crate::store::Store;
 
-/// What the application has opened, for the handlers of both routers. A clone is a handle to the same.
+/// What the application has opened, for the handlers of both routers. A clone is a handle to the
+/// same.
 #[derive(Clone, Debug)]
 pub struct App {
     /// Who has an account.
@@ -71,7 +74,8 @@ pub struct App {
 /// How the public router serves.
 #[derive(Clone, Debug)]
 pub struct WebSettings {
-    /// Where people reach the service. With `https`, browsers are told never to come another way; with a path, links begin with it.
+    /// Where people reach the service. With `https`, browsers are told never to come another way;
+    /// with a path, links begin with it.
     pub public_url: Url,
     /// The proxies that are believed.
     pub trusted_proxies: TrustedProxies,
@@ -112,7 +116,8 @@ pub(crate) fn surround<S: Clone + Send + Sync + 'static>(
     observe::around(routes, durations, proxies.clone())
 }
 
-/// Refuses forms that browsers say come from another site's page. `origin`: where a browser sees this one, if that is not where it is asked for.
+/// Refuses forms that browsers say come from another site's page. `origin`: where a browser sees
+/// this one, if that is not where it is asked for.
 pub(crate) fn own_forms(origin: Option<&str>) -> CsrfLayer<fn(ProtectionError) -> Response> {
     let layer = CsrfLayer::new();
     // An origin that cannot be trusted is none that a browser would ever name.

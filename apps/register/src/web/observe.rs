@@ -24,7 +24,8 @@ use crate::settings::TrustedProxies;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How much of a path is worth writing down, in bytes: anybody may send tens of kilobytes, which would stand in each line of the request.
+/// How much of a path is worth writing down, in bytes: anybody may send tens of kilobytes, which
+/// would stand in each line of the request.
 const PATH: usize = 256;
 
 /// OpenTelemetry's advice for `http.server.request.duration`, in seconds.
@@ -60,8 +61,9 @@ impl fmt::Debug for Durations {
     }
 }
 
-/// Puts each route in a span with an id of its own, logs how it ended, and counts it. An id that comes with the request is
-/// taken over only from these proxies: anybody could write what they like into the log.
+/// Puts each route in a span with an id of its own, logs how it ended, and counts it. An id that
+/// comes with the request is taken over only from these proxies: anybody could write what they like
+/// into the log.
 pub(crate) fn around<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     durations: Durations,

@@ -1,7 +1,8 @@
 //! `/openapi.json`: the API as its handlers describe it.
 //!
-//! What it says of fields is never narrower than what is accepted: a length counts characters there and bytes here. So what it
-//! excludes is refused, and what is refused beyond it has a problem that says why.
+//! What it says of fields is never narrower than what is accepted: a length counts characters there
+//! and bytes here. So what it excludes is refused, and what is refused beyond it has a problem that
+//! says why.
 
 use std::sync::Arc;
 

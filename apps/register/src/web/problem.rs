@@ -1,4 +1,5 @@
-//! What goes wrong, as every answer tells it: problem details (RFC 9457), which pages show to people.
+//! What goes wrong, as every answer tells it: problem details (RFC 9457), which pages show to
+//! people.
 
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ pub struct Problem {
     status: StatusCode,
     /// What is wrong with this request, and what would be right: a sentence.
     detail: String,
-    /// The fields that are not valid: all of them, but of those that are not known only the first few.
+    /// The fields that are not valid: all of them, but of those that are not known only the first
+    /// few.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError>,
@@ -46,7 +48,8 @@ pub struct Problem {
 pub struct FieldError {
     /// Its name.
     pub field: String,
-    /// What is wrong with it, and what would be right: a sentence that goes on from its name. Never its value, which may be a secret.
+    /// What is wrong with it, and what would be right: a sentence that goes on from its name. Never
+    /// its value, which may be a secret.
     pub detail: String,
 }
 

@@ -1,4 +1,5 @@
-//! What operations of the API can answer instead of doing what was asked, as their description has it.
+//! What operations of the API can answer instead of doing what was asked, as their description has
+//! it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Accounts as a whole: passwords are hashed, addresses are told apart, and nobody gets at another's.
+//! Accounts as a whole: passwords are hashed, addresses are told apart, and nobody gets at
+//! another's.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A database that has stopped to answer is told of in time, nobody hangs, and it is found again when it is back.
+//! A database that has stopped to answer is told of in time, nobody hangs, and it is found again
+//! when it is back.
 
 use std::ops::RangeBounds;
 use std::time::{Duration, Instant};
@@ -41,7 +42,8 @@ async fn waiting(database: &Database, count: impl RangeBounds<i64>) {
     until("so many wait for the lock", async || count.contains(&database.count(waiting).await).then_some(())).await;
 }
 
-/// Waits until nothing has been asked of the database for a while: so that it is known which connections are in use.
+/// Waits until nothing has been asked of the database for a while: so that it is known which
+/// connections are in use.
 async fn quiet(database: &Database) {
     let busy =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'register'

@@ -1,4 +1,5 @@
-//! The service as a process: over HTTP, in a browser, with a database of its own and a mail service that counts.
+//! The service as a process: over HTTP, in a browser, with a database of its own and a mail service
+//! that counts.
 
 #![allow(clippy::print_stdout, reason = "figures, for who runs it with --nocapture")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]

@@ -1,12 +1,14 @@
-//! Requests by schemathesis, made from `/openapi.json` and broken in every way it knows: the service answers as it says it does.
+//! Requests by schemathesis, made from `/openapi.json` and broken in every way it knows: the
+//! service answers as it says it does.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Database, Settings, TempDir, soak};
 
-/// What has to hold for every answer. What is left out of schemathesis' checks is about authentication, which there is none of, and about
-/// requests that make resources, which have no addresses here.
+/// What has to hold for every answer. What is left out of schemathesis' checks is about
+/// authentication, which there is none of, and about requests that make resources, which have no
+/// addresses here.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,unsupported_method,allow_header_conformance,negative_data_rejection";
 

@@ -1,4 +1,5 @@
-//! The sender: each mail once if it can be had, never more at once than there are senders, and what becomes of those that SES does not take.
+//! The sender: each mail once if it can be had, never more at once than there are senders, and what
+//! becomes of those that SES does not take.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -305,7 +306,8 @@ async fn what_fails_is_tried_again_until_it_is_sent() {
     }
 }
 
-/// Makes the database of no use for a moment: on SQLite, another program holds its lock; on Postgres, all connections are cut off.
+/// Makes the database of no use for a moment: on SQLite, another program holds its lock; on
+/// Postgres, all connections are cut off.
 async fn disturb(bench: &Bench) {
     if let Database::Sqlite(_) = bench.database {
         let mut other = SqliteConnection::connect(&bench.database.url()).await.unwrap();

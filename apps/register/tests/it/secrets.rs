@@ -190,7 +190,8 @@ async fn trouble(service: &Service, ses: &Ses, secrets: &mut Secrets, heard: &mu
     ses.set(Mode::Take);
 }
 
-/// There are the hashes of passwords, in the columns that are for them, and the digests of tokens. Nothing else.
+/// There are the hashes of passwords, in the columns that are for them, and the digests of tokens.
+/// Nothing else.
 async fn in_the_database(database: &Database, ses: &Ses) {
     let mut secrets = Secrets::default();
     for number in 0..10 {

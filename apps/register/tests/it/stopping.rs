@@ -106,7 +106,8 @@ async fn in_mid_drain(service: &Service) -> (Raw, String) {
     let (head, body) = Raw::registration("held@example.com", PASSWORD);
     let (first, rest) = body.split_at(5);
     held.send(head + first).await.unwrap();
-    // Its head has been read when a later request is answered: the connections are served side by side, and this one was here first.
+    // Its head has been read when a later request is answered: the connections are served side by side,
+    // and this one was here first.
     service.get("/livez").await.unwrap();
     service.signal("TERM");
     until("nobody gets in", async || Raw::connect(service.address()).await.err()).await;

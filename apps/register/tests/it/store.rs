@@ -1,4 +1,5 @@
-//! What the database keeps of a registration, and what becomes of it: the same for SQLite and for Postgres.
+//! What the database keeps of a registration, and what becomes of it: the same for SQLite and for
+//! Postgres.
 
 use std::time::Duration;
 

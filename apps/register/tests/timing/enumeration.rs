@@ -64,7 +64,8 @@ async fn a_service_that_skips_the_hash_is_told_apart() {
     }
 }
 
-/// With so many of each known kind, and every mail sent. What they have had so far does not delay their next mail, as an attacker finds them.
+/// With so many of each known kind, and every mail sent. What they have had so far does not delay
+/// their next mail, as an attacker finds them.
 async fn with_known_addresses(database: &Database, ses: &Ses, count: usize) -> Service {
     let settings = Settings::new(database).ses(ses).with("--mail-interval", "0s").with("--address-limit", "off");
     let service = settings.start().await;
@@ -79,7 +80,8 @@ async fn with_known_addresses(database: &Database, ses: &Ses, count: usize) -> S
     service
 }
 
-/// Each address is asked once, on one connection; what order the kinds come in is chance, so that whatever else the machine does befalls all.
+/// Each address is asked once, on one connection; what order the kinds come in is chance, so that
+/// whatever else the machine does befalls all.
 async fn measure(url: &str, count: usize) -> Times {
     let random = Random::new("the order of kinds");
     let session = Session::new();
@@ -101,7 +103,8 @@ async fn measure(url: &str, count: usize) -> Times {
     times
 }
 
-/// The service behind one that answers for known addresses itself, after a look into the database, as one would that hashes only for new ones.
+/// The service behind one that answers for known addresses itself, after a look into the database,
+/// as one would that hashes only for new ones.
 async fn skipping(service: &Service, database: &Database) -> String {
     struct Front {
         known: HashSet<String>,

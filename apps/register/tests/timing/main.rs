@@ -1,5 +1,5 @@
-//! What the time of an answer tells, and how long it takes. A binary of its own: `cargo test` runs it when no other test keeps the machine busy, and
-//! its tests run one after another.
+//! What the time of an answer tells, and how long it takes. A binary of its own: `cargo test` runs
+//! it when no other test keeps the machine busy, and its tests run one after another.
 
 #![allow(clippy::print_stdout, reason = "figures, for who runs it with --nocapture")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]

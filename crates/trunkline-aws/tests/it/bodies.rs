@@ -1,4 +1,5 @@
-//! Bodies go as they come, with the length they have; one that fails is its sender's fault and not the server's.
+//! Bodies go as they come, with the length they have; one that fails is its sender's fault and not
+//! the server's.
 
 use std::io;
 use std::time::Duration;

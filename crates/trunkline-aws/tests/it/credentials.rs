@@ -18,7 +18,8 @@ use trunkline_aws::HttpClient;
 use crate::servers::{Moto, Rogue, Step, TempDir};
 use crate::{SOON, within};
 
-/// Asks S3 with what the environment has, and tells how often each host's connections were used and how many there were.
+/// Asks S3 with what the environment has, and tells how often each host's connections were used and
+/// how many there were.
 async fn ask(moto: &str) {
     let pool = Pool::new();
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(HttpClient::new(&pool)).load().await;
@@ -28,7 +29,8 @@ async fn ask(moto: &str) {
     println!("hosts {} connections {} reused {}.", stats.hosts.len(), stats.created, stats.reused);
 }
 
-/// Runs this test once more, in a process with these variables and no other credentials, and returns what it told.
+/// Runs this test once more, in a process with these variables and no other credentials, and
+/// returns what it told.
 async fn told(test: &str, variables: &[(&str, &str)]) -> String {
     let moto = Moto::shared().await;
     let home = TempDir::new("credentials");

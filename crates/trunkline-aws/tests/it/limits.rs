@@ -56,7 +56,8 @@ async fn a_call_may_be_told_how_long_to_wait_for_a_connection() {
     drop(held);
 }
 
-/// One that takes an upload for stalled as soon as it has seen a second of it, and does not try again.
+/// One that takes an upload for stalled as soon as it has seen a second of it, and does not try
+/// again.
 fn impatient(rogue: &Rogue, pool: &Pool) -> Client {
     let patience = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_millis(1)).build();
     let config = at(rogue, HttpClient::new(pool)).stalled_stream_protection(patience);

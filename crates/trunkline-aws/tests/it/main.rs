@@ -1,4 +1,5 @@
-//! The SDK for S3 over a pool, against moto, which checks signatures, and against servers that misbehave as told.
+//! The SDK for S3 over a pool, against moto, which checks signatures, and against servers that
+//! misbehave as told.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 #![allow(clippy::large_futures, reason = "the SDK's are")]

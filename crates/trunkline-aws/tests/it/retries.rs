@@ -166,7 +166,8 @@ async fn a_kept_connection_that_was_gone_is_replaced_without_the_sdk_noticing() 
     assert_eq!(bodies, [b"".as_slice(), b"text", b"text"]);
 }
 
-/// Its pieces are signed one after the other: made again within one attempt, they would not fit the head's signature.
+/// Its pieces are signed one after the other: made again within one attempt, they would not fit the
+/// head's signature.
 #[tokio::test]
 async fn a_stream_that_was_under_way_is_left_to_the_sdk_to_sign_and_send_anew() {
     let dir = TempDir::new("retries");

@@ -134,7 +134,8 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole, allow_negative_numbers = true)]
     pub(crate) limit_per_host: usize,
 
-    /// How long each attempt at a page may take in all, waiting and redirects included; may be a fraction
+    /// How long each attempt at a page may take in all, waiting and redirects included; may be a
+    /// fraction
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
 
@@ -142,11 +143,13 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = number, allow_negative_numbers = true)]
     pub(crate) retries: u32,
 
-    /// The pause between the starts of two requests to one host; may be a fraction. Other hosts go on
+    /// The pause between the starts of two requests to one host; may be a fraction. Other hosts go
+    /// on
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = pause, allow_negative_numbers = true)]
     pub(crate) delay: Duration,
 
-    /// Obey each host's robots.txt, as the robot that the User-Agent begins with: trunkline-cli, if -H sets no other
+    /// Obey each host's robots.txt, as the robot that the User-Agent begins with: trunkline-cli, if
+    /// -H sets no other
     #[arg(long)]
     pub(crate) robots: bool,
 
@@ -154,7 +157,8 @@ pub(crate) struct Fetch {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
 
-    /// Keep cookies in FILE, the one of curl's -b and -c: read at the start if it is there, written at the end
+    /// Keep cookies in FILE, the one of curl's -b and -c: read at the start if it is there, written
+    /// at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) cookies: Option<PathBuf>,
 
@@ -166,7 +170,8 @@ pub(crate) struct Fetch {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Go on from the file of --output, if it is there: fetch what it has no line of, and what failed
+    /// Go on from the file of --output, if it is there: fetch what it has no line of, and what
+    /// failed
     #[arg(long, requires = "output")]
     pub(crate) resume: bool,
 
@@ -185,8 +190,9 @@ pub(crate) struct Fetch {
     #[command(flatten, next_help_heading = "Login")]
     pub(crate) form: LoginForm,
 
-    /// What tells of a page that the login has run out, besides status=401 and the login page itself: status=403 or url=/path; may be repeated. Each page that says so
-    /// costs a login or more, so none should that nobody may see
+    /// What tells of a page that the login has run out, besides status=401 and the login page
+    /// itself: status=403 or url=/path; may be repeated. Each page that says so costs a login
+    /// or more, so none should that nobody may see
     #[arg(long, value_name = "WHAT", requires = "login", value_parser = logged_out, help_heading = "Login")]
     pub(crate) logged_out: Vec<Expect>,
 

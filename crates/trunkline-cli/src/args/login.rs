@@ -64,7 +64,8 @@ pub(crate) struct Login {
     #[command(flatten)]
     pub(crate) form: LoginForm,
 
-    /// Keep cookies in FILE, the one of curl's -b and -c: read at the start if it is there, written when logged in
+    /// Keep cookies in FILE, the one of curl's -b and -c: read at the start if it is there, written
+    /// when logged in
     #[arg(long, value_name = "FILE")]
     pub(crate) cookies: Option<PathBuf>,
 
@@ -77,7 +78,8 @@ pub(crate) struct Login {
     pub(crate) timeout: Duration,
 }
 
-/// The form, what it is filled in with, and what tells that it worked. `login` is the URL, of either command.
+/// The form, what it is filled in with, and what tells that it worked. `login` is the URL, of
+/// either command.
 #[derive(clap::Args, Debug)]
 pub(crate) struct LoginForm {
     /// Fill in a field of the form, though never a password; may be repeated

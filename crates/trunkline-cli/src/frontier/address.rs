@@ -16,8 +16,9 @@ use super::parameters;
 const RIGHT: &str =
     "write `postgres://user:password@host/database`; the password may also be in PGPASSWORD or in ~/.pgpass";
 
-/// A database's address as it was given. It may hold a password, so it is shown nowhere, and what is wrong with it is said by
-/// [`check`](Self::check), which does not repeat it, and not by the parser of arguments, which does.
+/// A database's address as it was given. It may hold a password, so it is shown nowhere, and what
+/// is wrong with it is said by [`check`](Self::check), which does not repeat it, and not by the
+/// parser of arguments, which does.
 #[derive(Clone)]
 pub(crate) struct Given(String);
 
@@ -84,8 +85,9 @@ fn has_password(address: &str) -> bool {
     address.as_ref().is_some_and(has_one) || env::var_os("PGPASSWORD").is_some()
 }
 
-/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password that is not encoded. What comes then would
-/// be taken for the name of the database, which is shown.
+/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password
+/// that is not encoded. What comes then would be taken for the name of the database, which is
+/// shown.
 fn is_torn(behind_scheme: &str) -> bool {
     let behind_host = match behind_scheme.strip_prefix("//") {
         Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),

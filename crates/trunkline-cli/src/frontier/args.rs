@@ -137,7 +137,8 @@ pub(crate) struct Retry {
     #[arg(long = "host", value_name = "HOST", value_parser = host)]
     pub(crate) hosts: Vec<String>,
 
-    /// Only those that failed with this status, or `none` for those without an answer; may be repeated
+    /// Only those that failed with this status, or `none` for those without an answer; may be
+    /// repeated
     #[arg(long = "status", value_name = "CODE", value_parser = status)]
     pub(crate) statuses: Vec<i16>,
 }
@@ -146,7 +147,8 @@ pub(crate) struct Retry {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Many machines")]
 pub(crate) struct Work {
-    /// Take URLs from this Postgres database, as one of any number of workers (see `trunkline frontier --help`)
+    /// Take URLs from this Postgres database, as one of any number of workers (see `trunkline
+    /// frontier --help`)
     #[arg(long, value_name = "DATABASE", conflicts_with_all = ["urls", "input", "resume", "per_host"])]
     pub(crate) frontier: Option<Given>,
 

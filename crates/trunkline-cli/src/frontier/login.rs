@@ -1,4 +1,5 @@
-//! One login for all workers: who logs in leaves the cookies on the frontier, and the others take them from there.
+//! One login for all workers: who logs in leaves the cookies on the frontier, and the others take
+//! them from there.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 

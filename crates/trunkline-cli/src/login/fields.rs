@@ -8,7 +8,8 @@ use url::form_urlencoded;
 
 use crate::ending::Unusable;
 
-/// What the fields are filled with, by name. A name that was given more than once has all its values.
+/// What the fields are filled with, by name. A name that was given more than once has all its
+/// values.
 pub(super) struct Fields(Vec<(String, Vec<String>)>);
 
 impl Fields {

@@ -1,4 +1,5 @@
-//! How to log in: checked before anything is sent, looked at once more when the page is there, then done.
+//! How to log in: checked before anything is sent, looked at once more when the page is there, then
+//! done.
 
 use http::StatusCode;
 use trunkline_scrape::{Document, Error, Expect, FormChoice, Login, Page, Scraper};
@@ -22,7 +23,8 @@ pub(crate) struct Plan {
 
 /// A login that needs nothing more but to be done.
 pub(crate) struct Prepared {
-    /// Where its form is, and what it is filled with but for the password: another user's is another login.
+    /// Where its form is, and what it is filled with but for the password: another user's is
+    /// another login.
     #[cfg_attr(not(feature = "frontier"), expect(dead_code, reason = "workers know the login by it"))]
     pub(crate) name: String,
     pub(crate) login: Login,
@@ -46,7 +48,8 @@ impl Plan {
         Ok(Self { url, form: form.unwrap_or_default(), fields, expected, password, password_field, over: Vec::new() })
     }
 
-    /// What tells of a page, besides a status of 401 and the address of the login page, that the login has run out: statuses and addresses.
+    /// What tells of a page, besides a status of 401 and the address of the login page, that the
+    /// login has run out: statuses and addresses.
     pub(crate) fn over_when(self, over: Vec<Expect>) -> Self {
         Self { over, ..self }
     }
@@ -68,7 +71,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`Unusable`](crate::ending::Unusable), if the page has no such form or field; what the page or the network says otherwise.
+    /// [`Unusable`](crate::ending::Unusable), if the page has no such form or field; what the page
+    /// or the network says otherwise.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
 //! The terminal, as it was before a password was asked for.
 
-/// Puts the terminal's settings back when it is dropped: a question that nobody waits for any more, because a signal ends the program, leaves it
-/// without echo otherwise.
+/// Puts the terminal's settings back when it is dropped: a question that nobody waits for any more,
+/// because a signal ends the program, leaves it without echo otherwise.
 #[cfg(unix)]
 pub(super) struct Restored(Option<(std::fs::File, rustix::termios::Termios)>);
 

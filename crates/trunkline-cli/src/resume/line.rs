@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-/// Of the members that [`Page`](crate::page::Page) writes, those that are told apart by, and those that are looked at.
+/// Of the members that [`Page`](crate::page::Page) writes, those that are told apart by, and those
+/// that are looked at.
 #[derive(Deserialize)]
 pub(super) struct Line<'a> {
     #[serde(borrow)]

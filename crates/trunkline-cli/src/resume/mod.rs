@@ -1,7 +1,9 @@
-//! The file of an earlier run, read, put in order, and gone on with: by `--resume`, and by a worker of the frontier.
+//! The file of an earlier run, read, put in order, and gone on with: by `--resume`, and by a worker
+//! of the frontier.
 //!
-//! A line counts once it is whole, so whatever ended the earlier run, and wherever in a line, its file can be gone on with. It is
-//! read before anything is fetched, and changed only when all else is ready.
+//! A line counts once it is whole, so whatever ended the earlier run, and wherever in a line, its
+//! file can be gone on with. It is read before anything is fetched, and changed only when all else
+//! is ready.
 
 mod line;
 
@@ -35,12 +37,14 @@ pub(crate) struct Earlier {
 }
 
 impl Earlier {
-    /// Reads it; one that is not there yet is begun. What failed does not stay, nor what is there twice. `bodies` is where its pages have their
-    /// files: without its file, a page is not done.
+    /// Reads it; one that is not there yet is begun. What failed does not stay, nor what is there
+    /// twice. `bodies` is where its pages have their files: without its file, a page is not
+    /// done.
     ///
     /// # Errors
     ///
-    /// It is something else than an output of ours, another run is writing it, or it cannot be read or written.
+    /// It is something else than an output of ours, another run is writing it, or it cannot be read
+    /// or written.
     pub(crate) fn read(path: &Path, bodies: Option<&Path>) -> anyhow::Result<Self> {
         let mut earlier = Self::open(path)?;
         let mut seen = SeenUrls::default();
@@ -101,7 +105,8 @@ impl Earlier {
         }
     }
 
-    /// Leaves the lines that stay, and nothing behind them: there the next ones follow. What comes out besides is what need not be fetched again.
+    /// Leaves the lines that stay, and nothing behind them: there the next ones follow. What comes
+    /// out besides is what need not be fetched again.
     ///
     /// # Errors
     ///
@@ -117,7 +122,8 @@ impl Earlier {
         Ok((self.path, self.file, self.seen))
     }
 
-    /// The lines that stay, in a file that takes the place of the old one in one step: a crash meanwhile loses nothing.
+    /// The lines that stay, in a file that takes the place of the old one in one step: a crash
+    /// meanwhile loses nothing.
     fn copy(&self) -> io::Result<File> {
         let path = self.path.canonicalize()?;
         let dir = path.parent().unwrap_or(Path::new("/"));
@@ -153,7 +159,8 @@ fn cut(file: &mut File, length: u64, end: u64) -> io::Result<()> {
     file.seek(SeekFrom::Start(end)).map(drop)
 }
 
-/// Two runs that write one file would tear each other's lines. Held until the file is closed, however the program ends.
+/// Two runs that write one file would tear each other's lines. Held until the file is closed,
+/// however the program ends.
 ///
 /// # Errors
 ///
@@ -170,7 +177,8 @@ pub(crate) fn lock(file: &File) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Another run has it. Or had it, while this one opened it, and has put another in its place, or none.
+/// Another run has it. Or had it, while this one opened it, and has put another in its place, or
+/// none.
 pub(crate) fn take(file: &File, path: &Path) -> anyhow::Result<()> {
     lock(file)?;
     ensure!(is_at(&file.metadata()?, path), "another run has just replaced it: try again");

@@ -1,4 +1,5 @@
-//! `trunkline login`: to Django's admin, to Jupyter Server, with the password from wherever it may come.
+//! `trunkline login`: to Django's admin, to Jupyter Server, with the password from wherever it may
+//! come.
 
 use std::fs;
 use std::process::Command;

@@ -28,11 +28,13 @@ const ARRIVED: Duration = Duration::from_millis(10);
 /// For the first request of a connection to arrive whole, when it is time to drain.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
-/// For the first request of a connection to arrive, from its beginning. hyper gives each head as long, but only once it knows which version is
-/// spoken; a connection without a byte would stay for ever.
+/// For the first request of a connection to arrive, from its beginning. hyper gives each head as
+/// long, but only once it knows which version is spoken; a connection without a byte would stay for
+/// ever.
 const FIRST_HEAD: Duration = Duration::from_secs(30);
 
-/// How often HTTP/2 asks whether the client is still there. One that has vanished from the network would never be missed otherwise.
+/// How often HTTP/2 asks whether the client is still there. One that has vanished from the network
+/// would never be missed otherwise.
 const PING: Duration = Duration::from_secs(30);
 
 /// What the connections of a server have in common.

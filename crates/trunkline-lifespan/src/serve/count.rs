@@ -25,8 +25,9 @@ impl Total {
     }
 }
 
-/// The requests of one connection. Once it has had one, it counts for one as long as it exists: when the body has been handed over, its
-/// bytes may still be on their way, and a connection that exists at the end of a drain is there because of that.
+/// The requests of one connection. Once it has had one, it counts for one as long as it exists:
+/// when the body has been handed over, its bytes may still be on their way, and a connection that
+/// exists at the end of a drain is there because of that.
 #[derive(Debug)]
 pub(super) struct Line {
     total: Total,

@@ -27,13 +27,16 @@ use crate::settings::Lifespan;
 use crate::stack::lock;
 use crate::stop::{Cause, Course, Readiness, Stop, Stopper};
 
-/// How long tasks that were aborted may take to be gone. Longer takes only one that blocks its thread.
+/// How long tasks that were aborted may take to be gone. Longer takes only one that blocks its
+/// thread.
 const ABORTED: Duration = Duration::from_secs(1);
 
-/// What servers that are drained last have at least, also if the others have used up the time: idle connections are not aborted requests.
+/// What servers that are drained last have at least, also if the others have used up the time: idle
+/// connections are not aborted requests.
 const LAST: Duration = Duration::from_millis(100);
 
-/// How many connections are taken out of a listener's queue before it closes: more than a queue holds.
+/// How many connections are taken out of a listener's queue before it closes: more than a queue
+/// holds.
 const QUEUE: usize = 65_536;
 
 /// The servers of an application.
@@ -165,7 +168,8 @@ async fn accept(mut listener: TcpListener, shared: Shared, places: Arc<Places>) 
     while let Some((stream, peer)) = shared.draining.or(next()).await {
         shared.take_in(stream, peer, places.take());
     }
-    // Those in the queue have a connection, and may have sent a request: closing the listener would reset them.
+    // Those in the queue have a connection, and may have sent a request: closing the listener would
+    // reset them.
     let Ok(listener) = listener.into_std() else { return };
     for _ in 0..QUEUE {
         let Ok((stream, peer)) = listener.accept() else { return };

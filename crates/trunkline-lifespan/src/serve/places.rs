@@ -1,4 +1,5 @@
-//! How many connections each listener has, and the most there may be. That there are no more places is said once, not for each who waits.
+//! How many connections each listener has, and the most there may be. That there are no more places
+//! is said once, not for each who waits.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -18,11 +19,13 @@ pub struct Listeners(Arc<Mutex<Vec<Arc<Places>>>>);
 pub struct Connections {
     /// What is listened on.
     pub address: SocketAddr,
-    /// Those that are there now. One that was upgraded (a WebSocket) is its handler's and does not count.
+    /// Those that are there now. One that was upgraded (a WebSocket) is its handler's and does not
+    /// count.
     pub open: usize,
     /// The most there may be: [`Lifespan::connections`](crate::Lifespan::connections).
     pub limit: usize,
-    /// How often the limit was reached. It counts anew when more than a tenth of the places have been free meanwhile.
+    /// How often the limit was reached. It counts anew when more than a tenth of the places have
+    /// been free meanwhile.
     pub times_full: u64,
 }
 

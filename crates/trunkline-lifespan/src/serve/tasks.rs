@@ -1,4 +1,5 @@
-//! The tasks of a server: the one that accepts, its connections, and what HTTP/2 runs beside them. None outlives it.
+//! The tasks of a server: the one that accepts, its connections, and what HTTP/2 runs beside them.
+//! None outlives it.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +7,8 @@ use tokio::task::JoinSet;
 
 use crate::stack::lock;
 
-/// A handle to all of them. They hold handles themselves, so that they end by themselves or by [`abort`](Self::abort).
+/// A handle to all of them. They hold handles themselves, so that they end by themselves or by
+/// [`abort`](Self::abort).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 

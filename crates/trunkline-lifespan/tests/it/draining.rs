@@ -1,4 +1,5 @@
-//! The way down of a server: not ready, a pause, no new connections, nothing cut off that had been read, and an end to waiting.
+//! The way down of a server: not ready, a pause, no new connections, nothing cut off that had been
+//! read, and an end to waiting.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -465,7 +466,8 @@ async fn a_stream_without_an_end_can_end_with_the_application() {
     assert!(served.ending.await.unwrap().is_success());
 }
 
-/// Clients that ask again and again, while the end comes: what a handler has begun to answer, arrives.
+/// Clients that ask again and again, while the end comes: what a handler has begun to answer,
+/// arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_every_request_that_was_taken_is_answered() {
     let rounds = if std::env::var_os("TRUNKLINE_SOAK").is_some() { 100 } else { 5 };

@@ -27,7 +27,8 @@ fn a_signal_ends_it_in_order_and_the_request_under_way_is_answered() {
         let slow = ask(&address, "/slow");
         app.line("asked");
         app.signal(signal);
-        // The listener is closed before the request is finished, and of the sockets only the one it came by is left.
+        // The listener is closed before the request is finished, and of the sockets only the one it came by
+        // is left.
         assert_eq!(rest(idle), "");
         until("one socket is left, established", || app.sockets() == ["01"]);
         assert!(TcpStream::connect(&address).is_err());

@@ -1,4 +1,5 @@
-//! The session as a resource: tried out before the application serves, closed after its last request.
+//! The session as a resource: tried out before the application serves, closed after its last
+//! request.
 
 use axum::Router;
 use axum::http::StatusCode;

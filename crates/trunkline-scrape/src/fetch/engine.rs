@@ -20,12 +20,15 @@ use crate::error::{Error, Result};
 use crate::scraper::Scraper;
 use crate::visit::{Seen, Visit};
 
-/// Many pages at once, pushed in and taken out: what [`Scraper::fetch`] stands on, for those whose URLs come from a source of their own, or who do
-/// not want whole pages. See [`Scraper::fetch_with`].
+/// Many pages at once, pushed in and taken out: what [`Scraper::fetch`] stands on, for those whose
+/// URLs come from a source of their own, or who do not want whole pages. See
+/// [`Scraper::fetch_with`].
 ///
-/// What is pushed waits until its host may be asked and a place is free. Pages under way are tasks of their own: whoever takes none out for a
-/// while holds up no connection in the middle of a page. What is finished and not taken out keeps its place, so there are never more than
-/// [`concurrency`](Scraper::concurrency) of both. New ones start while somebody waits in [`next`](Self::next).
+/// What is pushed waits until its host may be asked and a place is free. Pages under way are tasks
+/// of their own: whoever takes none out for a while holds up no connection in the middle of a page.
+/// What is finished and not taken out keeps its place, so there are never more than
+/// [`concurrency`](Scraper::concurrency) of both. New ones start while somebody waits in
+/// [`next`](Self::next).
 ///
 /// Dropped, it cancels all that is under way.
 pub struct Fetch<K, T> {
@@ -55,7 +58,8 @@ pub struct Fetched<K, T> {
     pub url: Url,
     /// How often it was tried.
     pub attempts: u32,
-    /// How long the last attempt took, from asking to the end of the body. What it waited for before is not in it.
+    /// How long the last attempt took, from asking to the end of the body. What it waited for
+    /// before is not in it.
     pub elapsed: Duration,
     /// What was made of the page. An error knows URL and attempts as well.
     pub result: Result<T>,
@@ -103,14 +107,15 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         Self { measure: Some(Box::new(bytes)), ..self }
     }
 
-    /// Takes each URL once, and none of those that there have been before; fragments make no difference. Default: as often as it is pushed.
+    /// Takes each URL once, and none of those that there have been before; fragments make no
+    /// difference. Default: as often as it is pushed.
     #[must_use = "it is the one returned that does so"]
     pub fn once(self, before: SeenUrls) -> Self {
         Self { seen: Some(before), ..self }
     }
 
-    /// Does it want more? It takes what is pushed in any case. It wants up to 1,000 that wait, and up to 20,000 if their hosts are all to be left
-    /// alone for now: behind them may be others.
+    /// Does it want more? It takes what is pushed in any case. It wants up to 1,000 that wait, and
+    /// up to 20,000 if their hosts are all to be left alone for now: behind them may be others.
     pub fn has_room(&self) -> bool {
         self.schedule.has_room()
     }
@@ -130,8 +135,9 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         self.under_way.len()
     }
 
-    /// A page to be fetched. `key` is what the caller knows it by. Says whether it was taken: of [those that are](Self::once), each is once, and
-    /// once it was [stopped](Self::stop), none is.
+    /// A page to be fetched. `key` is what the caller knows it by. Says whether it was taken: of
+    /// [those that are](Self::once), each is once, and once it was [stopped](Self::stop), none
+    /// is.
     pub fn push(&mut self, url: Url, key: K) -> bool {
         if self.stopped || self.seen.as_mut().is_some_and(|seen| !seen.insert(&url)) {
             return false;
@@ -141,7 +147,8 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         true
     }
 
-    /// The next page that is there, in the order in which they come; `None` when [nothing is left](Self::is_empty), which more may be pushed after.
+    /// The next page that is there, in the order in which they come; `None` when [nothing is
+    /// left](Self::is_empty), which more may be pushed after.
     ///
     /// Outside of a tokio runtime, each page is an error.
     ///
@@ -156,8 +163,9 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Starts nothing more, and forgets what waits: so many. Those under way come yet; those of them that would have to be tried again have failed, unless they
-    /// were not asked for yet because robots.txt could not be had: those are forgotten as well.
+    /// Starts nothing more, and forgets what waits: so many. Those under way come yet; those of
+    /// them that would have to be tried again have failed, unless they were not asked for yet
+    /// because robots.txt could not be had: those are forgotten as well.
     pub fn stop(&mut self) -> usize {
         self.stopped = true;
         for started in self.started.values() {

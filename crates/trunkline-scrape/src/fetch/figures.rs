@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use trunkline::Histogram;
 
-/// What has been fetched of a host so far. What one host means: a scheme, a name and a port, as for the pool.
+/// What has been fetched of a host so far. What one host means: a scheme, a name and a port, as for
+/// the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostFigures {
@@ -24,7 +25,8 @@ pub struct HostFigures {
     pub answers: u64,
     /// Answers over a connection that had served before.
     pub reused: u64,
-    /// How long the pages took that came: the last attempt at each, from asking to the end of its body. `elapsed.quantile(0.99)` bounds the 99th percentile.
+    /// How long the pages took that came: the last attempt at each, from asking to the end of its
+    /// body. `elapsed.quantile(0.99)` bounds the 99th percentile.
     pub elapsed: Histogram,
 }
 

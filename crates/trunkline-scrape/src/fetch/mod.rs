@@ -1,4 +1,5 @@
-//! Many pages at once: each host in its turn and with its pauses, what has failed again later, and never more than so many at a time.
+//! Many pages at once: each host in its turn and with its pauses, what has failed again later, and
+//! never more than so many at a time.
 
 mod engine;
 mod figures;
@@ -20,14 +21,18 @@ use crate::scraper::Scraper;
 use crate::visit::Judge;
 
 impl Scraper {
-    /// The pages of all these URLs, at most [`concurrency`](Self::concurrency) at a time, as they come or [in order](Pages::in_order), whatever their status. Of
-    /// URLs that differ in their fragment at most, one is fetched.
+    /// The pages of all these URLs, at most [`concurrency`](Self::concurrency) at a time, as they
+    /// come or [in order](Pages::in_order), whatever their status. Of URLs that differ in their
+    /// fragment at most, one is fetched.
     ///
-    /// URLs are taken from the iterator as they are wanted, some thousands ahead: it may be as long as it likes, but it must not block. Of each
-    /// URL, 16 bytes or so are remembered. Where that is too much, as with an endless one, [`fetch_with`](Self::fetch_with) remembers none.
+    /// URLs are taken from the iterator as they are wanted, some thousands ahead: it may be as long
+    /// as it likes, but it must not block. Of each URL, 16 bytes or so are remembered. Where
+    /// that is too much, as with an endless one, [`fetch_with`](Self::fetch_with) remembers none.
     ///
-    /// A page that asks to come again, and a connection that fails, is tried again [later](Self::visit), while others go on. If the [login](Self::login)
-    /// runs out, all wait for one renewal. How many connections there are is the session's pool's to say, `limit` in all and `limit_per_host`.
+    /// A page that asks to come again, and a connection that fails, is tried again
+    /// [later](Self::visit), while others go on. If the [login](Self::login) runs out, all wait
+    /// for one renewal. How many connections there are is the session's pool's to say, `limit` in
+    /// all and `limit_per_host`.
     ///
     /// ```no_run
     /// # async fn example(scraper: trunkline_scrape::Scraper) {
@@ -44,8 +49,10 @@ impl Scraper {
     ///
     /// # Errors
     ///
-    /// Each page has its own: what [the session says](crate::Error::http), a page that is too large, a URL that is none, a login that could not be renewed, and what
-    /// [robots.txt](Self::robots) does not allow. Outside of a tokio runtime, each page is an error.
+    /// Each page has its own: what [the session says](crate::Error::http), a page that is too
+    /// large, a URL that is none, a login that could not be renewed, and what
+    /// [robots.txt](Self::robots) does not allow. Outside of a tokio runtime, each page is an
+    /// error.
     pub fn fetch<I>(&self, urls: I) -> Pages<I::IntoIter>
     where
         I: IntoIterator,
@@ -61,9 +68,11 @@ impl Scraper {
         Pages::new(fetch, urls.into_iter())
     }
 
-    /// The same for URLs that come from anywhere, and for what is not a whole page: a [`Fetch`] that URLs are pushed into, each with what the caller knows it by.
+    /// The same for URLs that come from anywhere, and for what is not a whole page: a [`Fetch`]
+    /// that URLs are pushed into, each with what the caller knows it by.
     ///
-    /// For each attempt, `reader` is given that key, and makes what then makes of the response what is wanted. A response that asks to come again is not read.
+    /// For each attempt, `reader` is given that key, and makes what then makes of the response what
+    /// is wanted. A response that asks to come again is not read.
     /// As with [`visit`](Self::visit), that a login is over is found out by status and address.
     ///
     /// ```no_run

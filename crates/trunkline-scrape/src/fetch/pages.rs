@@ -16,7 +16,8 @@ use crate::page::Page;
 
 /// The pages of many URLs, as they come; see [`Scraper::fetch`](crate::Scraper::fetch).
 ///
-/// It is a `Stream`, and has a [`next`](Self::next) of its own, which needs no other crate. Dropped, it cancels all that is under way.
+/// It is a `Stream`, and has a [`next`](Self::next) of its own, which needs no other crate.
+/// Dropped, it cancels all that is under way.
 #[must_use = "pages are fetched while somebody waits for them"]
 pub struct Pages<I: Iterator> {
     fetch: Fetch<u64, Page>,
@@ -46,13 +47,15 @@ where
         Self { fetch, urls, ended: false, in_order: false, taken: 0, given: 0, there: BTreeMap::new() }
     }
 
-    /// The pages in the order of their URLs. Of those that come early, twice [`concurrency`](crate::Scraper::concurrency) are kept at most: then nothing is started
+    /// The pages in the order of their URLs. Of those that come early, twice
+    /// [`concurrency`](crate::Scraper::concurrency) are kept at most: then nothing is started
     /// until the one that is waited for is there. Default: each as soon as it is there.
     pub fn in_order(self) -> Self {
         Self { in_order: true, ..self }
     }
 
-    /// The next page, or why there is none: the error knows the [URL](crate::Error::url). `None`, when that was all of them.
+    /// The next page, or why there is none: the error knows the [URL](crate::Error::url). `None`,
+    /// when that was all of them.
     ///
     /// # Panics
     ///

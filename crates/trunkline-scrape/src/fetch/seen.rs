@@ -6,7 +6,8 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use url::{Position, Url};
 
-/// URLs that there have been: what [`Fetch::once`](super::Fetch::once) begins with. It remembers 16 bytes of each, give or take a factor of two, however long they are.
+/// URLs that there have been: what [`Fetch::once`](super::Fetch::once) begins with. It remembers 16
+/// bytes of each, give or take a factor of two, however long they are.
 #[derive(Default)]
 pub struct SeenUrls {
     hashes: HashSet<u128>,

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormChoice {
-    /// The first one with one field for a password, as logins have; else the first with several, as where a password is chosen or changed.
+    /// The first one with one field for a password, as logins have; else the first with several, as
+    /// where a password is chosen or changed.
     #[default]
     Password,
     /// The one with this `id`.

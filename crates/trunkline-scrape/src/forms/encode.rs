@@ -1,4 +1,5 @@
-//! Entries → bytes, in a charset. What it has no letter for becomes a decimal reference, `&#8364;`, as in a browser.
+//! Entries → bytes, in a charset. What it has no letter for becomes a decimal reference, `&#8364;`,
+//! as in a browser.
 
 use std::borrow::Cow;
 
@@ -26,8 +27,9 @@ pub(super) fn plain(entries: &[Entry], encoding: &'static Encoding) -> Vec<u8> {
     encoding.encode(&text).0.into_owned()
 }
 
-/// "Replace every occurrence of U+000D (CR) not followed by U+000A (LF), and every occurrence of U+000A (LF) not preceded by U+000D (CR),
-/// by a string consisting of a U+000D (CR) and U+000A (LF)."
+/// "Replace every occurrence of U+000D (CR) not followed by U+000A (LF), and every occurrence of
+/// U+000A (LF) not preceded by U+000D (CR), by a string consisting of a U+000D (CR) and U+000A
+/// (LF)."
 pub(super) fn with_crlf(text: &str) -> Cow<'_, str> {
     if !text.contains(['\r', '\n']) {
         return text.into();

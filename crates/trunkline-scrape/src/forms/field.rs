@@ -19,7 +19,8 @@ impl<'a> Field<'a> {
         self.0.id.as_deref()
     }
 
-    /// What kind it is: the `type` of an `<input>`, or `textarea`, `select`, `select multiple`, `submit`.
+    /// What kind it is: the `type` of an `<input>`, or `textarea`, `select`, `select multiple`,
+    /// `submit`.
     pub fn kind(&self) -> &'static str {
         self.0.type_name()
     }
@@ -29,8 +30,8 @@ impl<'a> Field<'a> {
         self.0.disabled
     }
 
-    /// What it would send now: nothing for a box that is not checked, several for a select with several options chosen. Of a file it is the
-    /// name. A secret, if it is a password's.
+    /// What it would send now: nothing for a box that is not checked, several for a select with
+    /// several options chosen. Of a file it is the name. A secret, if it is a password's.
     pub fn values(&self) -> Vec<&'a str> {
         match &self.0.kind {
             Kind::Input(_, value) | Kind::Textarea { value, .. } => vec![value],
@@ -45,7 +46,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The values that it can be filled with, if it is not free: those of a select's options, or that of a checkbox or radio button.
+    /// The values that it can be filled with, if it is not free: those of a select's options, or
+    /// that of a checkbox or radio button.
     pub fn options(&self) -> Vec<&'a str> {
         match &self.0.kind {
             Kind::Checkbox(tick) | Kind::Radio(tick) => vec![&tick.value],

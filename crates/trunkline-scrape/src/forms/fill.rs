@@ -19,7 +19,8 @@ pub(super) fn fill(controls: &mut [Control], name: &str, value: Value) -> Result
     }
 }
 
-/// Those of this name that can be filled: the visible ones, if there are any. There is at least one.
+/// Those of this name that can be filled: the visible ones, if there are any. There is at least
+/// one.
 fn fields<'a>(controls: &'a mut [Control], name: &str) -> Result<Vec<&'a mut Control>> {
     let known = || {
         let named = controls.iter().filter(|control| !control.is_button() && !control.name.is_empty());

@@ -1,4 +1,5 @@
-//! The kinds of `<input>` that hold a text, and what of a text they take: the HTML standard's "value sanitization algorithms".
+//! The kinds of `<input>` that hold a text, and what of a text they take: the HTML standard's
+//! "value sanitization algorithms".
 
 use cssparser::color::{parse_hash_color, parse_named_color};
 use scraper::ElementRef;
@@ -123,7 +124,8 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\n', '\r', '\x0c'])
 }
 
-/// The standard's "rules for parsing floating-point number values", for one that is valid: `+1`, `1.` and ` 1` are not.
+/// The standard's "rules for parsing floating-point number values", for one that is valid: `+1`,
+/// `1.` and ` 1` are not.
 fn number(text: &str) -> Option<f64> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -136,7 +138,8 @@ fn number(text: &str) -> Option<f64> {
     (mantissa && exponent).then(|| text.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
 }
 
-/// `#rgb`, `#rrggbb` and the like, and the names of CSS, in the form that is sent. Of its functions, `rgb()` and the others, none.
+/// `#rgb`, `#rrggbb` and the like, and the names of CSS, in the form that is sent. Of its
+/// functions, `rgb()` and the others, none.
 fn color(text: &str) -> Option<String> {
     let text = trimmed(text);
     let (red, green, blue) = match text.strip_prefix('#') {
@@ -171,7 +174,8 @@ impl Range {
         let middle = if max < min { min } else { min + (max - min) / 2.0 };
         let mut number = number(value).unwrap_or(middle).min(max).max(min);
         if let Some(step) = step {
-            // "If two numbers match these constraints, user agents must use the one nearest to positive infinity."
+            // "If two numbers match these constraints, user agents must use the one nearest to positive
+            // infinity."
             let nearest = base + ((number - base) / step + 0.5).floor() * step;
             number = if nearest > max && nearest - step >= min { nearest - step } else { nearest };
             number = if number < min && number + step <= max { number + step } else { number };

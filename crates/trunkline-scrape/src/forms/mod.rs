@@ -40,7 +40,8 @@ use crate::tree::Context;
 
 /// A form, with what it holds: at first what the page has put there, then what it is filled with.
 ///
-/// It belongs to nobody: the page may be gone by the time it is sent, and it may be sent more than once.
+/// It belongs to nobody: the page may be gone by the time it is sent, and it may be sent more than
+/// once.
 ///
 /// ```
 /// # use http::HeaderMap;
@@ -100,7 +101,8 @@ impl Form {
         self.name.as_deref()
     }
 
-    /// Its `action`, as the page has it. A button's may be sent to instead: [`Submission::url`] is where it goes in the end.
+    /// Its `action`, as the page has it. A button's may be sent to instead: [`Submission::url`] is
+    /// where it goes in the end.
     pub fn action(&self) -> &str {
         self.sending.action.as_deref().unwrap_or_default()
     }
@@ -124,8 +126,8 @@ impl Form {
         self.controls.iter().filter(|control| control.is_password()).count()
     }
 
-    /// Fills in the field of this name; what it held before is gone. Fields of one name are filled one after the other if there are
-    /// several values.
+    /// Fills in the field of this name; what it held before is gone. Fields of one name are filled
+    /// one after the other if there are several values.
     ///
     /// | field | value |
     /// |---|---|
@@ -135,33 +137,38 @@ impl Form {
     /// | a select | the value of the option, not what it shows; several for `multiple` |
     /// | a file | an [`Upload`]; several for `multiple` |
     ///
-    /// Where a hidden field shares its name with one that can be seen, the latter is meant. What a browser would only warn of, a text that is too short or has
-    /// not the required pattern, is sent as it is; what a field cannot hold at all, `ten` in a number's, is an error.
+    /// Where a hidden field shares its name with one that can be seen, the latter is meant. What a
+    /// browser would only warn of, a text that is too short or has not the required pattern, is
+    /// sent as it is; what a field cannot hold at all, `ten` in a number's, is an error.
     ///
     /// # Errors
     ///
-    /// One that [`is_input`](crate::Error::is_input): there is no such field, and the text lists those that there are; it is disabled; or it
-    /// cannot hold this value, and the text says what it can. What it was filled with is not told.
+    /// One that [`is_input`](crate::Error::is_input): there is no such field, and the text lists
+    /// those that there are; it is disabled; or it cannot hold this value, and the text says
+    /// what it can. What it was filled with is not told.
     pub fn fill(&mut self, name: &str, value: impl Into<Value>) -> Result<&mut Self> {
         fill::fill(&mut self.controls, name, value.into())?;
         Ok(self)
     }
 
-    /// As if the Enter key were pressed: with the form's first button that submits, or without any if it has none.
+    /// As if the Enter key were pressed: with the form's first button that submits, or without any
+    /// if it has none.
     ///
     /// # Errors
     ///
-    /// One that [`is_form`](crate::Error::is_form): that button is disabled, the form is a dialog's, or it leads to something
-    /// else than an http or https address.
+    /// One that [`is_form`](crate::Error::is_form): that button is disabled, the form is a
+    /// dialog's, or it leads to something else than an http or https address.
     pub fn submit(&self) -> Result<Submission> {
         self.submit_with(&Submitter::Default)
     }
 
-    /// With this button, or none. Whether the fields hold what the page demands of them is not looked at.
+    /// With this button, or none. Whether the fields hold what the page demands of them is not
+    /// looked at.
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit), and one that [`is_input`](crate::Error::is_input), and lists the buttons there are, for a button that it has not.
+    /// As [`submit`](Self::submit), and one that [`is_input`](crate::Error::is_input), and lists
+    /// the buttons there are, for a button that it has not.
     pub fn submit_with(&self, submitter: &Submitter) -> Result<Submission> {
         submit::submit(self, submitter)
     }

@@ -1,4 +1,5 @@
-//! `multipart/form-data`: trunkline's own in UTF-8, and here in the charsets of old, in which names and file names are encoded too.
+//! `multipart/form-data`: trunkline's own in UTF-8, and here in the charsets of old, in which names
+//! and file names are encoded too.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

@@ -22,7 +22,8 @@ impl<'a> Owned<'a> {
         Self { places, ids, parser }
     }
 
-    /// By its `form` attribute, and by nothing else if there is one; else as the parser had it; else by the form around it.
+    /// By its `form` attribute, and by nothing else if there is one; else as the parser had it;
+    /// else by the form around it.
     pub(super) fn owner(&self, control: NodeId, names: Option<&str>, around: Option<NodeId>) -> Option<usize> {
         let form = match names {
             Some(id) => self.ids.get(id).copied().filter(|_| !id.is_empty()),

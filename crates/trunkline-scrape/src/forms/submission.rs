@@ -42,13 +42,15 @@ impl Submission {
         &self.url
     }
 
-    /// The names and values that are sent, in their order; of files, their names. Secrets are among them.
+    /// The names and values that are sent, in their order; of files, their names. Secrets are among
+    /// them.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries.iter().map(|entry| (entry.name.as_str(), entry.value.as_text()))
     }
 
-    /// The request, with the `Content-Type`, `Referer` and `Origin` that a browser would send. The latter two are marked as sensitive, so
-    /// that they do not go along when a redirect leads to another origin.
+    /// The request, with the `Content-Type`, `Referer` and `Origin` that a browser would send. The
+    /// latter two are marked as sensitive, so that they do not go along when a redirect leads
+    /// to another origin.
     ///
     /// ```no_run
     /// # use trunkline_scrape::{Document, FormChoice, Result};
@@ -66,7 +68,8 @@ impl Submission {
     ///
     /// # Errors
     ///
-    /// One that [`is_form`](Error::is_form), if the system has no random numbers to make a multipart boundary of.
+    /// One that [`is_form`](Error::is_form), if the system has no random numbers to make a
+    /// multipart boundary of.
     pub fn request(&self, session: &Session) -> Result<RequestBuilder> {
         let mut request = session.request(self.method.clone(), self.url.clone());
         for (name, value) in [(REFERER, &self.referer), (ORIGIN, &self.origin)] {

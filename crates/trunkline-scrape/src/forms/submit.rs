@@ -1,4 +1,5 @@
-//! Where a form goes, and how: the HTML standard's "form submission algorithm", up to where a browser would navigate.
+//! Where a form goes, and how: the HTML standard's "form submission algorithm", up to where a
+//! browser would navigate.
 
 use encoding_rs::Encoding;
 use http::Method;
@@ -52,7 +53,8 @@ fn enctype(attribute: &str) -> Enctype {
 
 fn address(form: &Form, action: &str) -> Result<Url> {
     let page = &form.page;
-    // "If action is the empty string, let action be the URL of the form document": not what its <base> says.
+    // "If action is the empty string, let action be the URL of the form document": not what its <base>
+    // says.
     let action = action.trim_matches([' ', '\t', '\n', '\r', '\x0c']);
     let url = if action.is_empty() { Some(page.url.clone()) } else { resolve(&page.base, action, page.encoding) };
     let url = url.ok_or_else(|| Error::form("the form's action is no address"))?;

@@ -5,7 +5,8 @@ use super::control::{Control, Kind};
 use super::field::{Field, list};
 use crate::error::{Error, Result};
 
-/// The button that a form is sent with. What it is called, and what it says of how to send the form, goes along.
+/// The button that a form is sent with. What it is called, and what it says of how to send the
+/// form, goes along.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Submitter {
@@ -22,7 +23,8 @@ pub enum Submitter {
     Id(String),
     /// By its place among the form's buttons that submit; the first is 0.
     Position(usize),
-    /// The first image with this `name`, clicked so many pixels from its left and upper edge. Any other choice of an image clicks it at 0, 0.
+    /// The first image with this `name`, clicked so many pixels from its left and upper edge. Any
+    /// other choice of an image clicks it at 0, 0.
     Image(String, u32, u32),
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use trunkline::Body;
 
-/// A file to be sent with a form, for [`Form::fill`](crate::Form::fill): its name, its content and, unless it is
-/// `application/octet-stream`, its type.
+/// A file to be sent with a form, for [`Form::fill`](crate::Form::fill): its name, its content and,
+/// unless it is `application/octet-stream`, its type.
 ///
 /// ```
 /// use trunkline::Body;
@@ -39,7 +39,8 @@ impl Upload {
         Self::new(name, move || Body::from(bytes.clone()))
     }
 
-    /// The file with this path, under its own name. It is read when the form is sent; see [`Body::file`].
+    /// The file with this path, under its own name. It is read when the form is sent; see
+    /// [`Body::file`].
     pub fn file(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());

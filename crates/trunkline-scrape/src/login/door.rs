@@ -25,8 +25,8 @@ impl Door {
         Self { at: form.url.clone(), sites: vec![form.requested.clone(), form.url.clone(), inside.url.clone()] }
     }
 
-    /// Does this page say that nobody is logged in? Whoever asks for the login page itself gets it, logged in or not, and what another site wants to know is no matter of
-    /// this login.
+    /// Does this page say that nobody is logged in? Whoever asks for the login page itself gets it,
+    /// logged in or not, and what another site wants to know is no matter of this login.
     pub(super) fn is_shut(&self, page: &Page) -> bool {
         let is_here = |url| place(url) == place(&self.at);
         let is_home = self.sites.is_empty() || self.sites.iter().any(|url| is_same_site(url, &page.url));
@@ -35,12 +35,14 @@ impl Door {
     }
 }
 
-/// An address but for its query and fragment. Of `/login` and `/login/`, one mostly redirects to the other.
+/// An address but for its query and fragment. Of `/login` and `/login/`, one mostly redirects to
+/// the other.
 fn place(url: &Url) -> &str {
     url[..Position::AfterPath].trim_end_matches('/')
 }
 
-/// May a cookie of the one go to the other? By the last two labels of their names: sites below one public suffix, such as `co.uk`, are not told apart.
+/// May a cookie of the one go to the other? By the last two labels of their names: sites below one
+/// public suffix, such as `co.uk`, are not told apart.
 fn is_same_site(one: &Url, other: &Url) -> bool {
     match (one.domain(), other.domain()) {
         (Some(one), Some(other)) => site(one) == site(other),

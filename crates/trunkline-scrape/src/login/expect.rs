@@ -13,8 +13,8 @@ use crate::tree::collapsed;
 
 /// What tells that a login worked, of the page that it leads to in the end.
 ///
-/// Written as text, for configurations and command lines, it is `status=200`, `url=/account`, `cookie=sessionid`, `present=a.logout`,
-/// `absent=form.login` or `text=Welcome`.
+/// Written as text, for configurations and command lines, it is `status=200`, `url=/account`,
+/// `cookie=sessionid`, `present=a.logout`, `absent=form.login` or `text=Welcome`.
 ///
 /// ```
 /// use trunkline_scrape::Expect;

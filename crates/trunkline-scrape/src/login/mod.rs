@@ -22,8 +22,9 @@ use crate::retries;
 
 /// How to log in to a site: where its form is, what to fill in, and how to tell that it worked.
 ///
-/// What is filled in goes where the form, or its button, says: to another origin too, as in a browser. From an https page to an http address it does not go, if a password
-/// is among it: that is an error that [`is_form`](Error::is_form).
+/// What is filled in goes where the form, or its button, says: to another origin too, as in a
+/// browser. From an https page to an http address it does not go, if a password is among it: that
+/// is an error that [`is_form`](Error::is_form).
 ///
 /// ```no_run
 /// # async fn run(scraper: trunkline_scrape::Scraper) -> Result<(), Box<dyn std::error::Error>> {
@@ -84,23 +85,27 @@ impl Login {
         Self { submitter, ..self }
     }
 
-    /// What tells that it worked. Of several, all have to be met. Default: the page it leads to in the end has the status 200, and no form with
-    /// a field for a password.
+    /// What tells that it worked. Of several, all have to be met. Default: the page it leads to in
+    /// the end has the status 200, and no form with a field for a password.
     pub fn expect(mut self, expected: Expect) -> Self {
         self.expected.push(expected);
         self
     }
 
-    /// What tells, of a page that was fetched later, that the login has run out, so that [`Scraper::get`](crate::Scraper::get) logs in again. Default: it is the login page
-    /// where another one was asked for, or its status is 401 and it is of the same site as one of the pages of the login.
+    /// What tells, of a page that was fetched later, that the login has run out, so that
+    /// [`Scraper::get`](crate::Scraper::get) logs in again. Default: it is the login page where
+    /// another one was asked for, or its status is 401 and it is of the same site as one of the
+    /// pages of the login.
     ///
-    /// A page that answers 403 may also be one that nobody may see: only where that cannot be, should it be taken for a login that has run out. And where 401 is said of
-    /// such pages, it should not: each of them costs a login.
+    /// A page that answers 403 may also be one that nobody may see: only where that cannot be,
+    /// should it be taken for a login that has run out. And where 401 is said of such pages, it
+    /// should not: each of them costs a login.
     pub fn is_over_when(self, over: impl Fn(&Page) -> bool + Send + Sync + 'static) -> Self {
         Self { over: Some(Arc::new(over)), ..self }
     }
 
-    /// The same besides the default, or what [`is_over_when`](Self::is_over_when) has put in its place.
+    /// The same besides the default, or what [`is_over_when`](Self::is_over_when) has put in its
+    /// place.
     pub fn is_over_also_when(self, over: impl Fn(&Page) -> bool + Send + Sync + 'static) -> Self {
         Self { over_too: Some(Arc::new(over)), ..self }
     }
@@ -176,7 +181,8 @@ impl Login {
     }
 }
 
-/// The same, where this page says that it may be otherwise soon. A server that wants to be left alone for too long is not waited for.
+/// The same, where this page says that it may be otherwise soon. A server that wants to be left
+/// alone for too long is not waited for.
 fn excused(error: Error, page: &Page) -> Error {
     let busy = page.status.is_server_error() || page.status == StatusCode::TOO_MANY_REQUESTS;
     let asked = retries::asked(&page.headers, SystemTime::now()).filter(|_| busy);

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// So many bytes of robots.txt are remembered: that of tens of thousands of hosts, or of a hundred whose is as large as can be.
+/// So many bytes of robots.txt are remembered: that of tens of thousands of hosts, or of a hundred
+/// whose is as large as can be.
 const MOST: usize = 64 << 20;
 /// What a host counts as before anything is known of it.
 const EACH: usize = 1 << 10;

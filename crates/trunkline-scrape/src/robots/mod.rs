@@ -1,4 +1,5 @@
-//! What robots.txt allows (RFC 9309): asked for once for all who want to know, and remembered for a day.
+//! What robots.txt allows (RFC 9309): asked for once for all who want to know, and remembered for a
+//! day.
 
 mod known;
 
@@ -85,7 +86,8 @@ impl Robots {
         &self.agent
     }
 
-    /// The rules of this origin. Who asks first fetches them, after so many failed attempts no more; the others wait.
+    /// The rules of this origin. Who asks first fetches them, after so many failed attempts no
+    /// more; the others wait.
     pub(crate) async fn of(&self, origin: &str, session: &Session, attempts: u32) -> Answer {
         let state = self.known().of(origin);
         let mut state = state.lock().await;

@@ -14,7 +14,8 @@ pub(super) struct Charset {
 }
 
 impl Charset {
-    /// By the byte order mark, else the header; else it is windows-1252 until the page says otherwise.
+    /// By the byte order mark, else the header; else it is windows-1252 until the page says
+    /// otherwise.
     pub(super) fn of(headers: &HeaderMap, body: &[u8]) -> Self {
         if let Some((encoding, mark)) = Encoding::for_bom(body) {
             return Self { encoding, certain: true, mark };

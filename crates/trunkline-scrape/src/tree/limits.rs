@@ -1,4 +1,5 @@
-//! How much of a page is read. A hostile one costs its reader no more than an honest one of the same limits.
+//! How much of a page is read. A hostile one costs its reader no more than an honest one of the
+//! same limits.
 
 use std::cell::{Cell, RefCell};
 
@@ -25,8 +26,8 @@ pub(crate) const DEPTH: u32 = 512;
 /// Nobody writes so many, and each is compared with all before it.
 const ATTRIBUTES: u32 = 1_000;
 
-/// The parser looks at so many open elements for each byte at most. (A real page needs less than one.) Some markup has it look at all of
-/// them for each tag.
+/// The parser looks at so many open elements for each byte at most. (A real page needs less than
+/// one.) Some markup has it look at all of them for each tag.
 const LOOKS_PER_BYTE: usize = 16;
 const LOOKS: usize = 10_000_000;
 
@@ -66,7 +67,8 @@ impl Meter {
         }
     }
 
-    /// Another `<html>` or `<body>` adds to the attributes of the first: each finds its place among all before it.
+    /// Another `<html>` or `<body>` adds to the attributes of the first: each finds its place among
+    /// all before it.
     pub(super) fn added(&self, attributes: usize) {
         self.node(attributes);
         self.added.set(self.added.get() + attributes);
@@ -110,9 +112,11 @@ impl Meter {
     }
 }
 
-/// Counts the attributes of the tag that is being read, which the parser shows to nobody before it has them all.
+/// Counts the attributes of the tag that is being read, which the parser shows to nobody before it
+/// has them all.
 ///
-/// It knows tags and quotes, and nothing of comments and scripts: what it makes of those counts only while the parser itself shows nothing.
+/// It knows tags and quotes, and nothing of comments and scripts: what it makes of those counts
+/// only while the parser itself shows nothing.
 #[derive(Default)]
 pub(super) struct Tags {
     state: State,

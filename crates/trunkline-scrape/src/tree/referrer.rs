@@ -1,5 +1,5 @@
-//! What a page tells where its visitor goes next: `Referer` and `Origin` (the Referrer Policy standard, and Fetch's "append a request
-//! `Origin` header").
+//! What a page tells where its visitor goes next: `Referer` and `Origin` (the Referrer Policy
+//! standard, and Fetch's "append a request `Origin` header").
 
 use http::HeaderMap;
 use http::header::REFERRER_POLICY;

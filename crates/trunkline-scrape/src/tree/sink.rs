@@ -1,4 +1,5 @@
-//! What html5ever builds a tree with: scraper's, and besides which form the parser has given each control to, and how much there is.
+//! What html5ever builds a tree with: scraper's, and besides which form the parser has given each
+//! control to, and how much there is.
 
 use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell};
@@ -21,8 +22,8 @@ pub(super) struct Sink {
     pub(super) meter: Meter,
 }
 
-/// The form that the parser associated a control with, whatever the tree looks like: `<table><form><tr><td><input>` puts the input
-/// outside of its form.
+/// The form that the parser associated a control with, whatever the tree looks like:
+/// `<table><form><tr><td><input>` puts the input outside of its form.
 pub(crate) type Owners = HashMap<NodeId, NodeId>;
 
 impl Sink {

@@ -7,7 +7,8 @@ use trunkline_scrape::{Document, Parser, Result};
 
 use crate::support::pages::{parsed, url};
 
-/// A page of 10 MiB takes a second or two in a test build on a quiet machine; what goes wrong here takes hours.
+/// A page of 10 MiB takes a second or two in a test build on a quiet machine; what goes wrong here
+/// takes hours.
 const IN_GOOD_TIME: Duration = Duration::from_secs(120);
 
 /// Read on a thread with a small stack.

@@ -171,7 +171,8 @@ async fn a_page_without_the_form_is_told_with_its_status() {
     session.close().await;
 }
 
-/// All at once, while the site ends the session again and again: each page comes, none twice, with one login for each time that it ended.
+/// All at once, while the site ends the session again and again: each page comes, none twice, with
+/// one login for each time that it ended.
 #[tokio::test]
 async fn a_login_that_runs_out_is_renewed_once_for_all_who_wait() {
     let (pages, good_for) = if std::env::var_os("TRUNKLINE_SOAK").is_some() { (2000, 200) } else { (300, 50) };

@@ -1,4 +1,5 @@
-//! Sites logged in to; many pages fetched; forms compared with what Chromium makes of them, filled in by hand, and given pages that mean harm.
+//! Sites logged in to; many pages fetched; forms compared with what Chromium makes of them, filled
+//! in by hand, and given pages that mean harm.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 #![allow(clippy::large_futures, reason = "a test's own future is polled once")]

@@ -1,4 +1,5 @@
-//! The corpus, damaged at random: no panic, no hang, and each form that is still there can be sent or is refused with an error.
+//! The corpus, damaged at random: no panic, no hang, and each form that is still there can be sent
+//! or is refused with an error.
 
 use std::time::{Duration, Instant};
 

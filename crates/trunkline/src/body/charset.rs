@@ -43,7 +43,8 @@ impl Charset {
         }
     }
 
-    /// The text; what is malformed in it becomes U+FFFD. A byte order mark is worth more than any header, and is no part of the text.
+    /// The text; what is malformed in it becomes U+FFFD. A byte order mark is worth more than any
+    /// header, and is no part of the text.
     pub(crate) fn decode(self, bytes: Bytes) -> String {
         #[cfg(feature = "charset")]
         {
@@ -58,8 +59,8 @@ impl Charset {
     }
 }
 
-/// The first parameter of a media type, and the others (RFC 9110 section 5.6.6). What follows a quoted value up to the next `;` is passed over, as the
-/// MIME Sniffing standard has it.
+/// The first parameter of a media type, and the others (RFC 9110 section 5.6.6). What follows a
+/// quoted value up to the next `;` is passed over, as the MIME Sniffing standard has it.
 fn parameter(text: &str) -> Option<(&str, String, &str)> {
     let (name, text) = text.split_at(text.find(['=', ';'])?);
     let name = name.trim();

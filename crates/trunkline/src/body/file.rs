@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::source::{Known, Measuring, Piece, Source};
 use super::stream::Streamed;
-use super::{Body, Once};
+use super::{Body, NotReplayable};
 use crate::error::{Error, Kind, Result};
 
 /// How much is read at a time: each read is a walk to a blocking thread and back.
@@ -114,7 +114,7 @@ impl Source for Named {
         }
     }
 
-    fn again(&self) -> Result<Body, Once> {
+    fn again(&self) -> Result<Body, NotReplayable> {
         let Self { path, start, end, length, reading: _ } = self;
         let again = Self { path: path.clone(), start: *start, end: *end, length: *length, reading: None };
         Ok(Body::from(Box::new(again)))
@@ -178,8 +178,8 @@ impl Source for Handle {
         self.reading.announce(length);
     }
 
-    fn again(&self) -> Result<Body, Once> {
-        Err(Once::new("open file"))
+    fn again(&self) -> Result<Body, NotReplayable> {
+        Err(NotReplayable::new("open file"))
     }
 
     fn is_to_be_measured(&self) -> bool {

@@ -1,10 +1,11 @@
-//! What is sent with a request, and how what is received is read. Knows neither pool nor connection.
+//! What is sent with a request, and how what is received is read. Knows neither pool nor
+//! connection.
 
 mod charset;
 mod decode;
 mod file;
 mod multipart;
-mod once;
+mod not_replayable;
 mod part;
 mod replayable;
 mod source;
@@ -27,7 +28,7 @@ pub(crate) use self::charset::{Charset, without_bom};
 pub(crate) use self::decode::{Decoded, offer};
 use self::file::{Handle, Named};
 pub use self::multipart::Multipart;
-pub(crate) use self::once::Once;
+pub(crate) use self::not_replayable::NotReplayable;
 pub use self::part::Part;
 use self::replayable::Replayable;
 pub(crate) use self::source::Known;
@@ -46,13 +47,15 @@ use crate::error::{BoxError, Error, Kind as ErrorKind, Result};
 /// | another [`http_body::Body`] ([`wrap`](Self::wrap)) | what it says | no |
 /// | whatever a function makes ([`replayable`](Self::replayable)) | what the first one says | yes: another is made |
 ///
-/// To be sent again is what a redirect that keeps the body asks for (307, 308), and a replay after a kept connection turned out to be
-/// dead. [`is_replayable`](Self::is_replayable) tells.
+/// To be sent again is what a redirect that keeps the body asks for (307, 308), and a replay after
+/// a kept connection turned out to be dead. [`is_replayable`](Self::is_replayable) tells.
 ///
-/// A body whose length is known is announced by it, any other goes in chunks, unless its connection's server has answered in HTTP/1.0 before:
-/// that one does not know of them, and the request is an error that [`is_body`](crate::Error::is_body). It is sent as it comes and never held whole. One
-/// that turns out shorter or longer than it was announced, or that fails, fails its request with an error that
-/// [`is_body`](crate::Error::is_body); the connection is closed, and the server never sees a message that looks complete. For that, the last piece of a body of
+/// A body whose length is known is announced by it, any other goes in chunks, unless its
+/// connection's server has answered in HTTP/1.0 before: that one does not know of them, and the
+/// request is an error that [`is_body`](crate::Error::is_body). It is sent as it comes and never
+/// held whole. One that turns out shorter or longer than it was announced, or that fails, fails its
+/// request with an error that [`is_body`](crate::Error::is_body); the connection is closed, and the
+/// server never sees a message that looks complete. For that, the last piece of a body of
 /// known length waits until the body has ended.
 ///
 /// ```
@@ -82,12 +85,13 @@ impl Body {
 
     /// The file with this path, from its beginning to its end.
     ///
-    /// It is looked at when the request is sent: a file that is not there, cannot be read or is none (a directory, a pipe) is
-    /// an error that [`is_input`](crate::Error::is_input), and nothing is sent. It is opened when its turn to be sent comes, so that requests which wait for
-    /// a connection hold no descriptors, and read in tokio's blocking threads.
+    /// It is looked at when the request is sent: a file that is not there, cannot be read or is
+    /// none (a directory, a pipe) is an error that [`is_input`](crate::Error::is_input), and
+    /// nothing is sent. It is opened when its turn to be sent comes, so that requests which wait
+    /// for a connection hold no descriptors, and read in tokio's blocking threads.
     ///
-    /// A file that has grown or shrunk meanwhile is an error. To send what a growing file has now, give its length to
-    /// [`file_range`](Self::file_range).
+    /// A file that has grown or shrunk meanwhile is an error. To send what a growing file has now,
+    /// give its length to [`file_range`](Self::file_range).
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::file_range(path, ..)
     }
@@ -109,11 +113,13 @@ impl Body {
 
     /// What a stream yields, each item as it comes.
     ///
-    /// It may go on while the response is read, whose own end waits for the stream's: a success is returned when both sides have said all they
-    /// have to. One without a body is there only then, so a stream must not wait for it.
+    /// It may go on while the response is read, whose own end waits for the stream's: a success is
+    /// returned when both sides have said all they have to. One without a body is there only
+    /// then, so a stream must not wait for it.
     ///
-    /// A stream is sent once. Make it [`replayable`](Self::replayable) for requests that may be redirected. The bound is the `Stream` trait of
-    /// `futures-core`, which `futures`, `tokio-stream` and `async-stream` all share.
+    /// A stream is sent once. Make it [`replayable`](Self::replayable) for requests that may be
+    /// redirected. The bound is the `Stream` trait of `futures-core`, which `futures`,
+    /// `tokio-stream` and `async-stream` all share.
     ///
     /// ```
     /// use futures_util::stream;
@@ -150,8 +156,8 @@ impl Body {
 
     /// A body that can be sent again, because `make` makes another.
     ///
-    /// It is called once now, and again for each further time that the body is sent. Each body it makes has to have the
-    /// length of the first, if that one knew its own.
+    /// It is called once now, and again for each further time that the body is sent. Each body it
+    /// makes has to have the length of the first, if that one knew its own.
     ///
     /// ```
     /// use trunkline::Body;
@@ -165,7 +171,8 @@ impl Body {
         if first.is_replayable() { first } else { Self(Kind::Source(Box::new(Replayable::new(first, make)))) }
     }
 
-    /// The same body, announced with this length in bytes. One that turns out to have another fails its request.
+    /// The same body, announced with this length in bytes. One that turns out to have another fails
+    /// its request.
     #[must_use = "it is the body returned that has the length"]
     pub fn with_length(mut self, length: u64) -> Self {
         if http_body::Body::size_hint(&self).exact() == Some(length) {
@@ -192,7 +199,7 @@ impl Body {
     }
 
     /// The same once more, or what about it cannot be.
-    pub(crate) fn again(&self) -> Result<Self, Once> {
+    pub(crate) fn again(&self) -> Result<Self, NotReplayable> {
         match &self.0 {
             Kind::Empty => Ok(Self::empty()),
             Kind::Bytes(bytes) => Ok(Self(Kind::Bytes(bytes.clone()))),
@@ -239,7 +246,8 @@ impl<S: Source + 'static> From<Box<S>> for Body {
     }
 }
 
-/// An open file, from where it stands to its end. It is sent once; [`Body::file`] can be sent again. A pipe or a device goes in chunks.
+/// An open file, from where it stands to its end. It is sent once; [`Body::file`] can be sent
+/// again. A pipe or a device goes in chunks.
 impl From<File> for Body {
     fn from(file: File) -> Self {
         Self(Kind::Source(Box::new(Handle::new(file))))

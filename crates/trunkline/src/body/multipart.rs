@@ -1,4 +1,5 @@
-//! `multipart/form-data` (RFC 7578), encoded as browsers do: the HTML standard's "multipart/form-data encoding algorithm".
+//! `multipart/form-data` (RFC 7578), encoded as browsers do: the HTML standard's
+//! "multipart/form-data encoding algorithm".
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -12,13 +13,15 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::source::{Known, Measuring, Piece, Source};
 use super::stream::Streamed;
-use super::{Body, Once, Part};
+use super::{Body, NotReplayable, Part};
 use crate::error::{Error, Kind, Result};
 
-/// A form with files: a body of named parts, for [`RequestBuilder::multipart`](crate::RequestBuilder::multipart).
+/// A form with files: a body of named parts, for
+/// [`RequestBuilder::multipart`](crate::RequestBuilder::multipart).
 ///
-/// It is sent as it comes, in the order in which the parts were added. Its length is announced if that of each part is known (text,
-/// bytes, files); it can be sent again if each part can. Names and file names are escaped as browsers do, and are otherwise sent as UTF-8. An empty
+/// It is sent as it comes, in the order in which the parts were added. Its length is announced if
+/// that of each part is known (text, bytes, files); it can be sent again if each part can. Names
+/// and file names are escaped as browsers do, and are otherwise sent as UTF-8. An empty
 /// form is a valid one.
 ///
 /// ```no_run
@@ -83,8 +86,8 @@ impl Multipart {
     }
 }
 
-/// 128 random bits: nobody who writes the content can know the boundary, and it occurs there by chance not once in a universe. (Content that
-/// is streamed cannot be searched for it.)
+/// 128 random bits: nobody who writes the content can know the boundary, and it occurs there by
+/// chance not once in a universe. (Content that is streamed cannot be searched for it.)
 fn boundary() -> Result<String> {
     let mut random = [0; 16];
     getrandom::getrandom(&mut random).map_err(|error| {
@@ -112,8 +115,9 @@ fn head(to: &mut BytesMut, boundary: &str, name: &str, file_name: Option<&str>, 
     to.extend_from_slice(b"\r\n\r\n");
 }
 
-/// "Replace every occurrence of U+000D (CR) not followed by U+000A (LF), and every occurrence of U+000A (LF) not preceded by U+000D (CR),
-/// by a string consisting of a U+000D (CR) and U+000A (LF)." File names are left as they are.
+/// "Replace every occurrence of U+000D (CR) not followed by U+000A (LF), and every occurrence of
+/// U+000A (LF) not preceded by U+000D (CR), by a string consisting of a U+000D (CR) and U+000A
+/// (LF)." File names are left as they are.
 pub(super) fn with_crlf(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
     let mut rest = text;
@@ -211,7 +215,7 @@ impl Source for Joined {
         self.0.announce(length);
     }
 
-    fn again(&self) -> Result<Body, Once> {
+    fn again(&self) -> Result<Body, NotReplayable> {
         let mut again = Segments::default();
         for Segment { name, body } in &self.0.pieces().0 {
             let body = body.again().map_err(|once| once.within(name.as_deref().unwrap_or_default()))?;

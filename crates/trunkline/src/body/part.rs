@@ -51,8 +51,9 @@ impl Part {
         Self { file_name: Some(name.unwrap_or_default()), ..Self::new(Body::file(path)) }
     }
 
-    /// What a stream yields; see [`Body::stream`]. With such a part the whole body goes in chunks and cannot be sent again. Where that
-    /// matters, [`Body::with_length`] and [`Body::replayable`] are the remedy.
+    /// What a stream yields; see [`Body::stream`]. With such a part the whole body goes in chunks
+    /// and cannot be sent again. Where that matters, [`Body::with_length`] and
+    /// [`Body::replayable`] are the remedy.
     pub fn stream<S, T, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,
@@ -67,8 +68,8 @@ impl Part {
         Self { file_name: Some(name.into()), ..self }
     }
 
-    /// Its `Content-Type`. Default: `application/octet-stream` for what has a file name, and none for what has not, as HTML has it. It is
-    /// not guessed from the name.
+    /// Its `Content-Type`. Default: `application/octet-stream` for what has a file name, and none
+    /// for what has not, as HTML has it. It is not guessed from the name.
     pub fn content_type<V>(self, value: V) -> Self
     where
         V: TryInto<HeaderValue>,
@@ -77,7 +78,8 @@ impl Part {
         self.set(CONTENT_TYPE, value)
     }
 
-    /// A further header. RFC 7578 section 4.8 tells servers to ignore all but `Content-Type`, so this is for those who know theirs.
+    /// A further header. RFC 7578 section 4.8 tells servers to ignore all but `Content-Type`, so
+    /// this is for those who know theirs.
     pub fn header<K, V>(mut self, name: K, value: V) -> Self
     where
         K: TryInto<HeaderName>,

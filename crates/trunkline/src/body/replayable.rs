@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http_body::{Body as _, SizeHint};
 
 use super::source::{Measuring, Piece, Source};
-use super::{Body, Once};
+use super::{Body, NotReplayable};
 
 pub(super) struct Replayable {
     make: Arc<dyn Fn() -> Body + Send + Sync>,
@@ -57,7 +57,7 @@ impl Source for Replayable {
         }
     }
 
-    fn again(&self) -> Result<Body, Once> {
+    fn again(&self) -> Result<Body, NotReplayable> {
         let another = Self { make: self.make.clone(), body: None, length: self.length };
         Ok(Body::from(Box::new(another)))
     }

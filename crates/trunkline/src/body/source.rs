@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{Body, Once};
+use super::{Body, NotReplayable};
 use crate::error::{BoxError, Error, Result};
 
 pub(super) type Piece = Option<Result<Frame<Bytes>, BoxError>>;
@@ -26,7 +26,7 @@ pub(super) trait Source: Send {
     fn announce(&mut self, length: u64);
 
     /// The same from its beginning.
-    fn again(&self) -> Result<Body, Once>;
+    fn again(&self) -> Result<Body, NotReplayable>;
 
     fn is_to_be_measured(&self) -> bool {
         false
@@ -41,8 +41,8 @@ pub(super) trait Source: Send {
     fn what(&self) -> &'static str;
 }
 
-/// A failure of a body of ours, which says what failed. What a caller's body fails with says nothing about this request, even if it is an
-/// [`Error`] of another.
+/// A failure of a body of ours, which says what failed. What a caller's body fails with says
+/// nothing about this request, even if it is an [`Error`] of another.
 #[derive(Debug)]
 pub(crate) struct Known(pub(crate) Error);
 

@@ -9,11 +9,12 @@ use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 
 use super::source::{Known, Measuring, Piece, Source};
-use super::{Body, Once};
+use super::{Body, NotReplayable};
 use crate::error::{BoxError, Error, Kind};
 
-/// Something that yields a body's pieces. The engine believes what a body says of its length: it would cut off what is too long, and leave
-/// the server waiting for the rest of what is too short. So the pieces are counted here.
+/// Something that yields a body's pieces. The engine believes what a body says of its length: it
+/// would cut off what is too long, and leave the server waiting for the rest of what is too short.
+/// So the pieces are counted here.
 pub(super) struct Streamed<B> {
     pieces: B,
     what: &'static str,
@@ -21,7 +22,8 @@ pub(super) struct Streamed<B> {
     name: Cow<'static, str>,
     announced: Option<u64>,
     passed: u64,
-    /// The piece that completes the announced length. It stays until nothing follows it, or the message would be complete and wrong.
+    /// The piece that completes the announced length. It stays until nothing follows it, or the
+    /// message would be complete and wrong.
     last: Option<Bytes>,
     state: State,
 }
@@ -170,11 +172,12 @@ where
         self.announced = Some(length);
     }
 
-    fn again(&self) -> Result<Body, Once> {
-        Err(Once::new(self.what))
+    fn again(&self) -> Result<Body, NotReplayable> {
+        Err(NotReplayable::new(self.what))
     }
 
-    /// What is announced as nothing the engine asks for nothing. Whether it is nothing is found out before.
+    /// What is announced as nothing the engine asks for nothing. Whether it is nothing is found out
+    /// before.
     fn is_to_be_measured(&self) -> bool {
         self.announced == Some(0) && !self.has_ended()
     }

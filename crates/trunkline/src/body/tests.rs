@@ -1,4 +1,5 @@
-//! Bodies by themselves: what they say of their length, what they yield, and what cannot be sent twice.
+//! Bodies by themselves: what they say of their length, what they yield, and what cannot be sent
+//! twice.
 
 use std::io::{self, Write};
 use std::ops::Bound;

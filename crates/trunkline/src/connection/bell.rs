@@ -1,8 +1,9 @@
 //! What the engine wakes: whoever drives the connection, and only while that one waits.
 //!
-//! Left to itself, the engine wakes its driver at nearly every step: handing it a request wakes it, and so does taking an answer or a piece of a
-//! body from it. Here the driver is the one who does all that, and who is going to poll it again before waiting. Woken while
-//! it runs, its task would be polled once more for nothing, and another thread woken to do so.
+//! Left to itself, the engine wakes its driver at nearly every step: handing it a request wakes it,
+//! and so does taking an answer or a piece of a body from it. Here the driver is the one who does
+//! all that, and who is going to poll it again before waiting. Woken while it runs, its task would
+//! be polled once more for nothing, and another thread woken to do so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +35,8 @@ impl Bell {
         self.driver.waker.register(waker);
     }
 
-    /// Rings for nobody until it is told again. What happens meanwhile is found by the poll that follows.
+    /// Rings for nobody until it is told again. What happens meanwhile is found by the poll that
+    /// follows.
     pub(super) fn hush(&self) {
         self.driver.waker.take();
     }

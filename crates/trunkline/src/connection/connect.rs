@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use super::happy::{Attempts, Lost, race};
-use super::names::Names;
+use super::dns_cache::DnsCache;
+use super::happy_eyeballs::{Attempts, Lost, race};
 use super::resolve::Resolve;
+use super::socket::{Socket, SocketIo, Stream};
 use super::tls::{Tls, TlsSettings};
-use super::wire::{Stream, Wire, WireIo};
 use crate::error::{Error, Kind, Phase, Result};
 
 /// Where a connection goes. Connections to equal targets are interchangeable.
@@ -47,7 +47,7 @@ pub(crate) type AddressFilter = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 /// Opens connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    names: Names,
+    names: DnsCache,
     filter: Option<AddressFilter>,
     tls: Tls,
 }
@@ -57,11 +57,11 @@ impl Connector {
     ///
     /// Unusable TLS settings.
     pub(crate) fn new(resolver: Arc<dyn Resolve>, filter: Option<AddressFilter>, tls: &TlsSettings) -> Result<Self> {
-        Ok(Self { names: Names::new(resolver), filter, tls: Tls::new(tls)? })
+        Ok(Self { names: DnsCache::new(resolver), filter, tls: Tls::new(tls)? })
     }
 
-    /// Opens a connection to `target`, in the slot the caller has and those `attempts` grants besides; on return it holds the
-    /// caller's alone.
+    /// Opens a connection to `target`, in the slot the caller has and those `attempts` grants
+    /// besides; on return it holds the caller's alone.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Connector {
         target: &Target,
         attempts: &dyn Attempts,
         deadline: Option<Instant>,
-    ) -> Result<(Stream, Arc<Wire>)> {
+    ) -> Result<(Stream, Arc<Socket>)> {
         let span = tracing::debug_span!(target: "trunkline::connection", "open", %target);
         self.open_in_span(target, attempts, deadline).instrument(span).await
     }
@@ -85,13 +85,13 @@ impl Connector {
         target: &Target,
         attempts: &dyn Attempts,
         deadline: Option<Instant>,
-    ) -> Result<(Stream, Arc<Wire>)> {
+    ) -> Result<(Stream, Arc<Socket>)> {
         let addresses = self.addresses(target, deadline).await?;
         let tcp =
             race(addresses, attempts, deadline, TcpStream::connect).await.map_err(|lost| unreachable(target, lost))?;
-        let wire = Wire::new(tcp, target.https).map_err(|error| broken(target, error))?;
+        let wire = Socket::new(tcp, target.https).map_err(|error| broken(target, error))?;
         tracing::debug!(target: "trunkline::connection", peer = %wire.peer(), "connected");
-        let io = WireIo::new(wire.clone());
+        let io = SocketIo::new(wire.clone());
         if !target.https {
             return Ok((Stream::Plain(io), wire));
         }
@@ -103,7 +103,8 @@ impl Connector {
         Ok((Stream::Tls(Box::new(stream)), wire))
     }
 
-    /// Where the target may be found. Literal addresses pass the filter too, and so do those a redirect leads to.
+    /// Where the target may be found. Literal addresses pass the filter too, and so do those a
+    /// redirect leads to.
     async fn addresses(&self, target: &Target, deadline: Option<Instant>) -> Result<Vec<SocketAddr>> {
         let host = &target.host;
         let found = within(deadline, self.names.lookup(host)).await;

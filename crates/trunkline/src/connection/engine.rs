@@ -1,10 +1,12 @@
 //! hyper's engine on a connection's stream: running, or taken down while the connection rests.
 //!
-//! Its rules for being driven from outside: poll the driver before asking whether the sender is ready; never poll a driver that has
-//! ended; drop an ended driver, for that resolves what waits on it.
+//! Its rules for being driven from outside: poll the driver before asking whether the sender is
+//! ready; never poll a driver that has ended; drop an ended driver, for that resolves what waits on
+//! it.
 //!
-//! A running engine holds some 25 KiB of buffers, whatever it is doing. A connection that nobody uses needs none of them: its stream
-//! is watched as it is, and the next request has another engine put over it, at the price of a few allocations.
+//! A running engine holds some 25 KiB of buffers, whatever it is doing. A connection that nobody
+//! uses needs none of them: its stream is watched as it is, and the next request has another engine
+//! put over it, at the price of a few allocations.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -18,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
 
-use super::wire::Counted;
+use super::socket::MeteredStream;
 use crate::body::Body;
 
 /// What a server may send as the head of a response.
@@ -34,21 +36,22 @@ pub(super) enum Engine {
         /// Boxed, so that a connection at rest is small.
         driver: Box<Driver>,
     },
-    Resting(Counted),
+    Resting(MeteredStream),
     Over,
 }
 
-type Driver = http1::Connection<TokioIo<Counted>, Body>;
+type Driver = http1::Connection<TokioIo<MeteredStream>, Body>;
 
-/// What a request is answered with: ready as soon as the driver has it, and so whoever drives need not be woken for it. Unconstrained,
-/// for else tokio could put it off when a task has done much in one turn. Boxed, as hyper does not name it.
+/// What a request is answered with: ready as soon as the driver has it, and so whoever drives need
+/// not be woken for it. Unconstrained, for else tokio could put it off when a task has done much in
+/// one turn. Boxed, as hyper does not name it.
 pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + Send>>;
 
 /// What hyper's read buffer grows to when nothing is set.
 const READ_BUFFER: usize = 8192 + 4096 * 100;
 
 impl Engine {
-    pub(super) fn start(stream: Counted, settings: Http1) -> hyper::Result<Self> {
+    pub(super) fn start(stream: MeteredStream, settings: Http1) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         if let Some(count) = settings.max_headers {
             builder.max_headers(count);
@@ -67,7 +70,8 @@ impl Engine {
         Ok(Self::Running { sender, driver: Box::new(driver) })
     }
 
-    /// Begins an exchange. One that is not running gives the request back; boxed, for it is rare and large.
+    /// Begins an exchange. One that is not running gives the request back; boxed, for it is rare
+    /// and large.
     pub(super) fn send(&mut self, request: Request<Body>) -> Result<Answer, Box<Request<Body>>> {
         match self {
             Self::Running { sender, .. } => Ok(Box::pin(unconstrained(sender.try_send_request(request)))),
@@ -80,7 +84,8 @@ impl Engine {
         let result = match self {
             Self::Running { driver, .. } => ready!(Pin::new(driver).poll(cx)),
             Self::Resting(stream) => {
-                // An end, an error, or what nobody has asked for. (Over TLS what is no data, such as tickets, is taken in here.)
+                // An end, an error, or what nobody has asked for. (Over TLS what is no data, such as tickets, is
+                // taken in here.)
                 let _ = ready!(Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut [0])));
                 let _ = Pin::new(stream).poll_shutdown(cx);
                 Ok(())
@@ -104,7 +109,8 @@ impl Engine {
         matches!(self, Self::Over)
     }
 
-    /// Gives back what only a request needs. For an engine that is ready, and has nothing left to write.
+    /// Gives back what only a request needs. For an engine that is ready, and has nothing left to
+    /// write.
     pub(super) fn rest(&mut self) {
         *self = match std::mem::replace(self, Self::Over) {
             Self::Running { driver, .. } => {
@@ -125,7 +131,8 @@ impl Engine {
         }
     }
 
-    /// Says goodbye (TLS close_notify, FIN) without waiting for an answer. Not in the middle of an exchange: it would only go on with that.
+    /// Says goodbye (TLS close_notify, FIN) without waiting for an answer. Not in the middle of an
+    /// exchange: it would only go on with that.
     pub(super) fn end(self) {
         let cx = &mut Context::from_waker(Waker::noop());
         match self {

@@ -1,8 +1,10 @@
-//! `Expect: 100-continue` (RFC 9110 section 10.1.1): the body of a request is held back until the server wants it.
+//! `Expect: 100-continue` (RFC 9110 section 10.1.1): the body of a request is held back until the
+//! server wants it.
 //!
-//! The engine sends a body as soon as it has something to say. So the one it is given has nothing to say until there is a 100, a final status
-//! of success, or a second of silence ("a client that sends a 100-continue expectation is not required to wait for any specific
-//! length of time"). Any other final status withdraws it: it is whole still, and may be sent elsewhere.
+//! The engine sends a body as soon as it has something to say. So the one it is given has nothing
+//! to say until there is a 100, a final status of success, or a second of silence ("a client that
+//! sends a 100-continue expectation is not required to wait for any specific length of time"). Any
+//! other final status withdraws it: it is whole still, and may be sent elsewhere.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +24,8 @@ use crate::error::{BoxError, Error};
 /// How long a body waits for a 100 that does not come: as long as curl's.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long the body of a request with these headers may be held back: until then, nobody's silence counts.
+/// How long the body of a request with these headers may be held back: until then, nobody's silence
+/// counts.
 pub(crate) fn patience(headers: &HeaderMap) -> Duration {
     if is_expected(headers) { PATIENCE } else { Duration::ZERO }
 }
@@ -61,7 +64,8 @@ impl Held {
         Some(Self(shared))
     }
 
-    /// The final status has come. Anything but success means that the body is not wanted: here it is, if it has not set out.
+    /// The final status has come. Anything but success means that the body is not wanted: here it
+    /// is, if it has not set out.
     pub(super) fn answered(&self, status: StatusCode) -> Option<Body> {
         if status.is_success() {
             self.0.wanted.store(true, Ordering::Relaxed);

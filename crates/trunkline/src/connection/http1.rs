@@ -1,4 +1,5 @@
-//! One HTTP/1.1 exchange at a time, driven by whoever holds the connection: nothing is spawned, nothing crosses a task.
+//! One HTTP/1.1 exchange at a time, driven by whoever holds the connection: nothing is spawned,
+//! nothing crosses a task.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use hyper::client::conn::TrySendError;
 use super::bell::Bell;
 use super::engine::{Answer, Engine, Http1};
 use super::expect::Held;
-use super::wire::{ConnectionHandle, Counted, Probe, Stream, Wire};
+use super::socket::{ConnectionHandle, MeteredStream, Probe, Socket, Stream};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Phase, RequestSent, Result};
 use crate::stats::CloseReason;
@@ -28,7 +29,7 @@ pub(crate) struct Connection {
     answer: Option<Answer>,
     /// Why there is nothing to wait for.
     refused: Option<Box<Failure>>,
-    wire: Arc<Wire>,
+    wire: Arc<Socket>,
     settings: Http1,
     /// The wire's counts when the current exchange began.
     written: u64,
@@ -51,7 +52,8 @@ pub(crate) struct Connection {
     upload_failure: Option<Error>,
 }
 
-/// Why an exchange failed before there was a response. What may be done about it depends on how far it got.
+/// Why an exchange failed before there was a response. What may be done about it depends on how far
+/// it got.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
@@ -61,9 +63,9 @@ pub(crate) struct Failure {
 }
 
 impl Connection {
-    pub(crate) fn open(stream: Stream, wire: Arc<Wire>, settings: Http1) -> Result<Self> {
+    pub(crate) fn open(stream: Stream, wire: Arc<Socket>, settings: Http1) -> Result<Self> {
         let bell = Bell::new();
-        let started = Engine::start(Counted::new(stream, wire.clone()).read_by(bell.clone()), settings);
+        let started = Engine::start(MeteredStream::new(stream, wire.clone()).read_by(bell.clone()), settings);
         let failed = |error: hyper::Error| Error::new(Kind::Connect).at(Phase::Connect).because(error);
         Ok(Self {
             engine: started.map_err(failed)?,
@@ -103,8 +105,9 @@ impl Connection {
         self.wire.is_retired()
     }
 
-    /// P10: is the connection still there, as far as can be known without sending? The kernel is asked first: it knows of a FIN, or
-    /// of bytes that nobody asked for and that would be taken for the answer (a 408, a second answer), before the runtime does.
+    /// P10: is the connection still there, as far as can be known without sending? The kernel is
+    /// asked first: it knows of a FIN, or of bytes that nobody asked for and that would be
+    /// taken for the answer (a 408, a second answer), before the runtime does.
     pub(crate) fn probe(&mut self) -> Probe {
         match self.wire.probe() {
             bad @ (Probe::Dead | Probe::Retired) => bad,
@@ -114,11 +117,12 @@ impl Connection {
         }
     }
 
-    /// Watches a connection that has been idle for a while, and is smaller from now on. Ready once it is good for nothing any more.
+    /// Watches a connection that has been idle for a while, and is smaller from now on. Ready once
+    /// it is good for nothing any more.
     pub(crate) fn poll_resting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let unused = self.poll_idle(&mut Context::from_waker(Waker::noop())).is_pending();
-        // A server that answers before it has read the request may still have to be sent the rest of it. To one that speaks HTTP/1.0
-        // the engine goes on as it has learnt to.
+        // A server that answers before it has read the request may still have to be sent the rest of it. To
+        // one that speaks HTTP/1.0 the engine goes on as it has learnt to.
         if unused && self.wire.is_flushed() && !self.old {
             self.engine.rest();
         }
@@ -161,7 +165,8 @@ impl Connection {
         }
     }
 
-    /// Moves the exchange on until the head of the response has come; and until the request has gone, if there is no more to come.
+    /// Moves the exchange on until the head of the response has come; and until the request has
+    /// gone, if there is no more to come.
     pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Received>, Failure>> {
         let _ended = self.drive(cx);
         if self.early.is_some() {
@@ -193,12 +198,14 @@ impl Connection {
         Poll::Ready(sent.map(|()| self.received(*response)).map_err(failure))
     }
 
-    /// "A client that receives a response while it is still sending the associated request SHOULD continue sending that request" (RFC 9110
-    /// section 7.5), unless the response speaks against it. Ready once there is nothing left to send. To be asked when the response
+    /// "A client that receives a response while it is still sending the associated request SHOULD
+    /// continue sending that request" (RFC 9110 section 7.5), unless the response speaks
+    /// against it. Ready once there is nothing left to send. To be asked when the response
     /// has ended: before that the engine cannot tell.
     pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let sent = self.has_sent() || self.drive(cx).is_ready() || self.has_sent();
-        // With more bytes behind the response the engine reads no further, and does not learn that the server has gone.
+        // With more bytes behind the response the engine reads no further, and does not learn that the
+        // server has gone.
         if !sent && !self.wire.is_refused() {
             return Poll::Pending;
         }
@@ -206,7 +213,8 @@ impl Connection {
         Poll::Ready(self.upload_failure.take().map_or(Ok(()), Err))
     }
 
-    /// The same, as far as the last look at the engine tells: it takes another request when it has handed this one over, to TLS perhaps.
+    /// The same, as far as the last look at the engine tells: it takes another request when it has
+    /// handed this one over, to TLS perhaps.
     pub(crate) fn has_sent(&mut self) -> bool {
         !self.uploading || self.engine.is_ready() && self.wire.is_flushed()
     }
@@ -259,7 +267,8 @@ impl Connection {
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.bell.rings_for(cx.waker());
         let result = ready!(self.engine.drive(&mut Context::from_waker(&self.bell.waker)));
-        // What waits on it is told why, except for one thing: why the body of a request broke off that is being answered.
+        // What waits on it is told why, except for one thing: why the body of a request broke off that is
+        // being answered.
         if let Some(failure) = result.err().filter(hyper::Error::is_user) {
             self.upload_failure = Some(explain(failure));
         }
@@ -313,8 +322,8 @@ impl Connection {
         if !self.persistent || self.wire.is_retired() {
             return Err(CloseReason::NotPersistent);
         }
-        // The poll that brought the end of the body has mostly left the engine ready. Another one would set a new read buffer aside
-        // while the reader still holds what is in this one.
+        // The poll that brought the end of the body has mostly left the engine ready. Another one would set
+        // a new read buffer aside while the reader still holds what is in this one.
         if self.engine.is_ready() || self.poll_idle(&mut Context::from_waker(Waker::noop())).is_pending() {
             Ok(self.keep_alive)
         } else if self.engine.is_over() {
@@ -370,7 +379,8 @@ fn says(value: &HeaderValue, option: &str) -> bool {
     options.any(|given| given.eq_ignore_ascii_case(option.as_bytes()))
 }
 
-/// `Keep-Alive: timeout=n` (RFC 2068 section 19.7.1), less one second: the server counts from when it sent, we from when it came.
+/// `Keep-Alive: timeout=n` (RFC 2068 section 19.7.1), less one second: the server counts from when
+/// it sent, we from when it came.
 fn keep_alive(value: &HeaderValue) -> Option<Duration> {
     let seconds = value.to_str().ok()?.split(',').find_map(|part| {
         let (name, seconds) = part.split_once('=')?;
@@ -387,8 +397,9 @@ fn announce_chunks(request: &mut Request<Body>) {
     }
 }
 
-/// RFC 9112 section 6.1: chunks are only for a server that is not known to speak HTTP/1.0. The engine would leave the body out. To send it
-/// over another connection would be no better, so it is not replayed.
+/// RFC 9112 section 6.1: chunks are only for a server that is not known to speak HTTP/1.0. The
+/// engine would leave the body out. To send it over another connection would be no better, so it is
+/// not replayed.
 fn no_length() -> Failure {
     let detail = "the server speaks HTTP/1.0, to which only a body of known length can be sent (Body::with_length)";
     let error = Error::new(Kind::Body).at(Phase::Response).detail(detail);

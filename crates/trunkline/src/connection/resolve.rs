@@ -7,12 +7,13 @@ use std::pin::Pin;
 /// The answer of a [`Resolve`], still to come.
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Looks up the addresses of a host: set one with [`PoolBuilder::resolver`](crate::PoolBuilder::resolver) to use a resolver
-/// of your own instead of the system's.
+/// Looks up the addresses of a host: set one with
+/// [`PoolBuilder::resolver`](crate::PoolBuilder::resolver) to use a resolver of your own instead of
+/// the system's.
 ///
-/// The pool keeps an answer for 10 seconds and asks once for a burst of requests, so an implementation needs no cache. It is
-/// not asked about IP addresses. The addresses are tried in the order given, except that the families take turns
-/// ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-4)) and that successive connections begin with different ones of
+/// The pool keeps an answer for 10 seconds and asks once for a burst of requests, so an
+/// implementation needs no cache. It is not asked about IP addresses. The addresses are tried in
+/// the order given, except that the families take turns ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-4)) and that successive connections begin with different ones of
 /// a family. The pool's address filter sees each of them.
 ///
 /// ```
@@ -42,13 +43,13 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send
 pub trait Resolve: Send + Sync + 'static {
     /// Starts a lookup of `host`: lower-case, and never an IP address.
     ///
-    /// The lookup is run to its end even if the request that needed it is cancelled. Requests that come when it has been under way for ten seconds
-    /// start another.
+    /// The lookup is run to its end even if the request that needed it is cancelled. Requests that
+    /// come when it has been under way for ten seconds start another.
     ///
     /// # Errors
     ///
-    /// What the future returns fails the requests that wait for this lookup, and is not remembered. An empty list counts as a
-    /// failure.
+    /// What the future returns fails the requests that wait for this lookup, and is not remembered.
+    /// An empty list counts as a failure.
     fn resolve(&self, host: &str) -> Resolving;
 }
 

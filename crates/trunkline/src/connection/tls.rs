@@ -17,8 +17,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::pem;
+use super::socket::SocketIo;
 use super::verdict;
-use super::wire::WireIo;
 use crate::error::{Error, Kind, Phase, Result};
 
 /// What the caller chose.
@@ -28,7 +28,8 @@ pub(crate) struct TlsSettings {
     pub(crate) extra_roots: Vec<Vec<u8>>,
     /// PEM text of a certificate chain and its key, for servers that ask who we are.
     pub(crate) identity: Option<Vec<u8>>,
-    /// Trust whatever the server shows. Dangerous: anybody on the way can read and change everything.
+    /// Trust whatever the server shows. Dangerous: anybody on the way can read and change
+    /// everything.
     pub(crate) accept_invalid: bool,
 }
 
@@ -55,7 +56,8 @@ struct Inner {
     config: Mutex<Config>,
 }
 
-/// Reading the platform's roots takes tens of milliseconds of blocking work: not done before it is needed, nor twice.
+/// Reading the platform's roots takes tens of milliseconds of blocking work: not done before it is
+/// needed, nor twice.
 enum Config {
     Unbuilt,
     Building(watch::Receiver<Option<Built>>),
@@ -88,12 +90,13 @@ impl Tls {
         })))
     }
 
-    /// Runs the client's side of the handshake with `host`, a name or an IP address without brackets.
+    /// Runs the client's side of the handshake with `host`, a name or an IP address without
+    /// brackets.
     ///
     /// # Cancel safety
     ///
     /// Dropping it drops `io`.
-    pub(crate) async fn handshake(&self, host: &str, io: WireIo) -> Result<TlsStream<WireIo>> {
+    pub(crate) async fn handshake(&self, host: &str, io: SocketIo) -> Result<TlsStream<SocketIo>> {
         // A name with its root dot is the same name; certificates never have the dot.
         let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned()).map_err(|error| {
             let detail = format!("{host} can be no certificate's name: neither a DNS name nor an IP address");
@@ -141,7 +144,8 @@ impl Tls {
         *config = Config::Building(building.clone());
         drop(config);
         let inner = self.0.clone();
-        // A blocking thread runs whether or not the runtime that started it is polled, so all runtimes may wait for it.
+        // A blocking thread runs whether or not the runtime that started it is polled, so all runtimes may
+        // wait for it.
         tokio::task::spawn_blocking(move || {
             let built = inner.build().map(Arc::new);
             // A failure is told to those who wait, and not kept: the machine may be repaired.
@@ -199,8 +203,8 @@ fn refused(host: &str, error: io::Error) -> Error {
     }
 }
 
-/// Accepts any certificate. The handshake's signature is still checked where the certificate can be read, so that at least
-/// the server has the key of the certificate it shows.
+/// Accepts any certificate. The handshake's signature is still checked where the certificate can be
+/// read, so that at least the server has the key of the certificate it shows.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 

@@ -22,7 +22,8 @@ pub struct Cookie {
 
 /// What a server asked of browsers about requests that another site causes.
 ///
-/// It is kept and sent nothing for: a client has no pages, so every request of a session is its own site's.
+/// It is kept and sent nothing for: a client has no pages, so every request of a session is its own
+/// site's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SameSite {
@@ -40,7 +41,8 @@ impl Cookie {
         String::from_utf8_lossy(&self.name)
     }
 
-    /// The value. What is not UTF-8 in it becomes U+FFFD; [`value_bytes`](Self::value_bytes) has it as it was sent.
+    /// The value. What is not UTF-8 in it becomes U+FFFD; [`value_bytes`](Self::value_bytes) has it
+    /// as it was sent.
     pub fn value(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.value)
     }
@@ -50,7 +52,8 @@ impl Cookie {
         &self.value
     }
 
-    /// The host it is for, in lower case and without a leading dot; see [`host_only`](Self::host_only).
+    /// The host it is for, in lower case and without a leading dot; see
+    /// [`host_only`](Self::host_only).
     pub fn domain(&self) -> &str {
         &self.domain
     }
@@ -65,7 +68,8 @@ impl Cookie {
         &self.path
     }
 
-    /// When it ends; `None` for a session cookie, which [`CookieJar::clear_session`](crate::CookieJar::clear_session) ends.
+    /// When it ends; `None` for a session cookie, which
+    /// [`CookieJar::clear_session`](crate::CookieJar::clear_session) ends.
     pub fn expires(&self) -> Option<SystemTime> {
         self.expires
     }

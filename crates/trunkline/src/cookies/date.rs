@@ -1,4 +1,5 @@
-//! The time that a server writes in `Expires` (RFC 6265bis section 5.1.1): whatever order, whatever punctuation.
+//! The time that a server writes in `Expires` (RFC 6265bis section 5.1.1): whatever order, whatever
+//! punctuation.
 
 use std::time::{Duration, SystemTime};
 

@@ -11,10 +11,11 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// Puts it there in one step: whoever looks, and whatever happens meanwhile, finds the old file or the new one.
+/// Puts it there in one step: whoever looks, and whatever happens meanwhile, finds the old file or
+/// the new one.
 ///
-/// It is written under another name in the same directory, where from the first byte only its owner may read it, and then
-/// renamed. A symbolic link of that name is replaced, not followed.
+/// It is written under another name in the same directory, where from the first byte only its owner
+/// may read it, and then renamed. A symbolic link of that name is replaced, not followed.
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
         return Err(special());
@@ -23,7 +24,8 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    // Made with mode 0600, exclusively, under a name that nobody can guess; dropped before its end, it is removed.
+    // Made with mode 0600, exclusively, under a name that nobody can guess; dropped before its end, it
+    // is removed.
     let mut file = tempfile::Builder::new().prefix(".cookies-").tempfile_in(dir)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
@@ -36,7 +38,8 @@ fn special() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
-/// A rename is on the disk once its directory is. Where directories cannot be synced, the system sees to it.
+/// A rename is on the disk once its directory is. Where directories cannot be synced, the system
+/// sees to it.
 fn sync(dir: &Path) {
     if let Ok(dir) = std::fs::File::open(dir) {
         let _ = dir.sync_all();

@@ -1,4 +1,5 @@
-//! The cookies that servers set, kept and given back to them by the rules of browsers (RFC 6265bis), and their file.
+//! The cookies that servers set, kept and given back to them by the rules of browsers (RFC
+//! 6265bis), and their file.
 
 mod cookie;
 mod date;
@@ -26,11 +27,12 @@ use self::set_cookie::SetCookie;
 use self::store::Store;
 use crate::error::{Error, Result};
 
-/// The cookies of a session: what servers set in responses is kept here, and goes with later requests to them.
+/// The cookies of a session: what servers set in responses is kept here, and goes with later
+/// requests to them.
 ///
 /// Each session has one ([`Session::cookies`](crate::Session::cookies)); an empty one, unless
-/// [`SessionBuilder::cookie_jar`](crate::SessionBuilder::cookie_jar) gives it another. A jar is a handle: a clone names the same
-/// jar, and several sessions may share one.
+/// [`SessionBuilder::cookie_jar`](crate::SessionBuilder::cookie_jar) gives it another. A jar is a
+/// handle: a clone names the same jar, and several sessions may share one.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,22 +52,27 @@ use crate::error::{Error, Result};
 ///
 /// # The rules
 ///
-/// Those of RFC 6265bis, which say what browsers do. A cookie without `Domain` is for its host alone; one with it is for all hosts
-/// below that domain, which must be the host's own or one above it, and no public suffix such as `co.uk` (the list is compiled in; of names it does not know, the last label is one). An
-/// IP address has no hosts below it. `Max-Age` counts before `Expires`; no cookie lives longer than 400 days. `__Host-` and
-/// `__Secure-` names are held to what they promise. Name and value have 4096 bytes at most and no control characters, a path 1024. Of a domain 50 cookies
-/// are kept; for the next one, an expired one goes, then one that is not `Secure`, then the one used longest ago. In all 3000 are kept; for the next
-/// one, an expired one goes, then the one used longest ago. Ports make no difference.
+/// Those of RFC 6265bis, which say what browsers do. A cookie without `Domain` is for its host
+/// alone; one with it is for all hosts below that domain, which must be the host's own or one above
+/// it, and no public suffix such as `co.uk` (the list is compiled in; of names it does not know,
+/// the last label is one). An IP address has no hosts below it. `Max-Age` counts before `Expires`;
+/// no cookie lives longer than 400 days. `__Host-` and `__Secure-` names are held to what they
+/// promise. Name and value have 4096 bytes at most and no control characters, a path 1024. Of a
+/// domain 50 cookies are kept; for the next one, an expired one goes, then one that is not
+/// `Secure`, then the one used longest ago. In all 3000 are kept; for the next one, an expired one
+/// goes, then the one used longest ago. Ports make no difference.
 ///
-/// `Secure` cookies are set and sent over https alone, and no http response replaces or hides one. This machine itself
-/// (`localhost`, 127.0.0.0/8, ::1) counts as secure over http too, as in browsers and curl: nobody listens on the way. `SameSite` is kept
-/// ([`Cookie::same_site`]) but forbids nothing, because a client has no pages that another site could misuse; `SameSite=None` is
-/// refused without `Secure`.
+/// `Secure` cookies are set and sent over https alone, and no http response replaces or hides one.
+/// This machine itself (`localhost`, 127.0.0.0/8, ::1) counts as secure over http too, as in
+/// browsers and curl: nobody listens on the way. `SameSite` is kept ([`Cookie::same_site`]) but
+/// forbids nothing, because a client has no pages that another site could misuse; `SameSite=None`
+/// is refused without `Secure`.
 ///
 /// # The file
 ///
-/// [`load`](Self::load) and [`save`](Self::save) share a file with `curl -b FILE -c FILE`. Session cookies are saved as well, as curl
-/// does it; [`clear_session`](Self::clear_session) before it keeps them out. The file has no place for `SameSite`.
+/// [`load`](Self::load) and [`save`](Self::save) share a file with `curl -b FILE -c FILE`. Session
+/// cookies are saved as well, as curl does it; [`clear_session`](Self::clear_session) before it
+/// keeps them out. The file has no place for `SameSite`.
 #[derive(Clone)]
 pub struct CookieJar(Option<Arc<Inner>>);
 
@@ -84,8 +91,8 @@ impl CookieJar {
         Self(Some(Arc::default()))
     }
 
-    /// A jar that keeps nothing: a session with it ignores what servers set, and sends only the cookies that are set on a
-    /// request by hand.
+    /// A jar that keeps nothing: a session with it ignores what servers set, and sends only the
+    /// cookies that are set on a request by hand.
     ///
     /// ```
     /// # fn main() -> trunkline::Result<()> {
@@ -100,8 +107,8 @@ impl CookieJar {
         Self(None)
     }
 
-    /// A jar with the cookies of a file ([what it looks like](#the-file)). Expired ones are left out; of more than 50 of a domain or 3000 in
-    /// all, the last are taken.
+    /// A jar with the cookies of a file ([what it looks like](#the-file)). Expired ones are left
+    /// out; of more than 50 of a domain or 3000 in all, the last are taken.
     ///
     /// ```no_run
     /// # async fn run() -> trunkline::Result<()> {
@@ -116,8 +123,9 @@ impl CookieJar {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read: the cause is an [`io::Error`](std::io::Error), for instance because there is none. A line that
-    /// is no cookie: its number and what is wrong with it are named. Nothing is skipped in silence, because the next `save` would erase it.
+    /// A file that cannot be read: the cause is an [`io::Error`](std::io::Error), for instance
+    /// because there is none. A line that is no cookie: its number and what is wrong with it
+    /// are named. Nothing is skipped in silence, because the next `save` would erase it.
     ///
     /// # Cancel safety
     ///
@@ -135,13 +143,16 @@ impl CookieJar {
         loaded.await.unwrap_or_else(|stopped| Err(shut_down().because(stopped)))
     }
 
-    /// Writes all cookies to a file ([what it looks like](#the-file)), which only its owner may read. It is there whole or not at all: it is
-    /// written under another name in the same directory, and takes the place of the old one when it is on the disk. A symbolic link is
-    /// replaced, not followed. A cookie with a tab in its name or path has no place in such a file and is left out, with a warning to `tracing`.
+    /// Writes all cookies to a file ([what it looks like](#the-file)), which only its owner may
+    /// read. It is there whole or not at all: it is written under another name in the same
+    /// directory, and takes the place of the old one when it is on the disk. A symbolic link is
+    /// replaced, not followed. A cookie with a tab in its name or path has no place in such a file
+    /// and is left out, with a warning to `tracing`.
     ///
     /// # Errors
     ///
-    /// The directory or the file cannot be written; the cause is an [`io::Error`](std::io::Error). The old file is as it was.
+    /// The directory or the file cannot be written; the cause is an [`io::Error`](std::io::Error).
+    /// The old file is as it was.
     ///
     /// # Cancel safety
     ///
@@ -179,11 +190,13 @@ impl CookieJar {
 
     /// What [`save`](Self::save) writes. Whoever has it is logged in.
     pub fn to_netscape(&self) -> Vec<u8> {
-        // Written without the lock: it warns of what it leaves out, and nobody knows what a subscriber does.
+        // Written without the lock: it warns of what it leaves out, and nobody knows what a subscriber
+        // does.
         netscape::write(&self.all())
     }
 
-    /// Sets a cookie as if this address had answered with that `Set-Cookie`. One that has expired removes the one it would replace.
+    /// Sets a cookie as if this address had answered with that `Set-Cookie`. One that has expired
+    /// removes the one it would replace.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -213,7 +226,8 @@ impl CookieJar {
         self.with_matching(url, |cookies| cookies.into_iter().find(|cookie| *cookie.name == *name.as_bytes()).cloned())?
     }
 
-    /// The cookies that a request to this address would carry, in the order of sending: longer paths first, then older ones.
+    /// The cookies that a request to this address would carry, in the order of sending: longer
+    /// paths first, then older ones.
     pub fn matching(&self, url: &Url) -> Vec<Cookie> {
         self.with_matching(url, |cookies| cookies.into_iter().cloned().collect()).unwrap_or_default()
     }
@@ -223,7 +237,8 @@ impl CookieJar {
         self.with(|store, now| store.all(now).into_iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// Removes the cookie with the name, domain and path of this one, whatever its value is by now. False if there is none.
+    /// Removes the cookie with the name, domain and path of this one, whatever its value is by now.
+    /// False if there is none.
     ///
     /// ```
     /// # let jar = trunkline::CookieJar::new();
@@ -235,7 +250,8 @@ impl CookieJar {
         self.with(|store, _| store.remove(cookie)).unwrap_or_default()
     }
 
-    /// Takes over the cookies of another jar. They replace those with the same name, domain and path.
+    /// Takes over the cookies of another jar. They replace those with the same name, domain and
+    /// path.
     ///
     /// ```
     /// # fn main() -> trunkline::Result<()> {
@@ -287,7 +303,8 @@ impl CookieJar {
         self.0.is_none()
     }
 
-    /// Calls with each cookie for this address, name and value, in the order of sending. An empty jar costs one load of a number.
+    /// Calls with each cookie for this address, name and value, in the order of sending. An empty
+    /// jar costs one load of a number.
     pub(crate) fn for_each(&self, url: &Url, mut each: impl FnMut(&[u8], &[u8])) {
         self.with_matching(url, |cookies| cookies.into_iter().for_each(|cookie| each(&cookie.name, &cookie.value)));
     }

@@ -1,8 +1,9 @@
 //! The text of the cookie file that curl, wget and Python's `MozillaCookieJar` read and write.
 //!
-//! A line for each cookie, of seven fields with tabs between them: domain, whether hosts below it are meant (`TRUE`, and the domain
-//! has a leading dot), path, whether it is `Secure`, when it expires in seconds from 1970 (0: a session cookie), name, value.
-//! `#HttpOnly_` before the domain marks an `HttpOnly` cookie; any other `#` begins a comment.
+//! A line for each cookie, of seven fields with tabs between them: domain, whether hosts below it
+//! are meant (`TRUE`, and the domain has a leading dot), path, whether it is `Secure`, when it
+//! expires in seconds from 1970 (0: a session cookie), name, value. `#HttpOnly_` before the domain
+//! marks an `HttpOnly` cookie; any other `#` begins a comment.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +21,8 @@ const HEADER: &str = "\
 ///
 /// # Errors
 ///
-/// The number of the first line that is none, and what is wrong with it, without what may be a secret.
+/// The number of the first line that is none, and what is wrong with it, without what may be a
+/// secret.
 pub(super) fn read(text: &[u8]) -> impl Iterator<Item = (usize, Result<Cookie, &'static str>)> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let lines = text.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -79,7 +81,8 @@ fn flag(field: &[u8]) -> Result<bool, &'static str> {
     }
 }
 
-/// `None` for a session cookie, whose expiry Python leaves empty. Some programs write fractions of a second.
+/// `None` for a session cookie, whose expiry Python leaves empty. Some programs write fractions of
+/// a second.
 fn expires(field: &[u8]) -> Result<Option<SystemTime>, &'static str> {
     if field.is_empty() {
         return Ok(None);

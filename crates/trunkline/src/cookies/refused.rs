@@ -11,7 +11,8 @@ pub(super) enum Refused {
     /// Only a file can name such a cookie.
     Separator,
     TooLong(usize),
-    /// It has none of its own, and a server may redirect to addresses of any length: they are not kept for it.
+    /// It has none of its own, and a server may redirect to addresses of any length: they are not
+    /// kept for it.
     LongPath,
     /// A `Domain` with characters that no host name has.
     BadDomain,

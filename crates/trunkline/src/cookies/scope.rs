@@ -14,7 +14,8 @@ pub(super) struct Origin<'a> {
     pub(super) secure: bool,
 }
 
-/// A longer one is no host name (RFC 1035 section 2.3.4), and would make work in proportion to its square.
+/// A longer one is no host name (RFC 1035 section 2.3.4), and would make work in proportion to its
+/// square.
 pub(super) const LONGEST_HOST: usize = 253;
 
 impl<'a> Origin<'a> {
@@ -27,7 +28,8 @@ impl<'a> Origin<'a> {
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
         // A root's dot is not part of the length.
         let fits = !host.is_empty() && host.len() <= LONGEST_HOST + 1;
-        // "localhost" and the machine's own addresses are trusted hosts, as section 5.8.3 suggests and browsers and curl have it.
+        // "localhost" and the machine's own addresses are trusted hosts, as section 5.8.3 suggests and
+        // browsers and curl have it.
         let local = || match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -68,10 +70,11 @@ pub(super) fn path_match(path: &str, cookie_path: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || cookie_path.ends_with('/') || rest.starts_with('/'))
 }
 
-/// Whether the domain, which is the host or above it, is as wide as the host's public suffix, or wider: it then takes in hosts of strangers.
+/// Whether the domain, which is the host or above it, is as wide as the host's public suffix, or
+/// wider: it then takes in hosts of strangers.
 ///
-/// It is the host's suffix that counts, not whether the domain is one: with the rule `*.kobe.jp` no such domain is wider than
-/// `c.kobe.jp`, though `kobe.jp` itself falls under the rule `jp`.
+/// It is the host's suffix that counts, not whether the domain is one: with the rule `*.kobe.jp` no
+/// such domain is wider than `c.kobe.jp`, though `kobe.jp` itself falls under the rule `jp`.
 pub(super) fn is_public(domain: &str, host: &str) -> bool {
     if is_ip(host) {
         return false;

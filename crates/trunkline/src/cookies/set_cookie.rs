@@ -1,4 +1,5 @@
-//! What a `Set-Cookie` says (RFC 6265bis section 5.6). The algorithm there takes almost anything, byte by byte; so does this.
+//! What a `Set-Cookie` says (RFC 6265bis section 5.6). The algorithm there takes almost anything,
+//! byte by byte; so does this.
 
 use std::time::{Duration, SystemTime};
 

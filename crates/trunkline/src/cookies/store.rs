@@ -19,7 +19,8 @@ pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 60 * 60
 pub(super) struct Store {
     domains: HashMap<Box<str>, Vec<Entry>>,
     len: usize,
-    /// Counts what happens. It gives the order of creation and of use: the clock may be set back, and is too coarse.
+    /// Counts what happens. It gives the order of creation and of use: the clock may be set back,
+    /// and is too coarse.
     ticks: u64,
     /// Nothing expires before.
     next_expiry: Option<SystemTime>,
@@ -46,7 +47,8 @@ impl Store {
         self.put(cookie, now)
     }
 
-    /// Puts a cookie in, in the place of the same one if there is one; an expired cookie only removes that one.
+    /// Puts a cookie in, in the place of the same one if there is one; an expired cookie only
+    /// removes that one.
     pub(super) fn put(&mut self, cookie: Cookie, now: SystemTime) -> Result<(), Refused> {
         let tick = self.tick();
         // Step 23: a cookie keeps its place in the order.
@@ -69,7 +71,8 @@ impl Store {
         Ok(())
     }
 
-    /// What goes with a request to there: longer paths first, then in the order of their creation (section 5.8.3).
+    /// What goes with a request to there: longer paths first, then in the order of their creation
+    /// (section 5.8.3).
     pub(super) fn matching(&mut self, to: &Origin<'_>, now: SystemTime) -> Vec<&Cookie> {
         self.drop_expired(now);
         let tick = self.tick();
@@ -113,7 +116,8 @@ impl Store {
         }
     }
 
-    /// Step 16, "leave secure cookies alone": one of that name that the new one would hide or replace.
+    /// Step 16, "leave secure cookies alone": one of that name that the new one would hide or
+    /// replace.
     fn has_secure_over(&self, new: &Cookie) -> bool {
         let related = |domain: &str| domain_match(domain, &new.domain) || domain_match(&new.domain, domain);
         let mut entries = self.domains.iter().filter(|(domain, _)| related(domain)).flat_map(|(_, entries)| entries);
@@ -201,7 +205,8 @@ fn domain(set: &SetCookie<'_>, from: &Origin<'_>) -> Result<Option<Box<str>>, Re
     let domain = domain.trim_start_matches('[').trim_end_matches(']');
     match domain {
         "" => Ok(None),
-        // With an empty label before it `.com` would pass for more than the public suffix of `a..com`, and fit into no file.
+        // With an empty label before it `.com` would pass for more than the public suffix of `a..com`, and fit into no
+        // file.
         domain if domain.starts_with('.') || !domain_match(from.host, domain) => Err(Refused::ForeignDomain),
         domain if !is_public(domain, from.host) => Ok(Some(domain.into())),
         domain if domain == from.host => Ok(None),
@@ -223,7 +228,8 @@ fn no_later(at: SystemTime, now: SystemTime) -> SystemTime {
     now.checked_add(LONGEST_LIFE).map_or(at, |last| at.min(last))
 }
 
-/// Steps 19 to 22. Servers may read names without regard to case, so it is not regarded here either.
+/// Steps 19 to 22. Servers may read names without regard to case, so it is not regarded here
+/// either.
 fn check_prefix(cookie: &Cookie, has_path: bool) -> Result<(), Refused> {
     let begins =
         |text: &[u8], prefix: &[u8]| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));

@@ -1,4 +1,5 @@
-//! A request on its way to a connection: an idle one at once, one that comes back, or one that it dials (P2, P4, P7).
+//! A request on its way to a connection: an idle one at once, one that comes back, or one that it
+//! dials (P2, P4, P7).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -35,7 +36,8 @@ pub(crate) fn arrive<K: PoolKey + Send + 'static, C: Member, D>(
     }
 }
 
-/// A place in the queue: resolves to a lease. Dropped, it gives up its place and what it was given (P7).
+/// A place in the queue: resolves to a lease. Dropped, it gives up its place and what it was given
+/// (P7).
 pub(crate) struct Queued<K: PoolKey + Send + 'static, C: Member, D> {
     shell: Arc<Shell<K, C>>,
     key: K,

@@ -1,5 +1,6 @@
-//! The pool by itself, for `bench/`: the shell with its locks and the real key, over connections that are nothing. Compiled with
-//! `--cfg trunkline_bench` only, and no part of the library's interface.
+//! The pool by itself, for `bench/`: the shell with its locks and the real key, over connections
+//! that are nothing. Compiled with `--cfg trunkline_bench` only, and no part of the library's
+//! interface.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -101,8 +102,8 @@ impl Member for Nothing {
     fn end(self) {}
 }
 
-/// A keeper that is always about to look. It is asked with every return, and answers at the real one's price: two locks and a
-/// comparison.
+/// A keeper that is always about to look. It is asked with every return, and answers at the real
+/// one's price: two locks and a comparison.
 struct Watch {
     running: Mutex<Mutex<Instant>>,
 }

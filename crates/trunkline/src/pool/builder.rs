@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::gate::Gate;
+use super::in_flight::InFlight;
 use super::keeper::{Keepers, Watch};
 use super::shell::Shell;
 use super::state::{Rules, State};
@@ -53,8 +53,8 @@ impl PoolBuilder {
         }
     }
 
-    /// The most sockets the pool may own: those in use, idle ones and those being connected. `None` is no limit; 0 is refused.
-    /// Default: 100.
+    /// The most sockets the pool may own: those in use, idle ones and those being connected. `None`
+    /// is no limit; 0 is refused. Default: 100.
     pub fn limit(mut self, sockets: impl Into<Option<usize>>) -> Self {
         self.limit = sockets.into();
         self
@@ -66,40 +66,45 @@ impl PoolBuilder {
         self
     }
 
-    /// How long a connection is kept with nothing to do; less if the server's `Keep-Alive: timeout=n` says so. Default: 15 s.
+    /// How long a connection is kept with nothing to do; less if the server's `Keep-Alive:
+    /// timeout=n` says so. Default: 15 s.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.idle_timeout = idle;
         self
     }
 
-    /// How old a connection may be when it is given to another request, give or take 10 %, so that those of a fleet do not end
-    /// together. `None` is no limit. Default: none.
+    /// How old a connection may be when it is given to another request, give or take 10 %, so that
+    /// those of a fleet do not end together. `None` is no limit. Default: none.
     pub fn max_lifetime(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.max_lifetime = age.into();
         self
     }
 
-    /// Whether a request that fails on a reused connection, before a byte of its response, is sent once more on a new one, if it was
-    /// provably not sent or is idempotent (RFC 9110 section 9.2.2). Default: yes.
+    /// Whether a request that fails on a reused connection, before a byte of its response, is sent
+    /// once more on a new one, if it was provably not sent or is idempotent (RFC 9110 section
+    /// 9.2.2). Default: yes.
     pub fn replay(mut self, replay: bool) -> Self {
         self.replay = replay;
         self
     }
 
-    /// Reports, as a warning of `tracing`, every connection that one request has held for longer than this, once. Default: none.
+    /// Reports, as a warning of `tracing`, every connection that one request has held for longer
+    /// than this, once. Default: none.
     pub fn report_held(mut self, longer_than: impl Into<Option<Duration>>) -> Self {
         self.threshold = longer_than.into();
         self
     }
 
-    /// Looks names up in another way than the system's. Its answers are cached like the system's: 10 s, 1,000 names.
+    /// Looks names up in another way than the system's. Its answers are cached like the system's:
+    /// 10 s, 1,000 names.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Arc::new(resolver);
         self
     }
 
-    /// Refuses addresses. It sees every address that is about to be connected to: those that names resolve to, literal ones, and
-    /// those that redirects lead to. Use it to keep requests to addresses given by strangers out of your own network.
+    /// Refuses addresses. It sees every address that is about to be connected to: those that names
+    /// resolve to, literal ones, and those that redirects lead to. Use it to keep requests to
+    /// addresses given by strangers out of your own network.
     ///
     /// ```
     /// # fn main() -> trunkline::Result<()> {
@@ -127,14 +132,15 @@ impl PoolBuilder {
         self
     }
 
-    /// Shows servers that ask for one this certificate: a PEM text with the chain and its private key.
+    /// Shows servers that ask for one this certificate: a PEM text with the chain and its private
+    /// key.
     pub fn client_identity(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.identity = Some(pem.into());
         self
     }
 
-    /// Accepts any certificate, for any name, expired or not. Whoever stands between you and the server can then read and
-    /// change everything. Default: no.
+    /// Accepts any certificate, for any name, expired or not. Whoever stands between you and the
+    /// server can then read and change everything. Default: no.
     pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
         self.tls.accept_invalid = accept;
         self
@@ -184,7 +190,7 @@ impl PoolBuilder {
             keepers,
             http1: self.http1,
             replay: self.replay,
-            gate: Arc::new(Gate::default()),
+            in_flight: Arc::new(InFlight::default()),
             sessions: AtomicUsize::new(0),
             owners: AtomicU32::new(0),
             closing: OnceCell::new(),

@@ -1,7 +1,8 @@
-//! The place where a slot's socket is kept: shared by the lease that uses it, the pool that may end it, and the keeper.
+//! The place where a slot's socket is kept: shared by the lease that uses it, the pool that may end
+//! it, and the keeper.
 //!
-//! Whoever takes the content out is the one who drops it and tells the state; so a socket is dropped once and reported once,
-//! whichever of them comes first (P1, P11).
+//! Whoever takes the content out is the one who drops it and tells the state; so a socket is
+//! dropped once and reported once, whichever of them comes first (P1, P11).
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -41,7 +42,8 @@ pub(crate) enum Retired {
 pub(crate) type Dial<C> = Pin<Box<dyn Future<Output = Result<C>> + Send>>;
 
 pub(crate) enum Content<C> {
-    /// None while somebody polls it: a dial asks the pool for leave to try several addresses, so it is not polled under the lock.
+    /// None while somebody polls it: a dial asks the pool for leave to try several addresses, so it
+    /// is not polled under the lock.
     Dialing(Option<Dial<C>>),
     Open(C),
     /// Taken, by the holder itself or for this reason by the pool.
@@ -67,8 +69,8 @@ pub(crate) struct Inside<C> {
     pub(crate) served: bool,
 }
 
-/// How long an exchange may go on. The keeper enforces it, whether somebody polls the exchange or not, so that a request needs no
-/// timer of its own.
+/// How long an exchange may go on. The keeper enforces it, whether somebody polls the exchange or
+/// not, so that a request needs no timer of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     /// Its end, whatever it is doing.
@@ -222,14 +224,14 @@ impl<K, C: Member> Cell<K, C> {
         }
     }
 
-    /// Empties the cell for this reason and wakes whoever drove the content. Dropping or ending what is returned is the
-    /// caller's, and so is the report.
+    /// Empties the cell for this reason and wakes whoever drove the content. Dropping or ending
+    /// what is returned is the caller's, and so is the report.
     pub(crate) fn take(&self, reason: Option<CloseReason>) -> Option<Content<C>> {
         Self::empty(lock(&self.inside), reason)
     }
 
-    /// The same, if its time is up; else when that is. All under one lock: the lease may pass on at any time, and an exchange whose
-    /// time was up a moment ago may have gone on since.
+    /// The same, if its time is up; else when that is. All under one lock: the lease may pass on at
+    /// any time, and an exchange whose time was up a moment ago may have gone on since.
     pub(crate) fn take_overdue(&self, now: Instant) -> Overdue<C> {
         let inside = lock(&self.inside);
         match inside.limits.due(self.is_awaited()) {

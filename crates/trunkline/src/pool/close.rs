@@ -1,10 +1,11 @@
-//! The end of a pool or of a session: nothing new, what is under way may finish, then no socket is left (P11).
+//! The end of a pool or of a session: nothing new, what is under way may finish, then no socket is
+//! left (P11).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Inner;
-use super::gate::Gate;
+use super::in_flight::InFlight;
 use super::state::Owner;
 use crate::stats::CloseReport;
 use crate::timeouts;
@@ -20,10 +21,10 @@ impl Inner {
     async fn close_once(self: &Arc<Self>, grace: Duration) -> CloseReport {
         let begun = timeouts::now();
         let closed_before = self.closed_total();
-        self.gate.close();
-        let under_way = self.gate.count();
+        self.in_flight.close();
+        let under_way = self.in_flight.count();
         let failed = self.shell.event(|state, _| state.drain());
-        let aborted = self.drain(&self.gate, grace, None).await;
+        let aborted = self.drain(&self.in_flight, grace, None).await;
         loop {
             let emptied = self.keepers.emptied();
             if self.shell.read(|state| state.ledger().total.open()) == 0 {
@@ -42,13 +43,18 @@ impl Inner {
     }
 
     /// A session's end while others use the pool.
-    pub(crate) async fn close_owner(self: &Arc<Self>, owner: Owner, gate: &Gate, grace: Duration) -> CloseReport {
+    pub(crate) async fn close_owner(
+        self: &Arc<Self>,
+        owner: Owner,
+        in_flight: &InFlight,
+        grace: Duration,
+    ) -> CloseReport {
         let begun = timeouts::now();
         let closed_before = self.closed_total();
-        gate.close();
-        let under_way = gate.count();
+        in_flight.close();
+        let under_way = in_flight.count();
         let failed = self.shell.event(|state, _| state.drain_owner(owner));
-        let aborted = self.drain(gate, grace, Some(owner)).await;
+        let aborted = self.drain(in_flight, grace, Some(owner)).await;
         CloseReport {
             drained: under_way.saturating_sub(aborted + failed),
             aborted,
@@ -58,13 +64,13 @@ impl Inner {
     }
 
     /// Waits for the requests under way, and ends those that outlast the grace. How many that were.
-    async fn drain(self: &Arc<Self>, gate: &Gate, grace: Duration, owner: Option<Owner>) -> usize {
-        let ended = tokio::time::timeout(grace, gate.emptied()).await.is_ok();
+    async fn drain(self: &Arc<Self>, in_flight: &InFlight, grace: Duration, owner: Option<Owner>) -> usize {
+        let ended = tokio::time::timeout(grace, in_flight.emptied()).await.is_ok();
         // A session whose requests have all ended needs no more, and is not to be remembered.
         if ended && owner.is_some() {
             return 0;
         }
-        let outlasting = gate.count();
+        let outlasting = in_flight.count();
         self.shell.event(|state, now| state.abort(owner, now));
         outlasting
     }
@@ -82,14 +88,14 @@ mod tests {
     #[tokio::test]
     async fn p11_a_session_whose_requests_had_ended_is_not_remembered() {
         let pool = Pool::new();
-        let session = Arc::new(Gate::within(pool.0.gate().clone()));
+        let session = Arc::new(InFlight::within(pool.0.in_flight().clone()));
         let (owner, under_way) = (pool.0.join(), session.enter());
         let closing = pool.0.close_owner(owner, &session, GRACE);
         let (report, ()) = tokio::join!(closing, async { drop(under_way) });
         assert_eq!((report.drained, report.aborted), (1, 0));
         assert!(!pool.0.shell.read(|state| state.has_aborted(owner)));
 
-        let session = Arc::new(Gate::within(pool.0.gate().clone()));
+        let session = Arc::new(InFlight::within(pool.0.in_flight().clone()));
         let (owner, _under_way) = (pool.0.join(), session.enter());
         let report = pool.0.close_owner(owner, &session, Duration::ZERO).await;
         assert_eq!((report.drained, report.aborted), (0, 1));

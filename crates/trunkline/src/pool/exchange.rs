@@ -1,4 +1,5 @@
-//! One exchange: a connection is acquired, the request is sent on it, the head of the response comes back (P2, P10).
+//! One exchange: a connection is acquired, the request is sent on it, the head of the response
+//! comes back (P2, P10).
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -26,8 +27,9 @@ use crate::timeouts::{self, Timeouts};
 
 type PoolLease = Lease<Key, Connection>;
 
-/// To ask the kernel about a connection costs about a tenth of a small request. What comes within this time after an answer that
-/// nobody asked for can be taken for the next one's: no request that cannot be sent again runs that risk.
+/// To ask the kernel about a connection costs about a tenth of a small request. What comes within
+/// this time after an answer that nobody asked for can be taken for the next one's: no request that
+/// cannot be sent again runs that risk.
 const JUST_NOW: Duration = Duration::from_micros(100);
 
 /// Whose exchange this is, and how long it may take.
@@ -73,12 +75,13 @@ pub(crate) trait Outgoing {
     /// The head as it goes over the wire: in origin-form and with its `Host`.
     fn head(&self) -> Request<()>;
 
-    /// It is taken out of here when it is sent, and put back if it was held back for a 100 (Continue) and not wanted.
+    /// It is taken out of here when it is sent, and put back if it was held back for a 100
+    /// (Continue) and not wanted.
     fn body(&mut self) -> &mut Body;
 }
 
 impl Inner {
-    /// The caller is inside the pool's gate: while it drains, this may still go on.
+    /// The caller is inside the pool's in_flight: while it drains, this may still go on.
     pub(crate) async fn exchange<O: Outgoing>(
         self: &Arc<Self>,
         outgoing: &mut O,
@@ -86,7 +89,8 @@ impl Inner {
     ) -> Result<Response<ResponseBody>> {
         let key = Key { target: outgoing.target().clone(), runtime: Runtime::current()? };
         check(outgoing)?;
-        // From here on each wait has its own end. A connection found at once would still carry a request that nobody waits for.
+        // From here on each wait has its own end. A connection found at once would still carry a request
+        // that nobody waits for.
         if call.deadline.is_some_and(|deadline| deadline <= call.begun) {
             return Err(Error::timeout(Phase::Acquire).detail("the request's deadline passed (timeout `total`)"));
         }
@@ -137,7 +141,8 @@ impl Inner {
         }
     }
 
-    /// An idle connection at once, or else what to wait for; that is boxed, so that only who waits carries it along.
+    /// An idle connection at once, or else what to wait for; that is boxed, so that only who waits
+    /// carries it along.
     fn arrive<'a>(
         self: &'a Arc<Self>,
         key: &'a Key,
@@ -149,11 +154,13 @@ impl Inner {
         })
     }
 
-    /// Sends the request, whose limits hold from now on, whoever goes on with it. True if it is not the connection's first. None if
-    /// somebody has asked that the connection serves nobody else: then nothing is sent.
+    /// Sends the request, whose limits hold from now on, whoever goes on with it. True if it is not
+    /// the connection's first. None if somebody has asked that the connection serves nobody
+    /// else: then nothing is sent.
     fn begin(&self, lease: &PoolLease, outgoing: &mut impl Outgoing, call: &Call, waited: Duration) -> Option<bool> {
         let patience = patience(outgoing.headers());
-        // The clock is asked again only if there was something to wait for, or if every moment since counts.
+        // The clock is asked again only if there was something to wait for, or if every moment since
+        // counts.
         let at_once = waited.is_zero() && patience.is_zero();
         let now = if at_once { call.begun } else { timeouts::now() };
         let limits = Limits::new(call.deadline, call.timeouts.read, now + patience);
@@ -248,13 +255,14 @@ async fn look(lease: &PoolLease) -> Result<Probe> {
     if first != Probe::Unread {
         return Ok(first);
     }
-    // The runtime learns of what has come when it next looks at its sockets, and the engine then reads it.
+    // The runtime learns of what has come when it next looks at its sockets, and the engine then reads
+    // it.
     tokio::task::yield_now().await;
     lease.with(Connection::probe)
 }
 
-/// What would break the conversation. The engine believes the caller's `Content-Length`: too long a body would be cut off, and after too
-/// short a one the server would wait for ever.
+/// What would break the conversation. The engine believes the caller's `Content-Length`: too long a
+/// body would be cut off, and after too short a one the server would wait for ever.
 fn check(outgoing: &mut impl Outgoing) -> Result<()> {
     if *outgoing.method() == Method::CONNECT {
         return Err(Error::input(
@@ -289,7 +297,8 @@ fn check(outgoing: &mut impl Outgoing) -> Result<()> {
     }
 }
 
-/// P10: may the request that failed be sent again? Then its body is in its place again. Tells whether the server may have seen it.
+/// P10: may the request that failed be sent again? Then its body is in its place again. Tells
+/// whether the server may have seen it.
 fn recover(failed: Failure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
     let Failure { error, unsent, sent } = failed;
     if error.is_timeout() || error.is_closed() || error.is_body() {

@@ -1,6 +1,8 @@
-//! Polls what no request polls: dials left behind, idle connections, their expiry, responses nobody reads, leases held too long.
+//! Polls what no request polls: dials left behind, idle connections, their expiry, responses nobody
+//! reads, leases held too long.
 //!
-//! One task for each pool and runtime. It begins when there is something to look after and ends a second after the last of it.
+//! One task for each pool and runtime. It begins when there is something to look after and ends a
+//! second after the last of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
@@ -171,7 +173,8 @@ impl Keeper {
         }
     }
 
-    /// Does what is due. None when the keeper has been without work for long enough, or its pool is gone.
+    /// Does what is due. None when the keeper has been without work for long enough, or its pool is
+    /// gone.
     fn look_around(&mut self, last_work: &mut Instant) -> Option<Instant> {
         let Some(shell) = self.shell.upgrade() else {
             self.done = true;
@@ -228,7 +231,8 @@ impl Keeper {
         match found {
             Found::Nothing => {}
             Found::Dead => shell.found_dead(&cell),
-            // A caller's address filter may panic in it, and its request is no longer there to panic with: the other connections are.
+            // A caller's address filter may panic in it, and its request is no longer there to panic with: the other
+            // connections are.
             Found::Dial => match catch_unwind(AssertUnwindSafe(|| shell.poll_dial(&cell, cx))) {
                 Ok(Poll::Ready(Dialed::Open)) => drop(shell.dialed(&cell)),
                 Ok(Poll::Ready(Dialed::Failed(error))) => {

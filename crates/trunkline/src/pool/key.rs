@@ -9,7 +9,8 @@ use super::state::PoolKey;
 use crate::connection::Target;
 use crate::error::{Error, Result};
 
-/// Two requests with equal keys may share a connection. Proxy and TLS settings are the pool's own and the same for all its keys.
+/// Two requests with equal keys may share a connection. Proxy and TLS settings are the pool's own
+/// and the same for all its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) target: Target,

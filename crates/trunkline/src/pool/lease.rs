@@ -1,4 +1,5 @@
-//! A connection in use. However its holder ends, the connection goes back to the pool or its slot is freed (P7, P8).
+//! A connection in use. However its holder ends, the connection goes back to the pool or its slot
+//! is freed (P7, P8).
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,7 +25,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         Self { shell, cell, idle, over: false }
     }
 
-    /// For how long the connection had been the pool's before it was this request's. None if it is new; else it may have gone stale.
+    /// For how long the connection had been the pool's before it was this request's. None if it is
+    /// new; else it may have gone stale.
     pub(crate) fn idle(&self) -> Option<Duration> {
         self.idle
     }
@@ -37,8 +39,9 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         &self.cell
     }
 
-    /// An exchange begins: what for, how long it may take, and with what. True if the connection has been through another. If it was
-    /// taken away nothing is begun, and the next poll tells.
+    /// An exchange begins: what for, how long it may take, and with what. True if the connection
+    /// has been through another. If it was taken away nothing is begun, and the next poll
+    /// tells.
     pub(crate) fn begin(&self, method: http::Method, limits: Limits, f: impl FnOnce(&mut C)) -> bool {
         self.cell.with(|inside| {
             let served = inside.begin(method, limits);
@@ -95,7 +98,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
         }
     }
 
-    /// P10: the connection was found to be of no use. Another idle one takes its place, or one that `dial` makes.
+    /// P10: the connection was found to be of no use. Another idle one takes its place, or one that
+    /// `dial` makes.
     pub(crate) async fn replace(
         mut self,
         reason: CloseReason,

@@ -1,6 +1,7 @@
 //! The pool: who may open how many connections, who waits, who goes next, and how it all ends.
 //!
-//! `state` decides, `shell` locks and carries out, `lease` lends, `keeper` looks after what nobody uses.
+//! `state` decides, `shell` locks and carries out, `lease` lends, `keeper` looks after what nobody
+//! uses.
 
 mod acquire;
 #[cfg(trunkline_bench)]
@@ -10,7 +11,7 @@ mod cell;
 mod close;
 mod exchange;
 mod explain;
-mod gate;
+mod in_flight;
 mod keeper;
 mod key;
 mod lease;
@@ -38,7 +39,7 @@ pub use self::builder::PoolBuilder;
 use self::cell::{Member, Retired};
 pub(crate) use self::close::GRACE;
 pub(crate) use self::exchange::{Call, Outgoing};
-pub(crate) use self::gate::{Gate, Pass};
+pub(crate) use self::in_flight::{InFlight, InFlightGuard};
 use self::keeper::Keepers;
 use self::key::Key;
 pub use self::response::{ConnectionInfo, ResponseBody};
@@ -54,12 +55,14 @@ use crate::timeouts::Timeouts;
 
 /// Connections kept alive and shared, bounded in number.
 ///
-/// A pool never owns more sockets than its limits allow, in all and to each host; idle ones and those being made count.
-/// Requests that find none free wait in order of arrival, and an idle connection to one host makes way for a request to another.
+/// A pool never owns more sockets than its limits allow, in all and to each host; idle ones and
+/// those being made count. Requests that find none free wait in order of arrival, and an idle
+/// connection to one host makes way for a request to another.
 ///
-/// Most programs never see it: a [`Session`](crate::Session) makes its own. Give one to several sessions
-/// ([`SessionBuilder::pool`](crate::SessionBuilder::pool)) to bound them together. A `Pool` is a handle: cloning it is cheap and names the same
-/// pool. A pool that is dropped without being closed closes its sockets and warns once, naming where it was made.
+/// Most programs never see it: a [`Session`](crate::Session) makes its own. Give one to several
+/// sessions ([`SessionBuilder::pool`](crate::SessionBuilder::pool)) to bound them together. A
+/// `Pool` is a handle: cloning it is cheap and names the same pool. A pool that is dropped without
+/// being closed closes its sockets and warns once, naming where it was made.
 ///
 /// ```
 /// # fn main() -> trunkline::Result<()> {
@@ -83,7 +86,7 @@ pub(crate) struct Inner {
     /// P10 can be switched off.
     replay: bool,
     /// Requests under way, of all sessions.
-    gate: Arc<Gate>,
+    in_flight: Arc<InFlight>,
     /// Sessions not closed yet.
     sessions: AtomicUsize,
     owners: AtomicU32,
@@ -93,7 +96,8 @@ pub(crate) struct Inner {
 }
 
 impl Pool {
-    /// A pool with the default settings. The same as `Pool::builder().build()`, which cannot fail with them.
+    /// A pool with the default settings. The same as `Pool::builder().build()`, which cannot fail
+    /// with them.
     #[track_caller]
     pub fn new() -> Self {
         Self::builder().build().expect("the default settings are valid")
@@ -105,10 +109,12 @@ impl Pool {
         PoolBuilder::new()
     }
 
-    /// Sends one request as it is and returns its response as it comes: nothing is redirected, decoded or normalised, and of the
-    /// headers only a missing `Host` is added (RFC 9112 section 3.2). The URI's path and query go out byte for byte.
+    /// Sends one request as it is and returns its response as it comes: nothing is redirected,
+    /// decoded or normalised, and of the headers only a missing `Host` is added (RFC 9112
+    /// section 3.2). The URI's path and query go out byte for byte.
     ///
-    /// This is what [`Session`](crate::Session) stands on; use it to put the pool under another client.
+    /// This is what [`Session`](crate::Session) stands on; use it to put the pool under another
+    /// client.
     ///
     /// ```no_run
     /// # async fn run(pool: trunkline::Pool) -> Result<(), Box<dyn std::error::Error>> {
@@ -123,13 +129,13 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// A URI that is not an absolute `http` or `https` one, no connection in time, an exchange that broke, a passed deadline, or a closed
-    /// pool.
+    /// A URI that is not an absolute `http` or `https` one, no connection in time, an exchange that
+    /// broke, a passed deadline, or a closed pool.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and no other request is delayed.
-    /// Whether the server saw it is then unknown.
+    /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and
+    /// no other request is delayed. Whether the server saw it is then unknown.
     pub async fn send<B>(&self, request: Request<B>, timeouts: Timeouts) -> Result<Response<ResponseBody>>
     where
         B: http_body::Body + Send + 'static,
@@ -139,7 +145,7 @@ impl Pool {
         let (head, body) = request.into_parts();
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let sent = async {
-            let pass = self.0.gate.enter().ok_or_else(Error::closed)?;
+            let pass = self.0.in_flight.enter().ok_or_else(Error::closed)?;
             let mut call = Call::new(POOL, timeouts.or(Timeouts::DEFAULT));
             let (target, head) = to_the_wire(head)?;
             let mut outgoing = AsItIs { target, head, body: Body::wrap(body) };
@@ -162,7 +168,8 @@ impl Pool {
         self.0.shell.read(stats)
     }
 
-    /// Starts a new generation: connections made until now serve no further request. Those in use finish theirs first.
+    /// Starts a new generation: connections made until now serve no further request. Those in use
+    /// finish theirs first.
     pub fn refresh(&self) {
         self.0.shell.event(|state, _| state.refresh());
     }
@@ -172,11 +179,14 @@ impl Pool {
         self.close_within(GRACE).await
     }
 
-    /// Closes the pool. New requests and those that wait for a connection fail at once with an error that
-    /// [`is_closed`](Error::is_closed). Requests under way, and the responses that are being read, may finish within the grace; then they are
-    /// aborted. Idle connections end properly (TLS close_notify, FIN). It returns when the process owns no socket of this pool any more.
+    /// Closes the pool. New requests and those that wait for a connection fail at once with an
+    /// error that [`is_closed`](Error::is_closed). Requests under way, and the responses that
+    /// are being read, may finish within the grace; then they are aborted. Idle connections end
+    /// properly (TLS close_notify, FIN). It returns when the process owns no socket of this pool
+    /// any more.
     ///
-    /// Called again, or by two tasks at once, it waits for the same end and returns the same report.
+    /// Called again, or by two tasks at once, it waits for the same end and returns the same
+    /// report.
     ///
     /// # Cancel safety
     ///
@@ -190,8 +200,8 @@ impl Pool {
 const POOL: Owner = 0;
 
 impl Inner {
-    pub(crate) fn gate(&self) -> &Arc<Gate> {
-        &self.gate
+    pub(crate) fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
     }
 
     /// A session begins to use the pool; its number.
@@ -297,7 +307,8 @@ fn target(uri: &Uri) -> Result<Target> {
     Ok(Target { https, host, port })
 }
 
-/// The head as it goes over the wire: origin-form, with the `Host` that HTTP/1.1 demands (RFC 9112 sections 3.2, 3.2.1).
+/// The head as it goes over the wire: origin-form, with the `Host` that HTTP/1.1 demands (RFC 9112
+/// sections 3.2, 3.2.1).
 fn to_the_wire(mut head: Parts) -> Result<(Target, Parts)> {
     let target = target(&head.uri)?;
     if !head.headers.contains_key(HOST) {
@@ -312,7 +323,8 @@ fn to_the_wire(mut head: Parts) -> Result<(Target, Parts)> {
     Ok((target, head))
 }
 
-/// Leave for the concurrent attempts of one dial (RFC 8305), from the same limits as everything else (P1).
+/// Leave for the concurrent attempts of one dial (RFC 8305), from the same limits as everything
+/// else (P1).
 struct SlotAttempts {
     /// Weak: the dial is kept in the shell.
     shell: Weak<Shell<Key, Connection>>,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::gate::Pass;
+use super::in_flight::InFlightGuard;
 use super::key::Key;
 use super::lease::Lease;
 use crate::connection::{Connection, ConnectionHandle, Received};
@@ -20,8 +20,9 @@ const DRAIN: usize = 64 * 1024;
 
 /// The body of a response, as it comes off its connection.
 ///
-/// The connection goes back to the pool when the body has been read to its end. A body that is dropped earlier gives it back only
-/// if the rest has already arrived and is at most 64 KiB; otherwise the connection is closed.
+/// The connection goes back to the pool when the body has been read to its end. A body that is
+/// dropped earlier gives it back only if the rest has already arrived and is at most 64 KiB;
+/// otherwise the connection is closed.
 ///
 /// # Cancel safety
 ///
@@ -37,7 +38,7 @@ pub struct ResponseBody {
 struct Reading {
     lease: Lease<Key, Connection>,
     /// The request is under way.
-    pass: Option<Pass>,
+    pass: Option<InFlightGuard>,
     upload: Upload,
 }
 
@@ -85,7 +86,8 @@ impl ResponseBody {
         &self.connection
     }
 
-    /// A handle to its connection, good also after the body has ended: to keep the connection from serving others.
+    /// A handle to its connection, good also after the body has ended: to keep the connection from
+    /// serving others.
     ///
     /// ```no_run
     /// # async fn run(pool: trunkline::Pool, request: http::Request<trunkline::Body>) -> trunkline::Result<()> {
@@ -101,7 +103,7 @@ impl ResponseBody {
     }
 
     /// The request counts as under way until the end of the body.
-    pub(crate) fn hold(&mut self, pass: Pass) {
+    pub(crate) fn hold(&mut self, pass: InFlightGuard) {
         if let Some(reading) = &mut self.reading {
             reading.pass = Some(pass);
         }
@@ -160,7 +162,8 @@ impl ResponseBody {
 }
 
 impl Reading {
-    /// The response has ended. It has no end for its reader before the request has gone, if the server goes on taking it.
+    /// The response has ended. It has no end for its reader before the request has gone, if the
+    /// server goes on taking it.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         if self.upload == Upload::Done {
             return Poll::Ready(None);
@@ -174,7 +177,8 @@ impl Reading {
         self.upload == Upload::Done || self.lease.with(Connection::has_sent).unwrap_or(false)
     }
 
-    /// Why the body broke off: taken away by a close or a deadline, given up because the request's body failed, or broken by the server.
+    /// Why the body broke off: taken away by a close or a deadline, given up because the request's
+    /// body failed, or broken by the server.
     fn broken(&self, cause: crate::error::BoxError) -> Error {
         let failure = self.lease.with(Connection::take_upload_failure).unwrap_or_else(Some);
         failure.map(|error| error.at(Phase::Body)).unwrap_or_else(|| {
@@ -190,7 +194,8 @@ impl http_body::Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = ready!(self.poll_data(cx));
         match &frame {
-            // With a length known, the last piece is known too: the connection need not wait for the reader to ask again.
+            // With a length known, the last piece is known too: the connection need not wait for the reader to ask
+            // again.
             Some(Ok(_)) if self.received.is_end_stream() && self.has_sent() => self.finish(),
             Some(Ok(_)) => {}
             Some(Err(_)) => self.reading = None,
@@ -214,7 +219,8 @@ impl http_body::Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let Some(reading) = &self.reading else { return };
-        // To go on may mean to poll the request's body, which may need its runtime; a response can be dropped anywhere.
+        // To go on may mean to poll the request's body, which may need its runtime; a response can be
+        // dropped anywhere.
         let runtime = reading.lease.cell().key.runtime.handle().clone();
         let _inside = runtime.enter();
         if self.drain() {

@@ -1,6 +1,8 @@
-//! The locked shell around the state: it hands events in, and carries out what comes back once the lock is released.
+//! The locked shell around the state: it hands events in, and carries out what comes back once the
+//! lock is released.
 //!
-//! Lock order: a cell before the state. Nothing is dropped, woken or spawned under the state's lock.
+//! Lock order: a cell before the state. Nothing is dropped, woken or spawned under the state's
+//! lock.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -21,7 +23,8 @@ pub(crate) struct Shell<K: PoolKey, C> {
 pub(crate) trait Keeping<K: PoolKey, C>: Send + Sync {
     /// A dial was left behind: drive it.
     fn tend(&self, shell: &Arc<Shell<K, C>>, cell: &Arc<Cell<K, C>>);
-    /// Will idle connections of this key be looked after soon? Asked under the lock, for nearly every exchange.
+    /// Will idle connections of this key be looked after soon? Asked under the lock, for nearly
+    /// every exchange.
     fn is_watching(&self, key: &K, now: Instant) -> bool;
     /// A connection went idle: look after it soon.
     fn idle(&self, shell: &Arc<Shell<K, C>>, cell: &Arc<Cell<K, C>>, now: Instant);
@@ -116,7 +119,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
         }
     }
 
-    /// Empties the cell, ends what was in it and frees its slot; nothing, if somebody else is doing so.
+    /// Empties the cell, ends what was in it and frees its slot; nothing, if somebody else is doing
+    /// so.
     pub(crate) fn close_cell(self: &Arc<Self>, cell: &Cell<K, C>, reason: CloseReason) {
         if let Some(content) = cell.take(Some(reason)) {
             self.end(cell, content, reason);
@@ -164,8 +168,8 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
         });
     }
 
-    /// P2: an idle connection, or a place in the queue, for a request that has just come: at `begun`, so that the clock need not be asked
-    /// again.
+    /// P2: an idle connection, or a place in the queue, for a request that has just come: at
+    /// `begun`, so that the clock need not be asked again.
     pub(super) fn enter(self: &Arc<Self>, key: &K, owner: Owner, under_way: bool, begun: Instant) -> Entered<K, C> {
         let mut stale = None;
         let entered = self.at_desk_when(
@@ -223,12 +227,14 @@ impl<K: PoolKey + Send + 'static, C: Member> Shell<K, C> {
         });
     }
 
-    /// The cell's dial succeeded. True if the request that dialed has the connection now; not if the pool has taken it away.
+    /// The cell's dial succeeded. True if the request that dialed has the connection now; not if
+    /// the pool has taken it away.
     pub(crate) fn dialed(self: &Arc<Self>, cell: &Cell<K, C>) -> bool {
         self.at_desk(|desk, now| desk.holds(cell) && desk.state.dialed(cell.slot, now))
     }
 
-    /// The cell's lease ended and its connection is fit for another. False if the pool has taken it away.
+    /// The cell's lease ended and its connection is fit for another. False if the pool has taken it
+    /// away.
     pub(crate) fn returned(self: &Arc<Self>, cell: &Cell<K, C>, keep_alive: Option<Duration>) -> bool {
         self.at_desk(|desk, now| desk.holds(cell) && desk.state.returned(cell.slot, keep_alive, now))
     }
@@ -301,7 +307,8 @@ impl<K: PoolKey, C> Desk<K, C> {
         self.cells.get(slot.0).cloned().flatten()
     }
 
-    /// Is the slot still this cell's? An open one may be taken at any time, and its slot's number given to another.
+    /// Is the slot still this cell's? An open one may be taken at any time, and its slot's number
+    /// given to another.
     fn holds(&self, cell: &Cell<K, C>) -> bool {
         let there = self.cells.get(cell.slot.0).and_then(Option::as_ref);
         there.is_some_and(|there| std::ptr::eq(Arc::as_ptr(there), cell))

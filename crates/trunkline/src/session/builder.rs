@@ -7,15 +7,15 @@ use std::sync::atomic::AtomicBool;
 use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use tokio::sync::OnceCell;
 
-use super::address::Recent;
 use super::headers::{header, is_secret};
 use super::into_url::IntoUrl;
-use super::policy::{Policy, Redirect, Verdict};
+use super::policy::{Policy, RedirectAction, RedirectAttempt};
+use super::request_url::UrlCache;
 use super::settings::Settings;
 use super::{Inner, Session};
 use crate::cookies::CookieJar;
 use crate::error::{BoxError, Error, Result};
-use crate::pool::{Gate, Pool, PoolBuilder};
+use crate::pool::{InFlight, Pool, PoolBuilder};
 use crate::timeouts::Timeouts;
 
 /// Settings for a [`Session`]. The setters record; [`build`](Self::build) checks.
@@ -54,8 +54,8 @@ impl SessionBuilder {
         }
     }
 
-    /// Sends this session's requests through a pool that other sessions may share. The pool is closed with the last of them. Default: a pool of its
-    /// own with the default settings.
+    /// Sends this session's requests through a pool that other sessions may share. The pool is
+    /// closed with the last of them. Default: a pool of its own with the default settings.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pool = Some(pool);
         self
@@ -68,8 +68,8 @@ impl SessionBuilder {
         self
     }
 
-    /// A header for every request that does not set one of that name itself; the last of a name holds. Defaults: `accept: */*` and
-    /// `user-agent`.
+    /// A header for every request that does not set one of that name itself; the last of a name
+    /// holds. Defaults: `accept: */*` and `user-agent`.
     pub fn header<K, V>(mut self, name: K, value: V) -> Self
     where
         K: TryInto<HeaderName>,
@@ -85,7 +85,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The same for several at once. A name may come more than once, and all of it holds; what was set of that name before does not.
+    /// The same for several at once. A name may come more than once, and all of it holds; what was
+    /// set of that name before does not.
     pub fn headers(mut self, mut more: HeaderMap) -> Self {
         more.iter_mut().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| value.set_sensitive(true));
         if let Ok(headers) = &mut self.headers {
@@ -103,45 +104,52 @@ impl SessionBuilder {
         self.header(USER_AGENT, value)
     }
 
-    /// The jar that keeps what servers set and gives it back to them; other sessions may share it. A cookie that a request sets by hand
-    /// (`header("cookie", …)`) goes before the jar's, and instead of the jar's of that name. With [`CookieJar::disabled`] the session has no
+    /// The jar that keeps what servers set and gives it back to them; other sessions may share it.
+    /// A cookie that a request sets by hand (`header("cookie", …)`) goes before the jar's, and
+    /// instead of the jar's of that name. With [`CookieJar::disabled`] the session has no
     /// cookies. Default: a new, empty one.
     pub fn cookie_jar(mut self, jar: CookieJar) -> Self {
         self.cookies = jar;
         self
     }
 
-    /// Time limits for every request that does not set its own. Defaults: at the setters of [`Timeouts`].
+    /// Time limits for every request that does not set its own. Defaults: at the setters of
+    /// [`Timeouts`].
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.settings.timeouts = timeouts;
         self
     }
 
-    /// How many redirects are followed; one more is an error. With 0 there is none: redirects are not looked at, and the redirecting response
-    /// itself is returned (aiohttp's `allow_redirects=False`). Default: 10.
+    /// How many redirects are followed; one more is an error. With 0 there is none: redirects are
+    /// not looked at, and the redirecting response itself is returned (aiohttp's
+    /// `allow_redirects=False`). Default: 10.
     ///
-    /// To have the response instead of the error after so many, or an error at the first, say so in a [`redirect_policy`](Self::redirect_policy).
+    /// To have the response instead of the error after so many, or an error at the first, say so in
+    /// a [`redirect_policy`](Self::redirect_policy).
     pub fn max_redirects(mut self, hops: usize) -> Self {
         self.settings.max_redirects = hops;
         self
     }
 
-    /// Asked about each redirect before it is followed: it may let it be followed, stop at it and have the redirecting response returned, or refuse
-    /// it with an error. [`max_redirects`](Self::max_redirects) holds besides, and what is dropped on the way to another origin is dropped all the same.
-    /// Default: all are followed.
+    /// Asked about each redirect before it is followed: it may let it be followed, stop at it and
+    /// have the redirecting response returned, or refuse it with an error.
+    /// [`max_redirects`](Self::max_redirects) holds besides, and what is dropped on the way to
+    /// another origin is dropped all the same. Default: all are followed.
     ///
-    /// It is called while the request runs, so it must not block. It is about addresses as they are written; which IP addresses may be
-    /// connected to is up to [`PoolBuilder::address_filter`](crate::PoolBuilder::address_filter), which sees those of every hop.
+    /// It is called while the request runs, so it must not block. It is about addresses as they are
+    /// written; which IP addresses may be connected to is up to
+    /// [`PoolBuilder::address_filter`](crate::PoolBuilder::address_filter), which sees those of
+    /// every hop.
     ///
     /// ```
-    /// use trunkline::{Session, Verdict};
+    /// use trunkline::{Session, RedirectAction};
     ///
     /// # fn main() -> trunkline::Result<()> {
     /// let session = Session::builder()
     ///     .redirect_policy(|hop| match hop.url().host_str() {
-    ///         _ if hop.from().scheme() == "https" && hop.url().scheme() == "http" => Verdict::refuse("it is not encrypted"),
-    ///         Some("login.example.com") => Verdict::Stop,
-    ///         _ => Verdict::Follow,
+    ///         _ if hop.from().scheme() == "https" && hop.url().scheme() == "http" => RedirectAction::refuse("it is not encrypted"),
+    ///         Some("login.example.com") => RedirectAction::Stop,
+    ///         _ => RedirectAction::Follow,
     ///     })
     ///     .build()?;
     /// # let _ = session;
@@ -150,7 +158,7 @@ impl SessionBuilder {
     /// ```
     pub fn redirect_policy<F>(mut self, policy: F) -> Self
     where
-        F: Fn(&Redirect<'_>) -> Verdict + Send + Sync + 'static,
+        F: Fn(&RedirectAttempt<'_>) -> RedirectAction + Send + Sync + 'static,
     {
         self.redirect_policy = Some(Arc::new(policy));
         self
@@ -162,7 +170,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding; `chunk`, `save_to` and `into_body` are not bounded. Default: 100 MiB.
+    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding; `chunk`,
+    /// `save_to` and `into_body` are not bounded. Default: 100 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.settings.max_body_size = bytes;
         self
@@ -170,10 +179,12 @@ impl SessionBuilder {
 
     /// Asks for compressed responses, and decodes them. Default: yes.
     ///
-    /// Requests get `accept-encoding: gzip, deflate, br, zstd` (as many as the cargo features have), unless they or the session set one by hand, and
-    /// `accept-encoding: identity` if they ask for a `range`. A response with one of these codings, or up to four stacked, is decoded as it
-    /// is read, whoever set `accept-encoding`, and its `content-encoding` and `content-length` are removed: they are not those of the body any
-    /// more. Left as they are, headers and body, are a response whose codings are not all known, a partial one (206),
+    /// Requests get `accept-encoding: gzip, deflate, br, zstd` (as many as the cargo features
+    /// have), unless they or the session set one by hand, and `accept-encoding: identity` if
+    /// they ask for a `range`. A response with one of these codings, or up to four stacked, is
+    /// decoded as it is read, whoever set `accept-encoding`, and its `content-encoding` and
+    /// `content-length` are removed: they are not those of the body any more. Left as they are,
+    /// headers and body, are a response whose codings are not all known, a partial one (206),
     /// and one without a body.
     ///
     /// Switched off, nothing is added and nothing decoded.
@@ -201,18 +212,18 @@ impl SessionBuilder {
             Some(pool) => pool,
             None => self.own_pool.build()?,
         };
-        if pool.0.gate().is_closed() {
+        if pool.0.in_flight().is_closed() {
             return Err(Error::closed().detail("the pool given to the session is closed: make a new one"));
         }
-        let gate = Gate::within(pool.0.gate().clone());
+        let in_flight = InFlight::within(pool.0.in_flight().clone());
         Ok(Session(Arc::new(Inner {
             owner: pool.0.join(),
             pool,
-            gate: Arc::new(gate),
+            in_flight: Arc::new(in_flight),
             closing: OnceCell::new(),
             joined: AtomicBool::new(true),
             base_url,
-            recent: Recent::default(),
+            recent: UrlCache::default(),
             headers,
             cookies: self.cookies,
             codings: crate::body::offer(),

@@ -6,7 +6,8 @@ use url::Url;
 
 use crate::cookies::CookieJar;
 
-/// Adds the jar's cookies for this address to what was set by hand, which goes first and, name by name, instead of the jar's.
+/// Adds the jar's cookies for this address to what was set by hand, which goes first and, name by
+/// name, instead of the jar's.
 pub(super) fn add(jar: &CookieJar, url: &Url, headers: &mut HeaderMap) {
     let mut line = Vec::new();
     jar.for_each(url, |name, value| {

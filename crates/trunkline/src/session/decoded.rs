@@ -11,13 +11,15 @@ use http_body::{Frame, SizeHint};
 
 use crate::body::Decoded;
 use crate::error::{Error, Phase, RequestSent, Result};
-use crate::pool::{ConnectionInfo, Pass, ResponseBody};
+use crate::pool::{ConnectionInfo, InFlightGuard, ResponseBody};
 use crate::timeouts;
 
-/// The body of a [`Response`](crate::Response): decoded as it is read, or as the server sent it where there is nothing to decode.
+/// The body of a [`Response`](crate::Response): decoded as it is read, or as the server sent it
+/// where there is nothing to decode.
 ///
-/// Decoding holds a frame of 32 KiB, what came last from the connection, and the decoder's window: 32 KiB for gzip and deflate, at most
-/// 8 MiB for zstd and 16 MiB for br. A body that is not coded passes through: nothing is allocated or copied for it.
+/// Decoding holds a frame of 32 KiB, what came last from the connection, and the decoder's window:
+/// 32 KiB for gzip and deflate, at most 8 MiB for zstd and 16 MiB for br. A body that is not coded
+/// passes through: nothing is allocated or copied for it.
 ///
 /// The connection goes back to the pool at the end of the body, as for a [`ResponseBody`].
 ///
@@ -26,7 +28,8 @@ use crate::timeouts;
 /// Nothing is lost when a read is given up and begun again.
 pub struct DecodedBody {
     decoded: Decoded<ResponseBody>,
-    /// Of a body that is coded: a few bytes can stand for hours of work, and the connection sees to the deadline only while it is read.
+    /// Of a body that is coded: a few bytes can stand for hours of work, and the connection sees to
+    /// the deadline only while it is read.
     deadline: Option<Instant>,
 }
 
@@ -46,7 +49,7 @@ impl DecodedBody {
     }
 
     /// The request counts as under way until the end of the body.
-    pub(super) fn hold(&mut self, pass: Pass) {
+    pub(super) fn hold(&mut self, pass: InFlightGuard) {
         self.decoded.source_mut().hold(pass);
     }
 

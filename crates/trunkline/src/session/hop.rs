@@ -10,16 +10,16 @@ use crate::error::redacted;
 /// A redirect that was followed.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Hop {
+pub struct RedirectHop {
     /// The status that redirected.
     pub status: StatusCode,
     /// The address that was asked.
     pub url: Url,
 }
 
-impl fmt::Debug for Hop {
+impl fmt::Debug for RedirectHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = redacted(&self.url);
-        f.debug_struct("Hop").field("status", &self.status).field("url", &url.as_str()).finish()
+        f.debug_struct("RedirectHop").field("status", &self.status).field("url", &url.as_str()).finish()
     }
 }

@@ -1,6 +1,5 @@
 //! The session: one for the whole application, shared by every handler and job.
 
-mod address;
 mod builder;
 mod cookies;
 mod decoded;
@@ -11,6 +10,7 @@ mod policy;
 mod prepared;
 mod redirect;
 mod request;
+mod request_url;
 mod response;
 mod run;
 mod save;
@@ -30,31 +30,33 @@ use http::{HeaderMap, HeaderValue, Method};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use self::address::{Address, Recent};
 pub use self::builder::SessionBuilder;
 pub use self::decoded::DecodedBody;
-pub use self::hop::Hop;
+pub use self::hop::RedirectHop;
 pub use self::into_url::IntoUrl;
 use self::policy::Policy;
-pub use self::policy::{Redirect, Verdict};
+pub use self::policy::{RedirectAction, RedirectAttempt};
 pub use self::request::RequestBuilder;
+use self::request_url::{RequestUrl, UrlCache};
 pub use self::response::Response;
 pub use self::service::ResponseFuture;
 use self::settings::Settings;
-pub use self::trail::Trail;
+pub use self::trail::ResponseHistory;
 use crate::body::Body;
 use crate::cookies::CookieJar;
 use crate::error::Result;
-use crate::pool::{GRACE, Gate, Pool};
+use crate::pool::{GRACE, InFlight, Pool};
 use crate::stats::{CloseReport, PoolStats};
 
 /// One HTTP session for the whole application.
 ///
-/// Open one before the application serves, hand clones of it to every handler and job, and close it, awaited, after the last of
-/// them. It keeps connections alive and shares them, never opens more than its [`Pool`] allows, and can say at any moment what it is doing.
+/// Open one before the application serves, hand clones of it to every handler and job, and close
+/// it, awaited, after the last of them. It keeps connections alive and shares them, never opens
+/// more than its [`Pool`] allows, and can say at any moment what it is doing.
 ///
-/// A `Session` is a handle: cloning it is cheap and names the same session. It can be made anywhere, no runtime needed, and used from several
-/// tokio runtimes, which must have their I/O and time drivers enabled.
+/// A `Session` is a handle: cloning it is cheap and names the same session. It can be made
+/// anywhere, no runtime needed, and used from several tokio runtimes, which must have their I/O and
+/// time drivers enabled.
 ///
 /// ```
 /// # #[tokio::main] async fn main() -> trunkline::Result<()> {
@@ -70,17 +72,20 @@ use crate::stats::{CloseReport, PoolStats};
 ///
 /// # As a tower service
 ///
-/// A session is a `tower_service::Service<http::Request<Body>>`, and so is `&Session`. Put layers over it for what is not its business. If one
-/// changes the type of the request's body, put `.map_request(|request: http::Request<_>| request.map(Body::wrap))` below it.
+/// A session is a `tower_service::Service<http::Request<Body>>`, and so is `&Session`. Put layers
+/// over it for what is not its business. If one changes the type of the request's body, put
+/// `.map_request(|request: http::Request<_>| request.map(Body::wrap))` below it.
 ///
-/// It is always ready: requests wait in the pool's queue, in order, which bounds connections instead of requests. Readiness would have to be
-/// asked before it is known which host a request goes to, and so which limit holds. To bound the requests under way as well, put tower's
-/// `ConcurrencyLimitLayer` over it. A closed session is ready too, and its requests fail with an error that
-/// [`is_closed`](crate::Error::is_closed).
+/// It is always ready: requests wait in the pool's queue, in order, which bounds connections
+/// instead of requests. Readiness would have to be asked before it is known which host a request
+/// goes to, and so which limit holds. To bound the requests under way as well, put tower's
+/// `ConcurrencyLimitLayer` over it. A closed session is ready too, and its requests fail with an
+/// error that [`is_closed`](crate::Error::is_closed).
 ///
-/// What [`Session::execute`] says holds here. What is set on a [`RequestBuilder`](crate::RequestBuilder), time limits for instance, goes with the request that
-/// [`build`](crate::RequestBuilder::build) makes. The response's extensions hold its [`ConnectionInfo`](crate::ConnectionInfo) and its
-/// [`Trail`](crate::Trail).
+/// What [`Session::execute`] says holds here. What is set on a
+/// [`RequestBuilder`](crate::RequestBuilder), time limits for instance, goes with the request that
+/// [`build`](crate::RequestBuilder::build) makes. The response's extensions hold its
+/// [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`](crate::ResponseHistory).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -126,12 +131,12 @@ struct Inner {
     pool: Pool,
     owner: u32,
     /// Requests under way in this session.
-    gate: Arc<Gate>,
+    in_flight: Arc<InFlight>,
     closing: OnceCell<CloseReport>,
     /// It counts among the pool's sessions until it is closed or dropped.
     joined: AtomicBool,
     base_url: Option<Url>,
-    recent: Recent,
+    recent: UrlCache,
     headers: HeaderMap,
     cookies: CookieJar,
     /// The content codings that it can decode.
@@ -141,7 +146,8 @@ struct Inner {
 }
 
 impl Session {
-    /// A session with the default settings and a pool of its own. It never fails and opens nothing yet.
+    /// A session with the default settings and a pool of its own. It never fails and opens nothing
+    /// yet.
     #[track_caller]
     pub fn new() -> Self {
         Self::builder().build().expect("the default settings are valid")
@@ -153,7 +159,8 @@ impl Session {
         SessionBuilder::new()
     }
 
-    /// Runs `work` with the session and closes it afterwards, awaited, on success, error and panic alike: Python's `async with`.
+    /// Runs `work` with the session and closes it afterwards, awaited, on success, error and panic
+    /// alike: Python's `async with`.
     ///
     /// ```
     /// # #[tokio::main] async fn main() {
@@ -174,7 +181,8 @@ impl Session {
     pub async fn scope<R>(self, work: impl AsyncFnOnce(&Self) -> R) -> R {
         let result = {
             let mut running = pin!(work(&self));
-            // The session is closed whatever the work left behind, and nothing of the work is seen again after a panic.
+            // The session is closed whatever the work left behind, and nothing of the work is seen again after
+            // a panic.
             std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
                 Ok(poll) => poll.map(Ok),
                 Err(panic) => Poll::Ready(Err(panic)),
@@ -220,8 +228,9 @@ impl Session {
         RequestBuilder::new(self.clone(), method, self.0.address(url))
     }
 
-    /// Sends a request made elsewhere, with the session's headers added where it has none of that name, and follows redirects. One made by
-    /// [`RequestBuilder::build`] keeps the time limits and other settings it was given.
+    /// Sends a request made elsewhere, with the session's headers added where it has none of that
+    /// name, and follows redirects. One made by [`RequestBuilder::build`] keeps the time limits
+    /// and other settings it was given.
     ///
     /// # Errors
     ///
@@ -261,11 +270,14 @@ impl Session {
         self.close_within(GRACE).await
     }
 
-    /// Ends the session. New requests and those that wait for a connection fail at once with an error that
-    /// [`is_closed`](crate::Error::is_closed); requests under way, and the responses being read, may finish within the grace, then they are aborted.
-    /// With its pool's last session the pool is closed too, and this returns when the process owns no socket of it any more.
+    /// Ends the session. New requests and those that wait for a connection fail at once with an
+    /// error that [`is_closed`](crate::Error::is_closed); requests under way, and the responses
+    /// being read, may finish within the grace, then they are aborted. With its pool's last
+    /// session the pool is closed too, and this returns when the process owns no socket of it any
+    /// more.
     ///
-    /// Called again, or by two tasks at once, it waits for the same end and returns the same report.
+    /// Called again, or by two tasks at once, it waits for the same end and returns the same
+    /// report.
     ///
     /// # Cancel safety
     ///
@@ -276,12 +288,12 @@ impl Session {
 }
 
 impl Inner {
-    fn address(&self, url: impl IntoUrl) -> Result<Arc<Address>> {
+    fn address(&self, url: impl IntoUrl) -> Result<Arc<RequestUrl>> {
         if let Some(known) = url.text().and_then(|text| self.recent.find(text)) {
             return Ok(known);
         }
         let text = url.text().map(Box::<str>::from);
-        let address = Address::new(url.into_url(self.base_url.as_ref())?)?;
+        let address = RequestUrl::new(url.into_url(self.base_url.as_ref())?)?;
         if let Some(text) = text {
             self.recent.remember(&text, &address);
         }
@@ -289,13 +301,14 @@ impl Inner {
     }
 
     async fn close_once(&self, grace: Duration) -> CloseReport {
-        self.gate.close();
-        // A close that was given up has parted already, and is continued here; closing the pool twice is no harm.
+        self.in_flight.close();
+        // A close that was given up has parted already, and is continued here; closing the pool twice is no
+        // harm.
         let last = self.part() || self.pool.0.has_no_session();
         if last {
             self.pool.close_within(grace).await
         } else {
-            self.pool.0.close_owner(self.owner, &self.gate, grace).await
+            self.pool.0.close_owner(self.owner, &self.in_flight, grace).await
         }
     }
 

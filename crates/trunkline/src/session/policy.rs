@@ -6,19 +6,20 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::hop::Hop;
+use super::hop::RedirectHop;
 use crate::error::redacted;
 
-/// A redirect about to be followed, as a redirect policy sees it: [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy).
-pub struct Redirect<'a> {
+/// A redirect about to be followed, as a redirect policy sees it:
+/// [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy).
+pub struct RedirectAttempt<'a> {
     pub(super) status: StatusCode,
     pub(super) from: &'a Url,
     pub(super) method: &'a Method,
     pub(super) url: &'a Url,
-    pub(super) history: &'a [Hop],
+    pub(super) history: &'a [RedirectHop],
 }
 
-impl Redirect<'_> {
+impl RedirectAttempt<'_> {
     /// The status of the response that redirects.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -29,7 +30,8 @@ impl Redirect<'_> {
         self.from
     }
 
-    /// Where it leads. That may be an address that a session cannot ask, such as `myapp://callback`: following it is then an error.
+    /// Where it leads. That may be an address that a session cannot ask, such as
+    /// `myapp://callback`: following it is then an error.
     pub fn url(&self) -> &Url {
         self.url
     }
@@ -40,19 +42,20 @@ impl Redirect<'_> {
     }
 
     /// The redirects that this request has followed already, first to last.
-    pub fn history(&self) -> &[Hop] {
+    pub fn history(&self) -> &[RedirectHop] {
         self.history
     }
 
-    /// Does it lead to another scheme, host or port? Then `authorization` and `cookie` headers set by hand do not go with it.
+    /// Does it lead to another scheme, host or port? Then `authorization` and `cookie` headers set
+    /// by hand do not go with it.
     pub fn is_cross_origin(&self) -> bool {
         self.from.origin() != self.url.origin()
     }
 }
 
-impl fmt::Debug for Redirect<'_> {
+impl fmt::Debug for RedirectAttempt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redirect")
+        f.debug_struct("RedirectAttempt")
             .field("status", &self.status)
             .field("from", &redacted(self.from).as_str())
             .field("method", self.method)
@@ -62,19 +65,20 @@ impl fmt::Debug for Redirect<'_> {
     }
 }
 
-/// What becomes of a [`Redirect`].
+/// What becomes of a [`RedirectAttempt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum RedirectAction {
     /// It is followed, if it can be and is within `max_redirects`.
     Follow,
     /// It is not followed: the redirecting response itself is returned.
     Stop,
-    /// It is not followed: the request fails, with an error that [`is_redirect`](crate::Error::is_redirect) and shows this reason.
+    /// It is not followed: the request fails, with an error that
+    /// [`is_redirect`](crate::Error::is_redirect) and shows this reason.
     Refuse(String),
 }
 
-impl Verdict {
+impl RedirectAction {
     /// [`Refuse`](Self::Refuse), for this reason.
     pub fn refuse(reason: impl Into<String>) -> Self {
         Self::Refuse(reason.into())
@@ -82,4 +86,4 @@ impl Verdict {
 }
 
 /// The caller's, shared by all requests.
-pub(super) type Policy = Arc<dyn Fn(&Redirect<'_>) -> Verdict + Send + Sync>;
+pub(super) type Policy = Arc<dyn Fn(&RedirectAttempt<'_>) -> RedirectAction + Send + Sync>;

@@ -9,9 +9,9 @@ use http::header::{
 use http::{Method, Request};
 use http_body::Body as _;
 
-use super::address::Address;
 use super::cookies;
 use super::headers::{basic, percent_decoded};
+use super::request_url::RequestUrl;
 use crate::body::Body;
 use crate::cookies::CookieJar;
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::pool::{Outgoing, Target};
 
 pub(super) struct Prepared {
     pub(super) method: Method,
-    pub(super) address: Arc<Address>,
+    pub(super) address: Arc<RequestUrl>,
     pub(super) headers: HeaderMap,
     /// The session's headers go along, where there is none of the name here.
     pub(super) defaults: bool,
@@ -27,7 +27,7 @@ pub(super) struct Prepared {
 }
 
 /// With the session's headers and cookies, as it goes over the wire.
-pub(super) struct Dressed<'a> {
+pub(super) struct OutgoingRequest<'a> {
     pub(super) request: &'a mut Prepared,
     pub(super) defaults: &'a HeaderMap,
     pub(super) jar: &'a CookieJar,
@@ -36,7 +36,8 @@ pub(super) struct Dressed<'a> {
 }
 
 impl Prepared {
-    /// Credentials in the address become a header, unless one is set, and are never sent as part of the address.
+    /// Credentials in the address become a header, unless one is set, and are never sent as part of
+    /// the address.
     pub(super) fn take_credentials(&mut self, defaults: &HeaderMap) -> Result<()> {
         let Self { address, headers, .. } = self;
         if !address.has_credentials {
@@ -51,13 +52,14 @@ impl Prepared {
         // Both fail only for addresses that cannot carry credentials in the first place.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        *address = Address::new(url)?;
+        *address = RequestUrl::new(url)?;
         Ok(())
     }
 }
 
 impl Prepared {
-    /// Looks at the files that are to be sent. What turns out to be no body at all has nothing to wait for either.
+    /// Looks at the files that are to be sent. What turns out to be no body at all has nothing to
+    /// wait for either.
     pub(super) async fn measure_by(&mut self, deadline: Option<Instant>) -> Result<()> {
         let measured = self.body.measure_by(deadline).await;
         measured.map_err(|error| error.of(&self.method, &self.address.url))?;
@@ -68,19 +70,19 @@ impl Prepared {
     }
 }
 
-impl Dressed<'_> {
-    /// Every header that was set, for this request or for its session, and what is to be asked for. The jar's cookies belong to one
-    /// hop and are not among them.
+impl OutgoingRequest<'_> {
+    /// Every header that was set, for this request or for its session, and what is to be asked for.
+    /// The jar's cookies belong to one hop and are not among them.
     pub(super) fn all_headers(&self) -> HeaderMap {
         self.completed().0
     }
 
-    fn completed(&self) -> (HeaderMap, Said) {
+    fn completed(&self) -> (HeaderMap, PresentHeaders) {
         /// As many as a small answer has: hyper takes the map for the headers of the response.
         const ROOM: usize = 6;
         let own = &self.request.headers;
         let mut headers = if own.is_empty() { HeaderMap::with_capacity(ROOM) } else { own.clone() };
-        let mut said = Said::default();
+        let mut said = PresentHeaders::default();
         own.keys().for_each(|name| said.note(name));
         if self.request.defaults {
             for (name, value) in self.defaults.iter().filter(|(name, _)| own.is_empty() || !own.contains_key(*name)) {
@@ -97,15 +99,16 @@ impl Dressed<'_> {
     }
 }
 
-/// What has been set of the headers that are completed here. Told while they are walked over, which is quicker than to search for each.
+/// What has been set of the headers that are completed here. Told while they are walked over, which
+/// is quicker than to search for each.
 #[derive(Default)]
-struct Said {
+struct PresentHeaders {
     codings: bool,
     range: bool,
     host: bool,
 }
 
-impl Said {
+impl PresentHeaders {
     fn note(&mut self, name: &HeaderName) {
         self.codings |= name == ACCEPT_ENCODING;
         self.range |= name == RANGE;
@@ -113,7 +116,7 @@ impl Said {
     }
 }
 
-impl Outgoing for Dressed<'_> {
+impl Outgoing for OutgoingRequest<'_> {
     fn target(&self) -> &Target {
         &self.request.address.target
     }

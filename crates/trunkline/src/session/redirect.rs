@@ -1,4 +1,5 @@
-//! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard where practice differs).
+//! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard
+//! where practice differs).
 
 use std::fmt::Write as _;
 
@@ -9,22 +10,23 @@ use http::header::{
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::address::Address;
-use super::hop::Hop;
-use super::policy::{Policy, Redirect, Verdict};
-use super::prepared::{Dressed, Prepared};
-use crate::body::{Body, Once};
+use super::hop::RedirectHop;
+use super::policy::{Policy, RedirectAction, RedirectAttempt};
+use super::prepared::{OutgoingRequest, Prepared};
+use super::request_url::RequestUrl;
+use crate::body::{Body, NotReplayable};
 use crate::error::{Error, Kind, RequestSent, Result, redacted};
 use crate::pool::ResponseBody;
 
-/// The request that the response to this one asks for, if it redirects and the policy has it followed. `body` is the request's, or why it cannot be
-/// sent again; `history` are the redirects before this one.
+/// The request that the response to this one asks for, if it redirects and the policy has it
+/// followed. `body` is the request's, or why it cannot be sent again; `history` are the redirects
+/// before this one.
 pub(super) fn next(
-    dressed: &Dressed<'_>,
+    dressed: &OutgoingRequest<'_>,
     response: &Response<ResponseBody>,
-    body: Result<Body, Once>,
+    body: Result<Body, NotReplayable>,
     policy: Option<&Policy>,
-    history: &[Hop],
+    history: &[RedirectHop],
 ) -> Result<Option<Prepared>> {
     let status = response.status();
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -35,7 +37,7 @@ pub(super) fn next(
     let from = &request.address.url;
     let mut url = resolve(from, &location)?;
     let method = method(status, &request.method);
-    if !is_followed(&Redirect { status, from, method: &method, url: &url, history }, policy)? {
+    if !is_followed(&RedirectAttempt { status, from, method: &method, url: &url, history }, policy)? {
         return Ok(None);
     }
     check_scheme(&url)?;
@@ -48,7 +50,8 @@ pub(super) fn next(
         Body::empty()
     };
     match origin(&headers, from, &url) {
-        // Browsers tell it with what may change something, and so with no `GET`, unless a script asks: that was one before.
+        // Browsers tell it with what may change something, and so with no `GET`, unless a script asks: that was one
+        // before.
         Some(_) if method != request.method => drop(headers.remove(ORIGIN)),
         Some(told) => drop(headers.insert(ORIGIN, told)),
         None => {}
@@ -62,7 +65,7 @@ pub(super) fn next(
     }
     Ok(Some(Prepared {
         method,
-        address: Address::new(url).map_err(|error| refused("its Location cannot be asked for").because(error))?,
+        address: RequestUrl::new(url).map_err(|error| refused("its Location cannot be asked for").because(error))?,
         headers,
         // They are among them by now, and some may have been taken out.
         defaults: false,
@@ -70,17 +73,21 @@ pub(super) fn next(
     }))
 }
 
-/// The policy's say, before anything else that could stand in the way: it may stop at what cannot be followed.
-fn is_followed(redirect: &Redirect<'_>, policy: Option<&Policy>) -> Result<bool> {
+/// The policy's say, before anything else that could stand in the way: it may stop at what cannot
+/// be followed.
+fn is_followed(redirect: &RedirectAttempt<'_>, policy: Option<&Policy>) -> Result<bool> {
     let Some(policy) = policy else { return Ok(true) };
     match policy(redirect) {
-        Verdict::Follow => Ok(true),
-        Verdict::Stop => Ok(false),
-        Verdict::Refuse(why) => Err(refused(format!("the redirect policy refuses {}: {why}", redacted(redirect.url)))),
+        RedirectAction::Follow => Ok(true),
+        RedirectAction::Stop => Ok(false),
+        RedirectAction::Refuse(why) => {
+            Err(refused(format!("the redirect policy refuses {}: {why}", redacted(redirect.url))))
+        }
     }
 }
 
-/// Where it says it leads, in ASCII: other bytes become what stands for them in an address, in whatever charset they were meant.
+/// Where it says it leads, in ASCII: other bytes become what stands for them in an address, in
+/// whatever charset they were meant.
 fn location(headers: &HeaderMap) -> Result<Option<String>> {
     let mut given = headers.get_all(LOCATION).into_iter();
     let Some(location) = given.next() else { return Ok(None) };
@@ -98,7 +105,8 @@ fn location(headers: &HeaderMap) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// RFC 9110 section 15.4, and what goes with content that is not sent any more (sections 6.6.2 and 10.1.1).
+/// RFC 9110 section 15.4, and what goes with content that is not sent any more (sections 6.6.2 and
+/// 10.1.1).
 fn describes_content(name: &HeaderName) -> bool {
     name.as_str().starts_with("content-")
         || [TRANSFER_ENCODING, TRAILER, EXPECT, LAST_MODIFIED].contains(name)
@@ -125,8 +133,9 @@ fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderV
     }
 }
 
-/// Whose request the one to `to` is said to be, if the caller said so of the one to `from` (the Fetch standard, "HTTP-redirect fetch" and "append a
-/// request `Origin` header"). Whoever is sent elsewhere by a server that is not their own is `null` from there on, for it may not be
+/// Whose request the one to `to` is said to be, if the caller said so of the one to `from` (the
+/// Fetch standard, "HTTP-redirect fetch" and "append a request `Origin` header"). Whoever is sent
+/// elsewhere by a server that is not their own is `null` from there on, for it may not be
 /// their will; so is who comes from https, where it goes on without.
 fn origin(headers: &HeaderMap, from: &Url, to: &Url) -> Option<HeaderValue> {
     let told = headers.get(ORIGIN)?;
@@ -135,7 +144,8 @@ fn origin(headers: &HeaderMap, from: &Url, to: &Url) -> Option<HeaderValue> {
     Some(if tainted || downgraded { HeaderValue::from_static("null") } else { told.clone() })
 }
 
-/// 301 and 302 turn POST into GET, as browsers do; 303 turns everything but HEAD into it; 307 and 308 change nothing.
+/// 301 and 302 turn POST into GET, as browsers do; 303 turns everything but HEAD into it; 307 and
+/// 308 change nothing.
 fn method(status: StatusCode, method: &Method) -> Method {
     match (status, method) {
         (StatusCode::SEE_OTHER, method) if method != Method::HEAD => Method::GET,

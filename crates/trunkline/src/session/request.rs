@@ -11,13 +11,13 @@ use http_body::Body as _;
 use serde::Serialize;
 use url::Url;
 
-use super::address::Address;
 use super::headers::{basic, header, multipart_type};
 use super::into_url::unusable;
-use super::policy::{Redirect, Verdict};
+use super::policy::{RedirectAction, RedirectAttempt};
 use super::prepared::Prepared;
+use super::request_url::RequestUrl;
 use super::run::Run;
-use super::settings::Own;
+use super::settings::RequestSettings;
 use super::{Response, Session};
 use crate::body::{Body, Multipart};
 use crate::error::{BoxError, Error, Result};
@@ -37,14 +37,14 @@ use crate::timeouts::Timeouts;
 #[must_use = "a request is sent when it is awaited"]
 pub struct RequestBuilder {
     session: Session,
-    own: Own,
+    own: RequestSettings,
     method: Method,
     /// The first thing that was wrong, if anything was.
     parts: Result<Parts>,
 }
 
 struct Parts {
-    address: Arc<Address>,
+    address: Arc<RequestUrl>,
     headers: HeaderMap,
     body: Body,
     /// Between the parts of the body, if it is a form with files.
@@ -53,8 +53,8 @@ struct Parts {
 }
 
 impl RequestBuilder {
-    pub(super) fn new(session: Session, method: Method, address: Result<Arc<Address>>) -> Self {
-        let own = Own { settings: session.0.settings, redirect_policy: None };
+    pub(super) fn new(session: Session, method: Method, address: Result<Arc<RequestUrl>>) -> Self {
+        let own = RequestSettings { settings: session.0.settings, redirect_policy: None };
         let parts = address.map(|address| Parts {
             address,
             headers: HeaderMap::new(),
@@ -91,11 +91,12 @@ impl RequestBuilder {
         }
     }
 
-    pub(super) fn adopt(&mut self, own: Own) {
+    pub(super) fn adopt(&mut self, own: RequestSettings) {
         self.own = own;
     }
 
-    /// Adds pairs to the query: anything that serialises to them, such as a slice of pairs or a struct.
+    /// Adds pairs to the query: anything that serialises to them, such as a slice of pairs or a
+    /// struct.
     pub fn query<T: Serialize + ?Sized>(self, pairs: &T) -> Self {
         self.with(|parts| {
             let added = serde_urlencoded::to_string(pairs).map_err(|error| {
@@ -108,7 +109,7 @@ impl RequestBuilder {
                     _ => added,
                 };
                 url.set_query(Some(&query));
-                parts.address = Address::new(url)?;
+                parts.address = RequestUrl::new(url)?;
             }
             Ok(())
         })
@@ -124,8 +125,9 @@ impl RequestBuilder {
 
     /// A form with files, as `multipart/form-data`.
     ///
-    /// Its `Content-Type` names the boundary between the parts. One set by hand may be another `multipart/…` type, without a boundary: it is
-    /// completed. Any other is an error, since nobody could take the body apart.
+    /// Its `Content-Type` names the boundary between the parts. One set by hand may be another
+    /// `multipart/…` type, without a boundary: it is completed. Any other is an error, since
+    /// nobody could take the body apart.
     ///
     /// ```no_run
     /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -145,12 +147,14 @@ impl RequestBuilder {
         })
     }
 
-    /// `Expect: 100-continue` (RFC 9110 section 10.1.1): the body waits until the server has said that it wants it, or has been silent for
-    /// a second. Default: it does not wait, and neither does one that is empty.
+    /// `Expect: 100-continue` (RFC 9110 section 10.1.1): the body waits until the server has said
+    /// that it wants it, or has been silent for a second. Default: it does not wait, and
+    /// neither does one that is empty.
     ///
-    /// It is for large bodies that may be refused: a final status that comes first, other than one of success, is returned, and the body is not sent. Its
-    /// connection is then closed. A redirect takes the body along, even one that can be sent only once. If the server answers 417, which says that it meets
-    /// no expectations, the request is sent once more without.
+    /// It is for large bodies that may be refused: a final status that comes first, other than one
+    /// of success, is returned, and the body is not sent. Its connection is then closed. A
+    /// redirect takes the body along, even one that can be sent only once. If the server answers
+    /// 417, which says that it meets no expectations, the request is sent once more without.
     ///
     /// The second does not count as silence for the timeout `read`.
     pub fn expect_continue(self, wait: bool) -> Self {
@@ -213,23 +217,24 @@ impl RequestBuilder {
         self
     }
 
-    /// How many redirects are followed; one more is an error. With 0 redirects are not looked at, and the redirecting response itself is
-    /// returned. Default: the session's.
+    /// How many redirects are followed; one more is an error. With 0 redirects are not looked at,
+    /// and the redirecting response itself is returned. Default: the session's.
     pub fn max_redirects(mut self, hops: usize) -> Self {
         self.own.settings.max_redirects = hops;
         self
     }
 
-    /// Asked about each redirect of this request before it is followed, instead of the session's: see
-    /// [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy). Default: the session's.
+    /// Asked about each redirect of this request before it is followed, instead of the session's:
+    /// see [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy).
+    /// Default: the session's.
     ///
     /// ```no_run
     /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
-    /// use trunkline::Verdict;
+    /// use trunkline::RedirectAction;
     ///
     /// // Logs in as a browser would, up to where the application would take over.
     /// let answer = session.post("https://login.example.com/").form(&[("name", "ann")]).redirect_policy(|hop| {
-    ///     if hop.url().path() == "/callback" { Verdict::Stop } else { Verdict::Follow }
+    ///     if hop.url().path() == "/callback" { RedirectAction::Stop } else { RedirectAction::Follow }
     /// });
     /// let callback = answer.await?.headers()["location"].clone();
     /// # let _ = callback;
@@ -238,7 +243,7 @@ impl RequestBuilder {
     /// ```
     pub fn redirect_policy<F>(mut self, policy: F) -> Self
     where
-        F: Fn(&Redirect<'_>) -> Verdict + Send + Sync + 'static,
+        F: Fn(&RedirectAttempt<'_>) -> RedirectAction + Send + Sync + 'static,
     {
         self.own.redirect_policy = Some(Arc::new(policy));
         self
@@ -250,29 +255,34 @@ impl RequestBuilder {
         self
     }
 
-    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding. Default: the session's.
+    /// The most bytes that `bytes`, `text` and `json` read, counted after decoding. Default: the
+    /// session's.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.own.settings.max_body_size = bytes;
         self
     }
 
-    /// Asks for a compressed response, and decodes it, as [`SessionBuilder::decompress`](crate::SessionBuilder::decompress) tells. Default: the session's.
+    /// Asks for a compressed response, and decodes it, as
+    /// [`SessionBuilder::decompress`](crate::SessionBuilder::decompress) tells. Default: the
+    /// session's.
     pub fn decompress(mut self, decompress: bool) -> Self {
         self.own.settings.decompress = decompress;
         self
     }
 
-    /// Sends it, follows redirects, and returns the response as soon as its head has come. Awaiting the builder does the same.
+    /// Sends it, follows redirects, and returns the response as soon as its head has come. Awaiting
+    /// the builder does the same.
     ///
     /// # Errors
     ///
-    /// Something unusable that was set, no connection in time, a connection that broke, a redirect that cannot be followed, a passed deadline,
-    /// a closed session and, if asked for, a status of 400 or above. A response with any other status is no error.
+    /// Something unusable that was set, no connection in time, a connection that broke, a redirect
+    /// that cannot be followed, a passed deadline, a closed session and, if asked for, a status
+    /// of 400 or above. A response with any other status is no error.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and no other request is
-    /// delayed. Whether the server saw it is then unknown.
+    /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and
+    /// no other request is delayed. Whether the server saw it is then unknown.
     pub fn send(self) -> impl Future<Output = Result<Response>> + Send + use<> {
         let Self { session, own, method, parts } = self;
         let mut run = parts.and_then(Parts::complete).map(|Parts { address, headers, body, .. }| {
@@ -288,8 +298,9 @@ impl RequestBuilder {
         }
     }
 
-    /// The request as it stands, to be sent by [`Session::execute`] or looked at. Its time limits, `max_redirects` and other settings go with it,
-    /// among its extensions; the session's headers do not.
+    /// The request as it stands, to be sent by [`Session::execute`] or looked at. Its time limits,
+    /// `max_redirects` and other settings go with it, among its extensions; the session's
+    /// headers do not.
     ///
     /// # Errors
     ///

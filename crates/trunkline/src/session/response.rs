@@ -11,17 +11,18 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::address::Address;
 use super::decoded::DecodedBody;
-use super::hop::Hop;
+use super::hop::RedirectHop;
+use super::request_url::RequestUrl;
 use super::settings::Settings;
 use crate::body::{Charset, without_bom};
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
-use crate::pool::{ConnectionInfo, Pass, ResponseBody};
+use crate::pool::{ConnectionInfo, InFlightGuard, ResponseBody};
 
 /// The response to a request: status and headers at once, the body when it is read.
 ///
-/// Read the body to its end, or drop the response: an unread body keeps its connection in use until its deadline.
+/// Read the body to its end, or drop the response: an unread body keeps its connection in use until
+/// its deadline.
 ///
 /// ```no_run
 /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -35,8 +36,8 @@ pub struct Response {
     pub(super) head: http::response::Parts,
     pub(super) body: DecodedBody,
     method: Method,
-    pub(super) address: Arc<Address>,
-    pub(super) history: Vec<Hop>,
+    pub(super) address: Arc<RequestUrl>,
+    pub(super) history: Vec<RedirectHop>,
     max_body_size: usize,
 }
 
@@ -44,8 +45,8 @@ impl Response {
     pub(super) fn new(
         response: http::Response<ResponseBody>,
         method: Method,
-        address: Arc<Address>,
-        history: Vec<Hop>,
+        address: Arc<RequestUrl>,
+        history: Vec<RedirectHop>,
         settings: &Settings,
         deadline: Option<Instant>,
     ) -> Self {
@@ -55,7 +56,7 @@ impl Response {
     }
 
     /// The request counts as under way until the end of the body.
-    pub(super) fn hold(&mut self, pass: Pass) {
+    pub(super) fn hold(&mut self, pass: InFlightGuard) {
         self.body.hold(pass);
     }
 
@@ -64,7 +65,8 @@ impl Response {
         self.head.status
     }
 
-    /// The headers. Those of a body that is decoded have no `content-encoding` and no `content-length` any more.
+    /// The headers. Those of a body that is decoded have no `content-encoding` and no
+    /// `content-length` any more.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }
@@ -75,7 +77,7 @@ impl Response {
     }
 
     /// The redirects that were followed, first to last.
-    pub fn history(&self) -> &[Hop] {
+    pub fn history(&self) -> &[RedirectHop] {
         &self.history
     }
 
@@ -111,11 +113,13 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// A body that breaks off, cannot be decoded, or is larger, decoded, than `max_body_size`; a passed deadline; a closed session.
+    /// A body that breaks off, cannot be decoded, or is larger, decoded, than `max_body_size`; a
+    /// passed deadline; a closed session.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, what was read is lost and the connection is closed, unless the rest has already arrived.
+    /// Dropped, what was read is lost and the connection is closed, unless the rest has already
+    /// arrived.
     pub async fn bytes(mut self) -> Result<Bytes> {
         /// Of the announced length, what is set aside before it has come.
         const TRUSTED: usize = 1 << 20;
@@ -143,8 +147,9 @@ impl Response {
         Ok(whole.freeze())
     }
 
-    /// The whole body as text, in the charset that its `Content-Type` names; UTF-8 if it names none, or none that is known. What is malformed
-    /// becomes U+FFFD. A byte order mark is worth more than the header, as the Encoding standard has it, and is left out.
+    /// The whole body as text, in the charset that its `Content-Type` names; UTF-8 if it names
+    /// none, or none that is known. What is malformed becomes U+FFFD. A byte order mark is
+    /// worth more than the header, as the Encoding standard has it, and is left out.
     ///
     /// Without the cargo feature `charset` it is UTF-8 whatever the header says.
     ///
@@ -160,7 +165,8 @@ impl Response {
         Ok(charset.decode(self.bytes().await?))
     }
 
-    /// [`text`](Self::text), in this charset where the `Content-Type` names none. For a server that is known not to speak UTF-8, and does not say so.
+    /// [`text`](Self::text), in this charset where the `Content-Type` names none. For a server that
+    /// is known not to speak UTF-8, and does not say so.
     ///
     /// ```no_run
     /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -190,7 +196,8 @@ impl Response {
         Ok(charset.decode(self.bytes().await?))
     }
 
-    /// The whole body as JSON, whatever its `Content-Type`: UTF-8 (RFC 8259 section 8.1), a byte order mark before it is passed over.
+    /// The whole body as JSON, whatever its `Content-Type`: UTF-8 (RFC 8259 section 8.1), a byte
+    /// order mark before it is passed over.
     ///
     /// # Errors
     ///
@@ -257,8 +264,8 @@ impl Response {
     }
 }
 
-/// What serde says quotes what it found, and that may be a secret; what it says is missing is the program's own. What a type's own
-/// `Deserialize` says may be anything.
+/// What serde says quotes what it found, and that may be a secret; what it says is missing is the
+/// program's own. What a type's own `Deserialize` says may be anything.
 fn without_values(error: &serde_json::Error) -> String {
     const KNOWN: [&str; 7] = [
         "invalid type",

@@ -11,13 +11,13 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tracing::Instrument as _;
 
-use super::hop::Hop;
+use super::hop::RedirectHop;
 use super::policy::Policy;
-use super::prepared::{Dressed, Prepared};
+use super::prepared::{OutgoingRequest, Prepared};
 use super::response::Response;
-use super::settings::Own;
+use super::settings::RequestSettings;
 use super::{Session, cookies, redirect};
-use crate::body::{Body, Once};
+use crate::body::{Body, NotReplayable};
 use crate::error::{Error, RequestSent, Result, redacted};
 use crate::pool::{Call, ResponseBody};
 use crate::timeouts::Timeouts;
@@ -25,7 +25,7 @@ use crate::timeouts::Timeouts;
 /// A request on its way.
 pub(super) struct Run {
     pub(super) session: Session,
-    pub(super) own: Own,
+    pub(super) own: RequestSettings,
     pub(super) request: Prepared,
 }
 
@@ -49,11 +49,12 @@ impl Run {
     async fn hops(&mut self) -> Result<Response> {
         let Self { session, own, request } = self;
         let session = &session.0;
-        let pass = session.gate.enter().ok_or_else(|| Error::closed().of(&request.method, &request.address.url))?;
+        let pass =
+            session.in_flight.enter().ok_or_else(|| Error::closed().of(&request.method, &request.address.url))?;
         let timeouts = own.settings.timeouts.or(session.settings.timeouts).or(Timeouts::DEFAULT);
         let mut call = Call::new(session.owner, timeouts);
         let codings = session.codings.as_ref().filter(|_| own.settings.decompress);
-        let mut dressed = Dressed { request, defaults: &session.headers, jar: &session.cookies, codings };
+        let mut dressed = OutgoingRequest { request, defaults: &session.headers, jar: &session.cookies, codings };
         let mut history = Vec::new();
         loop {
             dressed.request.take_credentials(dressed.defaults)?;
@@ -84,13 +85,13 @@ type Finishing = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// Not in the loop itself, whose future would carry all of this along.
 fn step(
-    dressed: &mut Dressed<'_>,
+    dressed: &mut OutgoingRequest<'_>,
     call: &Call,
     answered: Result<http::Response<ResponseBody>>,
-    again: Result<Body, Once>,
-    own: &Own,
+    again: Result<Body, NotReplayable>,
+    own: &RequestSettings,
     inherited: Option<&Policy>,
-    history: &mut Vec<Hop>,
+    history: &mut Vec<RedirectHop>,
 ) -> Result<ControlFlow<Response, Finishing>> {
     // Whoever asked for another has seen the request.
     let before = if call.under_way { RequestSent::Yes } else { RequestSent::No };
@@ -105,7 +106,8 @@ fn step(
         && let Ok(body) = &mut again
         && dressed.request.headers.remove(EXPECT).is_some()
     {
-        // RFC 9110 section 10.1.1: "the 417 response merely indicates that the response chain does not support expectations".
+        // RFC 9110 section 10.1.1: "the 417 response merely indicates that the response chain does not
+        // support expectations".
         tracing::debug!(target: "trunkline::session", "expectations are not met here: once more without");
         dressed.request.body = std::mem::take(body);
         return Ok(ControlFlow::Continue(Box::pin(finish(response.into_body()))));
@@ -125,12 +127,13 @@ fn step(
         return Err(here(redirect::too_many(settings.max_redirects, &next.address.url)));
     }
     tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redacted(&next.address.url), "redirect");
-    history.push(Hop { status: response.status(), url: address.url.clone() });
+    history.push(RedirectHop { status: response.status(), url: address.url.clone() });
     *dressed.request = next;
     Ok(ControlFlow::Continue(Box::pin(finish(response.into_body()))))
 }
 
-/// A redirecting response's body is short: reading it keeps the connection for the next hop. A long or slow one is given up.
+/// A redirecting response's body is short: reading it keeps the connection for the next hop. A long
+/// or slow one is given up.
 async fn finish(body: ResponseBody) {
     const PATIENCE: Duration = Duration::from_millis(250);
     let short = http_body_util::Limited::new(body, 64 * 1024);

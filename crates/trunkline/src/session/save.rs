@@ -12,12 +12,15 @@ use crate::error::{Error, Kind, Phase, RequestSent, Result};
 const BLOCK: usize = 256 * 1024;
 
 impl Response {
-    /// Writes the body to a file and returns its size in bytes. The body may be of any size: `max_body_size` does not hold here, and about
-    /// 256 KiB of it are held at a time. For a long download set [`Timeouts::total`](crate::Timeouts::total) accordingly.
+    /// Writes the body to a file and returns its size in bytes. The body may be of any size:
+    /// `max_body_size` does not hold here, and about 256 KiB of it are held at a time. For a
+    /// long download set [`Timeouts::total`](crate::Timeouts::total) accordingly.
     ///
-    /// The file appears whole or not at all. Until then it has another name in the same directory (`.trunkline-…part`), which
-    /// is gone again if anything fails; a file that was there before stays as it was. One that is replaced passes on its
-    /// permissions, a link to one is followed, and what may not be written to is not replaced. What is written is not synced to the disk.
+    /// The file appears whole or not at all. Until then it has another name in the same directory
+    /// (`.trunkline-…part`), which is gone again if anything fails; a file that was there
+    /// before stays as it was. One that is replaced passes on its permissions, a link to one is
+    /// followed, and what may not be written to is not replaced. What is written is not synced to
+    /// the disk.
     ///
     /// ```no_run
     /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -30,13 +33,14 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// A body that breaks off or cannot be decoded; a passed deadline; a closed session; and one that [`is_file`](Error::is_file) and names the path:
-    /// its directory is not there or not writable, it is no ordinary file, the disk is full.
+    /// A body that breaks off or cannot be decoded; a passed deadline; a closed session; and one
+    /// that [`is_file`](Error::is_file) and names the path: its directory is not there or not
+    /// writable, it is no ordinary file, the disk is full.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no half of a file behind: nothing, or all of it if nothing was left but to rename it. The connection
-    /// is closed, unless the rest has already arrived.
+    /// Dropped, it leaves no half of a file behind: nothing, or all of it if nothing was left but
+    /// to rename it. The connection is closed, unless the rest has already arrived.
     pub async fn save_to(mut self, path: impl AsRef<Path>) -> Result<u64> {
         let target = path.as_ref().to_owned();
         let saved = save(&mut self, target).await;
@@ -117,7 +121,8 @@ fn settled(path: PathBuf) -> PathBuf {
     fs::canonicalize(&path).or_else(|_| std::path::absolute(&path)).unwrap_or(path)
 }
 
-/// The permissions of the file that is there, if there is one. A rename would replace whatever it is, and asks nobody.
+/// The permissions of the file that is there, if there is one. A rename would replace whatever it
+/// is, and asks nobody.
 fn replaceable(target: &Path) -> io::Result<Option<Permissions>> {
     let found = match fs::metadata(target) {
         Ok(found) => found,

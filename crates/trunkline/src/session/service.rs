@@ -42,11 +42,13 @@ impl Service<Request<Body>> for &Session {
     }
 }
 
-/// The response to come of a request that was made of a [`Session`] as a [`tower` service](Session#as-a-tower-service).
+/// The response to come of a request that was made of a [`Session`] as a [`tower`
+/// service](Session#as-a-tower-service).
 ///
 /// # Cancel safety
 ///
-/// As [`RequestBuilder::send`](crate::RequestBuilder::send): dropped, the request gives up its place in the queue or its connection.
+/// As [`RequestBuilder::send`](crate::RequestBuilder::send): dropped, the request gives up its
+/// place in the queue or its connection.
 #[must_use = "a request is sent when its future is awaited"]
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Result<http::Response<DecodedBody>>> + Send>>);
 

@@ -15,7 +15,7 @@ pub(super) struct Settings {
 /// What holds for one request. It goes along as an extension of the [`http::Request`] that
 /// [`RequestBuilder::build`](super::RequestBuilder::build) makes.
 #[derive(Clone)]
-pub(super) struct Own {
+pub(super) struct RequestSettings {
     pub(super) settings: Settings,
     /// Instead of the session's.
     pub(super) redirect_policy: Option<Policy>,

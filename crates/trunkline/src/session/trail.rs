@@ -6,57 +6,58 @@ use std::sync::Arc;
 use url::Url;
 
 use super::DecodedBody;
-use super::address::Address;
-use super::hop::Hop;
+use super::hop::RedirectHop;
+use super::request_url::RequestUrl;
 use super::response::Response;
 use crate::error::redacted;
 
 /// The way to a response: the address that answered, and the redirects before it.
 ///
-/// It is an extension of the [`http::Response`] that a [`Response`] becomes, as for layers of `tower`.
+/// It is an extension of the [`http::Response`] that a [`Response`] becomes, as for layers of
+/// `tower`.
 ///
 /// ```no_run
 /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
-/// use trunkline::Trail;
+/// use trunkline::ResponseHistory;
 ///
 /// let response: http::Response<_> = session.get("https://example.com/").await?.into();
-/// if let Some(trail) = response.extensions().get::<Trail>() {
+/// if let Some(trail) = response.extensions().get::<ResponseHistory>() {
 ///     println!("{} after {} redirects", trail.url(), trail.history().len());
 /// }
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Trail {
-    address: Arc<Address>,
-    history: Arc<[Hop]>,
+pub struct ResponseHistory {
+    address: Arc<RequestUrl>,
+    history: Arc<[RedirectHop]>,
 }
 
-impl Trail {
+impl ResponseHistory {
     /// The address that answered: the last one, if redirects were followed.
     pub fn url(&self) -> &Url {
         &self.address.url
     }
 
     /// The redirects that were followed, first to last.
-    pub fn history(&self) -> &[Hop] {
+    pub fn history(&self) -> &[RedirectHop] {
         &self.history
     }
 }
 
-impl fmt::Debug for Trail {
+impl fmt::Debug for ResponseHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = redacted(self.url());
-        f.debug_struct("Trail").field("url", &url.as_str()).field("history", &self.history()).finish()
+        f.debug_struct("ResponseHistory").field("url", &url.as_str()).field("history", &self.history()).finish()
     }
 }
 
-/// Its [`ConnectionInfo`](crate::ConnectionInfo) and its [`Trail`] become extensions.
+/// Its [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`] become extensions.
 impl From<Response> for http::Response<DecodedBody> {
     fn from(response: Response) -> Self {
         let Response { mut head, body, address, history, .. } = response;
         head.extensions.insert(*body.connection());
-        head.extensions.insert(Trail { address, history: history.into() });
+        head.extensions.insert(ResponseHistory { address, history: history.into() });
         Self::from_parts(head, body)
     }
 }

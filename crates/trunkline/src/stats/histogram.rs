@@ -1,13 +1,15 @@
-//! Durations counted in buckets: few bytes, one increment to record, and still an answer to "how long for most of them?"
+//! Durations counted in buckets: few bytes, one increment to record, and still an answer to "how
+//! long for most of them?"
 
 use std::fmt;
 use std::time::Duration;
 
 /// How often which duration occurred: counted in fixed buckets, with the sum and the longest.
 ///
-/// A bucket counts what is at most its bound and more than the one before. The first bound is zero; then they go 1, 2, 5 from
-/// 100 µs to 500 s; what is longer counts in the last bucket, whose bound is [`Duration::MAX`]. The bounds are the same for every histogram, so
-/// those of several pools or processes can be added up.
+/// A bucket counts what is at most its bound and more than the one before. The first bound is zero;
+/// then they go 1, 2, 5 from 100 µs to 500 s; what is longer counts in the last bucket, whose bound
+/// is [`Duration::MAX`]. The bounds are the same for every histogram, so those of several pools or
+/// processes can be added up.
 ///
 /// Exported as Prometheus wants it, in seconds and each bucket with those before it:
 ///
@@ -80,16 +82,18 @@ impl Histogram {
         self.max
     }
 
-    /// Each bucket's bound and how many are in it alone, the shortest first, empty ones included. The last bound is [`Duration::MAX`].
+    /// Each bucket's bound and how many are in it alone, the shortest first, empty ones included.
+    /// The last bound is [`Duration::MAX`].
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
         BOUNDS.into_iter().zip(self.counts)
     }
 
-    /// An upper bound for this share of them: at least so many, from 0 to 1, took no longer. `quantile(0.5)` is at or above the median,
-    /// `quantile(1.0)` is [`max`](Self::max). None, if there are none, or if the share is not a number.
+    /// An upper bound for this share of them: at least so many, from 0 to 1, took no longer.
+    /// `quantile(0.5)` is at or above the median, `quantile(1.0)` is [`max`](Self::max). None,
+    /// if there are none, or if the share is not a number.
     ///
-    /// It is the bound of the bucket that the true value is in, or `max` if that is less: at most two and a half times the true value, from
-    /// 100 µs on.
+    /// It is the bound of the bucket that the true value is in, or `max` if that is less: at most
+    /// two and a half times the true value, from 100 µs on.
     ///
     /// ```
     /// # fn report(stats: &trunkline::PoolStats) {

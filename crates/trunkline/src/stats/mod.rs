@@ -1,4 +1,5 @@
-//! What a pool says of itself: its figures, why it closed what it closed, and the report of its end.
+//! What a pool says of itself: its figures, why it closed what it closed, and the report of its
+//! end.
 
 mod histogram;
 
@@ -26,7 +27,8 @@ pub enum CloseReason {
     /// The server or the request said `Connection: close`, or HTTP/1.0 did, or it was
     /// [retired](crate::ConnectionHandle::retire).
     NotPersistent,
-    /// The exchange was not complete on both sides when its response was dropped or its request failed.
+    /// The exchange was not complete on both sides when its response was dropped or its request
+    /// failed.
     Incomplete,
     /// The request was dropped while it dialed.
     Cancelled,
@@ -101,9 +103,11 @@ impl fmt::Debug for Closes {
 
 /// A pool's figures, all of one instant.
 ///
-/// They add up: `open = idle + in_use + dialing = created − closed.total()`, and each of the first five is the sum of its hosts'.
-/// `reused ≤ wait.count() ≤ reused + connect.count()`: whatever is given to a request was given before or was made, and what lacks to the right are
-/// connections that were made and not used so far. `reused / wait.count()` is the share of requests that were spared a dial.
+/// They add up: `open = idle + in_use + dialing = created − closed.total()`, and each of the first
+/// five is the sum of its hosts'. `reused ≤ wait.count() ≤ reused + connect.count()`: whatever is
+/// given to a request was given before or was made, and what lacks to the right are connections
+/// that were made and not used so far. `reused / wait.count()` is the share of requests that were
+/// spared a dial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -125,12 +129,14 @@ pub struct PoolStats {
     pub closed: Closes,
     /// Connections that could not be made: the same as `closed.by(CloseReason::DialFailed)`.
     pub dials_failed: u64,
-    /// How long requests waited for a connection or for leave to make one, as [`Timeouts::acquire`](crate::Timeouts::acquire) bounds it: while they counted in
-    /// `waiting`. One for each time that a request was given a connection, also at once, which is a wait of zero; one that is given another
-    /// in place of a dead one has not waited again. Who left without a connection is not in it.
+    /// How long requests waited for a connection or for leave to make one, as
+    /// [`Timeouts::acquire`](crate::Timeouts::acquire) bounds it: while they counted in
+    /// `waiting`. One for each time that a request was given a connection, also at once, which is a
+    /// wait of zero; one that is given another in place of a dead one has not waited again. Who
+    /// left without a connection is not in it.
     pub wait: Histogram,
-    /// How long making a connection took, from the question for its address to the end of the TLS handshake: one for each that was established.
-    /// Failed ones count in `dials_failed` alone.
+    /// How long making a connection took, from the question for its address to the end of the TLS
+    /// handshake: one for each that was established. Failed ones count in `dials_failed` alone.
     pub connect: Histogram,
     /// The same for each host that has connections or waiting requests now.
     pub hosts: Vec<HostStats>,

@@ -1,4 +1,5 @@
-//! Behaviours that aiohttp's own tests hold and that nothing else here shows; docs/aiohttp.md is the account of all of them.
+//! Behaviours that aiohttp's own tests hold and that nothing else here shows; docs/aiohttp.md is
+//! the account of all of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

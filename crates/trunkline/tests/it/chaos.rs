@@ -1,4 +1,5 @@
-//! A server that misbehaves in every way it knows, requests that are given up at random: afterwards nothing is left over.
+//! A server that misbehaves in every way it knows, requests that are given up at random: afterwards
+//! nothing is left over.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -64,8 +65,8 @@ async fn p7_after_random_cancels_against_a_misbehaving_server_nothing_is_left_ov
     assert_eq!(sockets_to(sound.port()), []);
 }
 
-/// Sessions and the pool close, a runtime ends, connections are refreshed, all while requests are waiting, dialing, shaking hands, being sent, and
-/// their responses read, dropped or held.
+/// Sessions and the pool close, a runtime ends, connections are refreshed, all while requests are
+/// waiting, dialing, shaking hands, being sent, and their responses read, dropped or held.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p11_whatever_ends_while_whatever_goes_on_nothing_is_left_over() {
     let seed = std::env::var("TRUNKLINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_101);

@@ -1,4 +1,5 @@
-//! The end of a session: drained, aborted, closed, awaited (P11), and requests that are given up (P7).
+//! The end of a session: drained, aborted, closed, awaited (P11), and requests that are given up
+//! (P7).
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};

@@ -33,7 +33,8 @@ fn setting(status: &str, cookies: &[&str]) -> Step {
     Step::send(format!("HTTP/1.1 {status}\r\n{cookies}Content-Length: 0\r\n\r\n"))
 }
 
-/// Answers the requests of its only connection with these, one after the other, then with nothing of interest.
+/// Answers the requests of its only connection with these, one after the other, then with nothing
+/// of interest.
 async fn answering(answers: impl IntoIterator<Item = Step>) -> Rogue {
     let steps = answers.into_iter().flat_map(|answer| [Step::ReadHead, Step::ReadBody, answer]);
     Rogue::start(steps.chain(Step::serve("")).collect::<Vec<_>>()).await

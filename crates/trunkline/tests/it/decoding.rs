@@ -308,8 +308,9 @@ async fn silence_in_the_middle_of_a_coding_runs_into_the_deadline() {
 
 #[tokio::test]
 async fn a_few_bytes_that_stand_for_hours_of_work_run_into_the_deadline() {
-    // A gzip header with a file name of 64 GiB, which decodes to nothing: no limit on what a body decodes to would notice. In
-    // zstd it is a block of one byte for each 128 KiB, and in zstd once more next to nothing.
+    // A gzip header with a file name of 64 GiB, which decodes to nothing: no limit on what a body
+    // decodes to would notice. In zstd it is a block of one byte for each 128 KiB, and in zstd once
+    // more next to nothing.
     const HEADER: &[u8] = &[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0xff];
     let name = [0x02, 0x00, 0x10, b'a'].repeat(512 * 1024);
     let once = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3, 10 << 3, 0, 0], HEADER, &name, &[1, 0, 0]].concat();

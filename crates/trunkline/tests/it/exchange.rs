@@ -1,4 +1,5 @@
-//! One exchange on one connection: what servers send, well or badly, and whether the connection may be used again (P8).
+//! One exchange on one connection: what servers send, well or badly, and whether the connection may
+//! be used again (P8).
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -18,7 +19,8 @@ use trunkline::{Body, CloseReason, Phase, Pool, PoolBuilder, RequestSent, Respon
 use crate::support::{Gate, Nginx, Rogue, Step};
 use crate::{SOON, within};
 
-/// A request's body that a test feeds, and what feeds it: the body ends when that is dropped, and stalls while it is held.
+/// A request's body that a test feeds, and what feeds it: the body ends when that is dropped, and
+/// stalls while it is held.
 pub(crate) fn fed() -> (mpsc::UnboundedSender<io::Result<Bytes>>, Body) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (sender, Body::wrap(Fed(receiver)))
@@ -403,7 +405,8 @@ async fn connection_close_is_not_pooled_whoever_says_it() {
     }
 }
 
-/// A response with a body of `sent` of `length` bytes, dropped unread after it has come; to which connection the next goes.
+/// A response with a body of `sent` of `length` bytes, dropped unread after it has come; to which
+/// connection the next goes.
 async fn dropped_unread(length: usize, sent: usize) -> usize {
     let gate = Gate::new();
     gate.open();

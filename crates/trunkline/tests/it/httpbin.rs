@@ -1,6 +1,7 @@
 //! httpbin's endpoints, one after the other, as a user of this crate would ask for them.
 //!
-//! Not here: digest authentication (`/digest-auth`), which a session does not do, except that its challenge is told.
+//! Not here: digest authentication (`/digest-auth`), which a session does not do, except that its
+//! challenge is told.
 
 use std::time::{Duration, Instant};
 

@@ -136,7 +136,8 @@ async fn p4_a_request_that_dials_takes_a_connection_that_comes_back_first() {
     assert_eq!(response.text().await.unwrap(), "x");
 }
 
-/// A TLS server that answers on its first connection, a request for each notice, and leaves all others without a handshake.
+/// A TLS server that answers on its first connection, a request for each notice, and leaves all
+/// others without a handshake.
 async fn first_handshake_only(ca: &TestCa, gate: Arc<tokio::sync::Notify>) -> u16 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let acceptor = tokio_rustls::TlsAcceptor::from(TestCa::server_config(&ca.server_cert(&["127.0.0.1"]), None));

@@ -1,4 +1,5 @@
-//! The session against real servers and misbehaving ones; sockets are counted from outside, by the kernel.
+//! The session against real servers and misbehaving ones; sockets are counted from outside, by the
+//! kernel.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 #![allow(clippy::large_futures, reason = "several requests joined in one test are")]
@@ -59,8 +60,8 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Lets a test capture what is logged on its thread. `tracing` remembers whether anybody listens to an event from the first thread
-/// that comes by: here somebody always does.
+/// Lets a test capture what is logged on its thread. `tracing` remembers whether anybody listens to
+/// an event from the first thread that comes by: here somebody always does.
 fn listen() {
     static LISTENER: std::sync::Once = std::sync::Once::new();
     LISTENER.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());

@@ -13,7 +13,8 @@ use crate::support::{Rogue, Step, TempDir};
 
 const MIB: usize = 1 << 20;
 
-/// Runs this test once more, alone in a new process, with that address to ask and that path. It prints what it held.
+/// Runs this test once more, alone in a new process, with that address to ask and that path. It
+/// prints what it held.
 fn in_a_process_of_its_own(test: &str, url: &str, path: &str) {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
@@ -78,7 +79,8 @@ impl Zeros {
         Self { coding: "br", begin: first.to_vec(), mebibyte: mebibyte.to_vec(), end: vec![3] }
     }
 
-    /// With the largest window that is taken: 8 MiB. Each MiB is eight blocks of one byte, 128 KiB times (RFC 8878 section 3.1.1.2).
+    /// With the largest window that is taken: 8 MiB. Each MiB is eight blocks of one byte, 128 KiB
+    /// times (RFC 8878 section 3.1.1.2).
     fn zstd() -> Self {
         let block = [0x02, 0x00, 0x10, 0];
         let begin = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3];

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use http::{Method, StatusCode};
-use trunkline::{Pool, RequestSent, Session, Verdict};
+use trunkline::{Pool, RedirectAction, RequestSent, Session};
 
 use crate::exchange::fed;
 use crate::support::{Rogue, Step};
@@ -36,7 +36,7 @@ async fn a_policy_sees_each_hop_before_it_is_followed() {
             let (from, to) = (hop.from().to_string(), hop.url().to_string());
             let hop = (hop.status().as_u16(), from, hop.method().clone(), to, hop.is_cross_origin());
             notes.lock().unwrap().push((hop, history));
-            Verdict::Follow
+            RedirectAction::Follow
         })
         .build()
         .unwrap();
@@ -55,7 +55,7 @@ async fn where_a_policy_stops_the_redirecting_response_is_returned() {
     let rogue = endless().await;
     let session = Session::builder()
         .error_for_status(true)
-        .redirect_policy(|hop| if hop.history().len() == 2 { Verdict::Stop } else { Verdict::Follow })
+        .redirect_policy(|hop| if hop.history().len() == 2 { RedirectAction::Stop } else { RedirectAction::Follow })
         .build()
         .unwrap();
     let response = within(SOON, session.get(rogue.url("/0")).send()).await.unwrap();
@@ -67,7 +67,7 @@ async fn where_a_policy_stops_the_redirecting_response_is_returned() {
 
 #[tokio::test]
 async fn a_policy_can_stop_at_what_could_not_be_followed() {
-    let stopping = Session::builder().redirect_policy(|_| Verdict::Stop).build().unwrap();
+    let stopping = Session::builder().redirect_policy(|_| RedirectAction::Stop).build().unwrap();
     let app = redirecting(302, "myapp://callback?code=secret").await;
     let response = within(SOON, stopping.get(app.url("/")).send()).await.unwrap();
     assert_eq!(response.headers()["location"], "myapp://callback?code=secret");
@@ -79,7 +79,7 @@ async fn a_policy_can_stop_at_what_could_not_be_followed() {
     let response = within(SOON, stopping.put(rogue.url("/")).body(body).send()).await.unwrap();
     assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
 
-    let following = Session::builder().redirect_policy(|_| Verdict::Follow).build().unwrap();
+    let following = Session::builder().redirect_policy(|_| RedirectAction::Follow).build().unwrap();
     let app = redirecting(302, "myapp://callback?code=secret").await;
     let error = within(SOON, following.get(app.url("/")).send()).await.unwrap_err();
     let text = format!("{error} {error:?}");
@@ -92,8 +92,8 @@ async fn what_a_policy_refuses_is_an_error_that_says_why() {
     let rogue = redirecting(302, away).await;
     let session = Session::builder()
         .redirect_policy(|hop| match hop.is_cross_origin() {
-            true => Verdict::refuse("it leaves the house"),
-            false => Verdict::Follow,
+            true => RedirectAction::refuse("it leaves the house"),
+            false => RedirectAction::Follow,
         })
         .build()
         .unwrap();
@@ -114,7 +114,7 @@ async fn what_a_policy_is_shown_can_be_logged_without_secrets() {
     let rogue = redirecting(302, "http://ann:pass-word@other.example/?token=se-cret").await;
     let request = Session::new().get(rogue.url("/here?mine")).redirect_policy(move |hop| {
         *note.lock().unwrap() = format!("{hop:?}");
-        Verdict::Stop
+        RedirectAction::Stop
     });
     within(SOON, request.send()).await.unwrap();
     let shown = shown.lock().unwrap();
@@ -132,7 +132,7 @@ async fn max_redirects_holds_besides_and_with_none_the_policy_is_not_asked() {
         .max_redirects(2)
         .redirect_policy(move |_| {
             *count.lock().unwrap() += 1;
-            Verdict::Follow
+            RedirectAction::Follow
         })
         .build()
         .unwrap();
@@ -146,9 +146,9 @@ async fn max_redirects_holds_besides_and_with_none_the_policy_is_not_asked() {
 
 #[tokio::test]
 async fn a_request_s_own_policy_takes_the_place_of_the_session_s() {
-    let session = Session::builder().redirect_policy(|_| Verdict::refuse("never")).build().unwrap();
+    let session = Session::builder().redirect_policy(|_| RedirectAction::refuse("never")).build().unwrap();
     let rogue = redirecting(302, "/there").await;
-    let request = session.get(rogue.url("/")).redirect_policy(|_| Verdict::Follow);
+    let request = session.get(rogue.url("/")).redirect_policy(|_| RedirectAction::Follow);
     assert_eq!(within(SOON, request.send()).await.unwrap().text().await.unwrap(), "there");
     let rogue = redirecting(302, "/there").await;
     let error = within(SOON, session.get(rogue.url("/")).send()).await.unwrap_err();

@@ -1,4 +1,5 @@
-//! Where a `Location` leads, in whatever way it is written (RFC 9110 section 10.2.2, the URL standard).
+//! Where a `Location` leads, in whatever way it is written (RFC 9110 section 10.2.2, the URL
+//! standard).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};

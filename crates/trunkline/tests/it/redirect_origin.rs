@@ -1,4 +1,5 @@
-//! Whose request a redirected one is said to be, if its caller said so: `Origin`, as browsers have it (the Fetch standard).
+//! Whose request a redirected one is said to be, if its caller said so: `Origin`, as browsers have
+//! it (the Fetch standard).
 
 use http::Method;
 use http::header::ORIGIN;

@@ -75,7 +75,8 @@ enum To {
     Http,
 }
 
-/// Two servers behind one address: the first connection to it is `first`'s, the others are `second`'s.
+/// Two servers behind one address: the first connection to it is `first`'s, the others are
+/// `second`'s.
 struct Pair {
     first: Rogue,
     second: Rogue,

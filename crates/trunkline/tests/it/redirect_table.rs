@@ -1,5 +1,5 @@
-//! The table of redirects: what becomes of a request by status, method, body and origin, as the servers see it (RFC 9110 section
-//! 15.4, and the Fetch standard's HTTP-redirect fetch).
+//! The table of redirects: what becomes of a request by status, method, body and origin, as the
+//! servers see it (RFC 9110 section 15.4, and the Fetch standard's HTTP-redirect fetch).
 
 use http::Method;
 use trunkline::{RequestBuilder, Response, Session};
@@ -76,7 +76,8 @@ enum Origin {
     Other,
 }
 
-/// The servers of a row. Each connection to `same` or `first` begins with a redirect: to `same` itself, or to `other`.
+/// The servers of a row. Each connection to `same` or `first` begins with a redirect: to `same`
+/// itself, or to `other`.
 struct Servers {
     same: Rogue,
     first: Rogue,

@@ -1,4 +1,5 @@
-//! Requests as they are put together and responses as they are read, against httpbin and word by word.
+//! Requests as they are put together and responses as they are read, against httpbin and word by
+//! word.
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode};
@@ -202,7 +203,8 @@ async fn addresses_come_in_every_kind() {
         assert_eq!(sent(&rogue, request).await.path, "/kind");
     }
     assert_eq!(sent(&rogue, session.get(url)).await.path, "/kind");
-    // As the URL standard has it: dots resolved, what is not ASCII encoded, the name in lower case, the fragment kept at home.
+    // As the URL standard has it: dots resolved, what is not ASCII encoded, the name in lower case, the
+    // fragment kept at home.
     let odd = format!("HTTP://LOCALHOST:{}/a/./b/../ü ?q=é#f", rogue.port());
     let seen = sent(&rogue, session.get(odd)).await;
     assert_eq!(seen.path, "/a/%C3%BC%20?q=%C3%A9");

@@ -1,4 +1,5 @@
-//! Deadlines: what each limits, that none is ever re-armed, and that nobody has to poll for one to hold.
+//! Deadlines: what each limits, that none is ever re-armed, and that nobody has to poll for one to
+//! hold.
 
 use std::time::{Duration, Instant};
 

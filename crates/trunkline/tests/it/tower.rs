@@ -10,7 +10,7 @@ use tower::retry::{Policy, RetryLayer};
 use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_http::set_header::SetRequestHeaderLayer;
 use tower_http::trace::TraceLayer;
-use trunkline::{Body, ConnectionInfo, DecodedBody, Error, Pool, Session, Timeouts, Trail, Verdict};
+use trunkline::{Body, ConnectionInfo, DecodedBody, Error, Pool, RedirectAction, ResponseHistory, Session, Timeouts};
 
 use crate::support::{Gate, Nginx, Rogue, Step};
 use crate::{SOON, eventually, within};
@@ -107,7 +107,7 @@ async fn the_response_tells_where_it_came_from() {
     let rogue = Rogue::start([vec![Step::ReadHead, Step::send(moved)], Step::serve("there")].concat()).await;
     let session = Session::new();
     let response = within(SOON, (&session).oneshot(get(&rogue.url("/here")))).await.unwrap();
-    let trail = response.extensions().get::<Trail>().unwrap();
+    let trail = response.extensions().get::<ResponseHistory>().unwrap();
     assert_eq!(trail.url().as_str(), rogue.url("/there"));
     let history: Vec<_> = trail.history().iter().map(|hop| (hop.status.as_u16(), hop.url.path())).collect();
     assert_eq!(history, [(302, "/here")]);
@@ -142,7 +142,7 @@ async fn any_body_can_be_sent_and_what_was_set_on_a_request_goes_with_it() {
     let response = within(SOON, session.clone().ready().await.unwrap().call(request)).await.unwrap();
     assert_eq!(response.status(), StatusCode::FOUND);
 
-    let request = session.get(rogue.url("/2")).redirect_policy(|_| Verdict::Stop).build().unwrap();
+    let request = session.get(rogue.url("/2")).redirect_policy(|_| RedirectAction::Stop).build().unwrap();
     let response = within(SOON, session.execute(request)).await.unwrap();
     assert_eq!(response.status(), StatusCode::FOUND);
 

@@ -1,4 +1,5 @@
-//! Files and streams as bodies: how they are announced, when they are sent again, and what becomes of those that fail.
+//! Files and streams as bodies: how they are announced, when they are sent again, and what becomes
+//! of those that fail.
 
 use std::fs::File;
 use std::io;

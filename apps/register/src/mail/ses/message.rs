@@ -28,7 +28,8 @@ fn utf8(text: &str) -> Result<Content, BuildError> {
     Content::builder().data(text).charset("UTF-8").build()
 }
 
-/// SES takes addresses in ASCII, so a domain with other letters goes in Punycode. What is before the @ has no such form.
+/// SES takes addresses in ASCII, so a domain with other letters goes in Punycode. What is before
+/// the @ has no such form.
 fn mailable(address: &str) -> Result<String, Unsent> {
     let refused = |why: &str| Unsent::Refused(anyhow!("{why}"));
     let (local, domain) = address.rsplit_once('@').ok_or_else(|| refused("the address has no @"))?;

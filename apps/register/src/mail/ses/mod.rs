@@ -1,4 +1,5 @@
-//! Amazon SES v2, over the application's one pool. One attempt a call: to try again is the outbox's.
+//! Amazon SES v2, over the application's one pool. One attempt a call: to try again is the
+//! outbox's.
 
 mod message;
 mod settings;
@@ -25,11 +26,13 @@ pub struct Ses {
 }
 
 impl Ses {
-    /// A client over this pool, with credentials and a region that were found: nothing of this is left to go wrong at the first mail.
+    /// A client over this pool, with credentials and a region that were found: nothing of this is
+    /// left to go wrong at the first mail.
     ///
     /// # Errors
     ///
-    /// When the sender is no address, or there is no region or no credentials. It says where they were looked for.
+    /// When the sender is no address, or there is no region or no credentials. It says where they
+    /// were looked for.
     pub async fn open(settings: SesSettings, pool: &Pool) -> Result<Self> {
         let from = settings.checked_from()?;
         let within = settings.send_within;
@@ -39,8 +42,9 @@ impl Ses {
         Ok(Self { client: Client::from_conf(config), from })
     }
 
-    /// Hands the mail over, and gives the id that SES has for it. SES takes what it is handed twice for two mails, so after an attempt whose
-    /// end is unknown there may be two, told apart from two different ones by [`Mail::id`].
+    /// Hands the mail over, and gives the id that SES has for it. SES takes what it is handed twice
+    /// for two mails, so after an attempt whose end is unknown there may be two, told apart
+    /// from two different ones by [`Mail::id`].
     ///
     /// # Errors
     ///

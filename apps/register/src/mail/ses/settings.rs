@@ -19,13 +19,15 @@ use crate::settings;
 /// A limit for a send that leaves SES time on a bad day.
 pub const SEND_WITHIN: Duration = Duration::from_secs(20);
 
-/// For credentials and a region to be found. Where there is no EC2 to ask for them, asking takes some seconds.
+/// For credentials and a region to be found. Where there is no EC2 to ask for them, asking takes
+/// some seconds.
 const FIND_WITHIN: Duration = Duration::from_secs(15);
 
 /// What [`Ses`](super::Ses) is opened with.
 #[derive(Clone, Debug)]
 pub struct SesSettings {
-    /// The sender: `mail@example.com`, or `Example <mail@example.com>`. SES has to know it, or its domain, as verified.
+    /// The sender: `mail@example.com`, or `Example <mail@example.com>`. SES has to know it, or its
+    /// domain, as verified.
     pub from: String,
     /// `eu-central-1`; if none, what the environment says.
     pub region: Option<String>,
@@ -33,15 +35,17 @@ pub struct SesSettings {
     pub endpoint: Option<Url>,
     /// Who asks.
     pub credentials: Credentials,
-    /// By when a call of [`Ses::send`](super::Ses::send) has ended, from waiting for a connection to the answer's last byte. A lease on a
-    /// mail has to be longer. [`SEND_WITHIN`] is enough for SES on any day.
+    /// By when a call of [`Ses::send`](super::Ses::send) has ended, from waiting for a connection
+    /// to the answer's last byte. A lease on a mail has to be longer. [`SEND_WITHIN`] is enough
+    /// for SES on any day.
     pub send_within: Duration,
 }
 
 /// Who asks SES.
 #[derive(Clone)]
 pub enum Credentials {
-    /// What the AWS SDK finds: environment, profile, web identity, ECS, EC2. Those that expire are fetched anew in time.
+    /// What the AWS SDK finds: environment, profile, web identity, ECS, EC2. Those that expire are
+    /// fetched anew in time.
     Ambient,
     /// These.
     Fixed {

@@ -1,4 +1,5 @@
-//! Why a mail was not sent, told by whom it concerns: this mail, all of them, or nobody but the network.
+//! Why a mail was not sent, told by whom it concerns: this mail, all of them, or nobody but the
+//! network.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -12,14 +13,16 @@ use aws_sdk_sesv2::operation::send_email::SendEmailError;
 
 type Failure = SdkError<SendEmailError, HttpResponse>;
 
-/// A mail that was not sent, as far as is known. What it says holds nothing of the mail, so it may be logged and stored.
+/// A mail that was not sent, as far as is known. What it says holds nothing of the mail, so it may
+/// be logged and stored.
 #[derive(Debug)]
 pub enum Unsent {
     /// More than SES lets this account send: slower, then again.
     Throttled(anyhow::Error),
     /// This mail, to this address, is one that SES does not take, now or later.
     Refused(anyhow::Error),
-    /// Nothing goes until somebody mends it: the account, the sender's verification, the credentials, the configuration.
+    /// Nothing goes until somebody mends it: the account, the sender's verification, the
+    /// credentials, the configuration.
     Paused(anyhow::Error),
     /// The network, SES itself, or something unknown: the same again later.
     Failed(anyhow::Error),
@@ -48,7 +51,8 @@ impl fmt::Display for Unsent {
 
 impl StdError for Unsent {}
 
-/// The id of what was accepted. An answer without one is not SES's, and to take it for a mail sent would be to lose the mail.
+/// The id of what was accepted. An answer without one is not SES's, and to take it for a mail sent
+/// would be to lose the mail.
 pub(super) fn accepted(id: Option<String>) -> Result<String, Unsent> {
     id.filter(|id| !id.is_empty())
         .ok_or_else(|| Unsent::Failed(anyhow!("the answer has no MessageId: is it SES that answers at the endpoint?")))
@@ -61,7 +65,8 @@ pub(super) fn classed(error: &Failure, from: &str) -> Unsent {
             let (status, refusal) = (answer.raw().status().as_u16(), answer.err());
             let (code, message) = (refusal.code().unwrap_or_default(), refusal.message().unwrap_or_default());
             let mut told = format!("SES answered {status} {code}").trim_end().to_owned();
-            // What is not in SES's format is most likely not from SES but from a proxy, whose page says more than its status.
+            // What is not in SES's format is most likely not from SES but from a proxy, whose page says more
+            // than its status.
             let page = answer.raw().body().bytes().filter(|_| code.is_empty()).map(String::from_utf8_lossy);
             if let Some(said) =
                 [Some(message.into()), page].into_iter().flatten().find(|said: &Cow<'_, str>| !said.is_empty())
@@ -109,8 +114,9 @@ fn class_of_answer(status: u16, code: &str, message: &str, from: &str) -> fn(any
     }
 }
 
-/// "Email address is not verified. The following identities failed the check in region …: " and then the sender, the recipient (while the
-/// account is in the sandbox), or both. If the sender is among them, no mail goes; if only the recipient is, the others' do.
+/// "Email address is not verified. The following identities failed the check in region …: " and
+/// then the sender, the recipient (while the account is in the sandbox), or both. If the sender is
+/// among them, no mail goes; if only the recipient is, the others' do.
 fn is_about_sender(message: &str, from: &str) -> bool {
     let address = |text: &str| text.trim_end_matches('>').rsplit(['<', ' ']).next().unwrap_or_default().to_lowercase();
     let sender = address(from);
@@ -139,8 +145,9 @@ fn sources(error: &Failure) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(error.source(), |&error| error.source())
 }
 
-/// What the other side says goes into logs and the database, and it was sent a mail with a token: a server that echoes what it does not
-/// like must not bring it there. Nothing that long is needed to understand an error.
+/// What the other side says goes into logs and the database, and it was sent a mail with a token: a
+/// server that echoes what it does not like must not bring it there. Nothing that long is needed to
+/// understand an error.
 fn without_secrets(told: &str) -> String {
     const TOKEN: usize = 40;
     const WHOLE: usize = 500;

@@ -1,4 +1,5 @@
-//! Tests that need a process to themselves: its environment is all tests', and so is what its log is asked for. Each runs itself again there.
+//! Tests that need a process to themselves: its environment is all tests', and so is what its log
+//! is asked for. Each runs itself again there.
 
 use std::env;
 use std::process::Command;

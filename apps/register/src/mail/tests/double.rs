@@ -13,8 +13,8 @@ use std::time::Duration;
 /// How long a server may take to be ready.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs the server until it ends or the watchdog's input does. The test process holds the other end of that pipe, so even its SIGKILL ends
-/// the server, and whatever else is of the process group.
+/// Runs the server until it ends or the watchdog's input does. The test process holds the other end
+/// of that pipe, so even its SIGKILL ends the server, and whatever else is of the process group.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- 2>&1 &

@@ -10,7 +10,8 @@ use super::double::{Double, installed};
 use super::{Credentials, Ses, SesSettings, mail_to, settings};
 use crate::mail::Unsent;
 
-/// What moto takes without a signature: a user, what the user may do, the user's key, an identity. Then it checks.
+/// What moto takes without a signature: a user, what the user may do, the user's key, an identity.
+/// Then it checks.
 const UNSIGNED: &str = "4";
 
 const VERIFIED: &str = "mail@example.com";

@@ -1,4 +1,5 @@
-//! Activating: what the link in the mail leads to. To look at it does nothing, as mail scanners do; the button activates.
+//! Activating: what the link in the mail leads to. To look at it does nothing, as mail scanners do;
+//! the button activates.
 
 use std::sync::Arc;
 

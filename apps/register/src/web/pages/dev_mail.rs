@@ -14,7 +14,8 @@ use super::{Site, Web, assets, show};
 use crate::dev_mail::{Mailbox, Received};
 use crate::web::problem::Problem;
 
-/// A mail brings its own styles, in its text. It runs nothing, loads nothing, and its links lead out of the frame.
+/// A mail brings its own styles, in its text. It runs nothing, loads nothing, and its links lead
+/// out of the frame.
 const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; \
     frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation";
 

@@ -20,7 +20,8 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The names of the headers with their values, without those that differ from one answer to the next by their nature.
+    /// The names of the headers with their values, without those that differ from one answer to the
+    /// next by their nature.
     pub(crate) fn stable_headers(&self) -> Vec<(String, String)> {
         let mut all: Vec<_> = self
             .headers

@@ -57,7 +57,8 @@ impl Bench {
         recipient
     }
 
-    /// Sends all mails, also those that keep their interval, in the order in which they were asked for, with the tokens 1, 2, 3, …
+    /// Sends all mails, also those that keep their interval, in the order in which they were asked
+    /// for, with the tokens 1, 2, 3, …
     pub(crate) async fn send_all(&self) -> Vec<Recipient> {
         let mut recipients = Vec::new();
         while self.pending().await > 0 {

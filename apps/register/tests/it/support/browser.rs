@@ -123,7 +123,8 @@ impl Browser {
         self.client.set_window_size(width, height).await.unwrap();
     }
 
-    /// What its console says since it was asked last: errors of scripts, violations of the CSP, resources that are missing.
+    /// What its console says since it was asked last: errors of scripts, violations of the CSP,
+    /// resources that are missing.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.client.issue_cmd(ConsoleLog).await.unwrap();
         let entries = entries.as_array().unwrap();

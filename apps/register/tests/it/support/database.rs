@@ -76,8 +76,8 @@ impl Database {
         self.count("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL AND claim IS NOT NULL").await
     }
 
-    /// All that is in it, also what was deleted and lies in its file still: SQLite's file and its log as they are, with each row as text;
-    /// Postgres' dump.
+    /// All that is in it, also what was deleted and lies in its file still: SQLite's file and its
+    /// log as they are, with each row as text; Postgres' dump.
     pub(crate) async fn dump(&self) -> String {
         match self {
             Self::Sqlite(dir) => {

@@ -12,7 +12,8 @@ impl Figures {
         Self { text }
     }
 
-    /// The sum of that figure's lines whose labels contain all of these, as `state="idle"`. There has to be one.
+    /// The sum of that figure's lines whose labels contain all of these, as `state="idle"`. There
+    /// has to be one.
     pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let found: Vec<f64> = self
             .text

@@ -1,4 +1,5 @@
-//! The service as a process, with a database of its own, a mail service that counts, and what asks it.
+//! The service as a process, with a database of its own, a mail service that counts, and what asks
+//! it.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(unreachable_pub, reason = "some of it is the library's own, compiled into each test binary")]

@@ -19,8 +19,9 @@ use super::TempDir;
 /// Postgres does not run as root, so root's tests run it as this.
 const USER: &str = "nobody";
 
-/// Ends the cluster when the test process ends, however that happens: its input is a pipe that only the test process holds. SIGQUIT is
-/// Postgres' "at once", and leaves no shared memory behind. `$0` is the cluster's directory. A line says for how many seconds to be down.
+/// Ends the cluster when the test process ends, however that happens: its input is a pipe that only
+/// the test process holds. SIGQUIT is Postgres' "at once", and leaves no shared memory behind. `$0`
+/// is the cluster's directory. A line says for how many seconds to be down.
 const WATCHDOG: &str = r#"
 "$@" </dev/null &
 child=$!

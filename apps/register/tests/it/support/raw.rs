@@ -1,4 +1,5 @@
-//! HTTP/1.1 by hand, so that half a request can be sent, and that it is seen whether half an answer comes.
+//! HTTP/1.1 by hand, so that half a request can be sent, and that it is seen whether half an answer
+//! comes.
 
 use std::io;
 

@@ -117,7 +117,8 @@ impl Service {
         assert!(sent.success());
     }
 
-    /// Again and again until it has ended: a signal that follows another of its kind at once counts for nothing.
+    /// Again and again until it has ended: a signal that follows another of its kind at once counts
+    /// for nothing.
     pub(crate) async fn insist(mut self, name: &str) -> Finished {
         until("the service ends", async || {
             let ended = self.has_ended();

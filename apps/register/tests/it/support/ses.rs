@@ -1,5 +1,5 @@
-//! Amazon SES v2 as far as `SendEmail` goes: it keeps each mail, counts connections, and fails as it is told. It runs on a thread of its own and
-//! outlives the services that are killed beside it.
+//! Amazon SES v2 as far as `SendEmail` goes: it keeps each mail, counts connections, and fails as
+//! it is told. It runs on a thread of its own and outlives the services that are killed beside it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -184,7 +184,8 @@ fn refusal(status: StatusCode, kind: &'static str, message: &str) -> Response {
     (status, [("x-amzn-errortype", kind)], Json(json!({ "message": message }))).into_response()
 }
 
-/// A mail that lacks what every mail has is a fault of the service, and shows as a test that waits for it in vain.
+/// A mail that lacks what every mail has is a fault of the service, and shows as a test that waits
+/// for it in vain.
 fn read(mail: &Value) -> Sent {
     let text = |pointer: &str| mail.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let named = |pointer: &str, name: &str| {

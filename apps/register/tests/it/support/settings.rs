@@ -1,4 +1,5 @@
-//! How a service is started: its flags and its environment, and nothing of the environment of the tests.
+//! How a service is started: its flags and its environment, and nothing of the environment of the
+//! tests.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -17,7 +18,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// On that database, with ports that are free, mail in the development mailbox, and limits on clients that no test comes near.
+    /// On that database, with ports that are free, mail in the development mailbox, and limits on
+    /// clients that no test comes near.
     pub(crate) fn new(database: &Database) -> Self {
         let dir = Arc::new(TempDir::new("register"));
         Self { arguments: Vec::new(), environment: Vec::new(), dir }

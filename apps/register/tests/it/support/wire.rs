@@ -34,7 +34,8 @@ impl Wire {
         &self.url
     }
 
-    /// From now on nothing comes through on the connections that there are, and none of them ends. New ones are as good as ever.
+    /// From now on nothing comes through on the connections that there are, and none of them ends.
+    /// New ones are as good as ever.
     pub(crate) fn lose(&self) {
         self.lost.send_replace(());
     }

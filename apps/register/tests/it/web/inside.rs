@@ -1,4 +1,5 @@
-//! The application without its servers: what is asked of its routers is answered as over the network.
+//! The application without its servers: what is asked of its routers is answered as over the
+//! network.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

@@ -1,4 +1,5 @@
-//! The routers in process: over a real database, with the real outbox and the development mailbox, and no sockets in between.
+//! The routers in process: over a real database, with the real outbox and the development mailbox,
+//! and no sockets in between.
 
 mod api;
 mod headers;

@@ -5,7 +5,8 @@ use http::Method;
 use super::inside::{Heard, Inside, Up};
 use crate::support::until;
 
-/// A browser that has no scripts finds all that it needs, and one that has, nothing that the policy forbids.
+/// A browser that has no scripts finds all that it needs, and one that has, nothing that the policy
+/// forbids.
 fn whole(heard: &Heard) -> &Heard {
     assert_eq!(heard.header("content-type"), "text/html; charset=utf-8", "{heard:?}");
     let page = heard.body.as_str();

@@ -119,7 +119,8 @@ impl Adding {
         say(&format!("{place}{reason}"));
     }
 
-    /// Adds what there is. What comes out is the signal that has asked for the end meanwhile, if one has.
+    /// Adds what there is. What comes out is the signal that has asked for the end meanwhile, if
+    /// one has.
     async fn send(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<Option<u8>> {
         let signal = to_its_end(shutdown, self.send_all()).await?;
         self.tally.unknown = self.batch.urls.len() as u64;

@@ -53,7 +53,8 @@ async fn or_signal<T>(shutdown: &mut Shutdown, work: impl Future<Output = T>) ->
     }
 }
 
-/// Does that to its end: what the database has been asked for is to be counted. After a signal, which comes out, it has a moment left for it.
+/// Does that to its end: what the database has been asked for is to be counted. After a signal,
+/// which comes out, it has a moment left for it.
 async fn to_its_end(
     shutdown: &mut Shutdown,
     work: impl Future<Output = anyhow::Result<()>>,

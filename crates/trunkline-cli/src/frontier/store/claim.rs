@@ -43,7 +43,8 @@ pub(in crate::frontier) struct Settlement {
 pub(in crate::frontier) enum Outcome {
     Done,
     Failed,
-    /// Another attempt after a pause. If it is the host that asks for it, nobody asks that for anything before.
+    /// Another attempt after a pause. If it is the host that asks for it, nobody asks that for
+    /// anything before.
     Later {
         pause: Duration,
         of_host: bool,
@@ -78,7 +79,8 @@ const REST: &str = "
            EXISTS (SELECT FROM trunkline.urls WHERE state = 'leased')";
 
 impl Store {
-    /// Comes, or comes back: then it keeps those URLs of what it had under its old id, if it heard of that or not. Returns its id, under which it claims.
+    /// Comes, or comes back: then it keeps those URLs of what it had under its old id, if it heard
+    /// of that or not. Returns its id, under which it claims.
     ///
     /// # Errors
     ///

@@ -10,7 +10,8 @@ pub(in crate::frontier) struct LoginTurn {
     pub(in crate::frontier) cookies: Vec<u8>,
 }
 
-/// By itself, Postgres would hold the turn of a machine that has vanished from the network for two hours.
+/// By itself, Postgres would hold the turn of a machine that has vanished from the network for two
+/// hours.
 const NOTICE: &str = "
     SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
            set_config('tcp_keepalives_count', '4', false)";
@@ -21,8 +22,8 @@ const LEAVE: &str = "
     SET turn = excluded.turn, cookies = excluded.cookies, logged_in_at = clock_timestamp()";
 
 impl Store {
-    /// Waits until nobody else logs in so. Nobody else does until this connection is closed, or this machine has not been heard of for
-    /// half a minute.
+    /// Waits until nobody else logs in so. Nobody else does until this connection is closed, or
+    /// this machine has not been heard of for half a minute.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The frontier's tables, and what is asked of them. What has several steps is a function of the database (`schema.sql`): one trip for each.
+//! The frontier's tables, and what is asked of them. What has several steps is a function of the
+//! database (`schema.sql`): one trip for each.
 
 mod add;
 mod claim;
@@ -33,7 +34,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How long the database may take to answer. One that has vanished from the network would never do.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// The versions of the tables, the oldest first. What was released is not changed any more: another version is added.
+/// The versions of the tables, the oldest first. What was released is not changed any more: another
+/// version is added.
 const VERSIONS: [&str; 1] = [include_str!("schema.sql")];
 
 /// A connection to the frontier.
@@ -64,7 +66,8 @@ impl Store {
         Self::opened(address, true).await
     }
 
-    /// The same for those who have no use for an empty one, and need not make one where none was meant to be.
+    /// The same for those who have no use for an empty one, and need not make one where none was
+    /// meant to be.
     ///
     /// # Errors
     ///

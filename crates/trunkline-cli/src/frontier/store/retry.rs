@@ -26,11 +26,13 @@ impl Store {
         answered(asking.fetch_one(&mut self.connection)).await
     }
 
-    /// Queues some of them, as if they were new, and returns how many: none, if others were faster. None if none is left.
+    /// Queues some of them, as if they were new, and returns how many: none, if others were faster.
+    /// None if none is left.
     ///
     /// # Errors
     ///
-    /// If the database fails. None of them is queued then, or (if it was the answer that was lost) all.
+    /// If the database fails. None of them is queued then, or (if it was the answer that was lost)
+    /// all.
     pub(in crate::frontier) async fn retry(&mut self, failed: &Failed) -> anyhow::Result<Option<u64>> {
         let Failed { hosts, statuses, before } = failed;
         let retrying = sqlx::query_scalar::<_, Option<i64>>("SELECT trunkline.retry($1, $2, $3::timestamptz, $4)");

@@ -90,7 +90,8 @@ fn said(error: &dyn DatabaseError) -> String {
 fn kind(code: &str) -> Kind {
     match code {
         "TL001" => Kind::LeaseOver,
-        // A standby that is to be the next primary, and a lock that was not to be had in the time that somebody has set.
+        // A standby that is to be the next primary, and a lock that was not to be had in the time that somebody has
+        // set.
         "25006" | "55P03" => Kind::Passing,
         // Connection, transaction rolled back, resources, operator intervention.
         _ if ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) => Kind::Passing,

@@ -1,4 +1,5 @@
-//! The worker's side of the frontier: one exchange at a time, over one connection, made again when it is lost.
+//! The worker's side of the frontier: one exchange at a time, over one connection, made again when
+//! it is lost.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -17,15 +18,17 @@ pub(super) struct Desk {
     /// What the database knows it by.
     key: i64,
     terms: Terms,
-    /// Its right to what it has claimed. None before it has come, and when it has to come again: if what was asked last was not answered, it is not
-    /// certain that what the database holds for its own is what it does.
+    /// Its right to what it has claimed. None before it has come, and when it has to come again: if
+    /// what was asked last was not answered, it is not certain that what the database holds for
+    /// its own is what it does.
     id: Option<i64>,
 }
 
 /// What an exchange is for. The lease is renewed by each.
 pub(super) struct Errand {
     pub(super) settled: Vec<Settlement>,
-    /// All that is this worker's own, what is settled now included: what it does not know of goes back.
+    /// All that is this worker's own, what is settled now included: what it does not know of goes
+    /// back.
     pub(super) held: Vec<i64>,
     pub(super) room: usize,
 }
@@ -51,8 +54,8 @@ impl Desk {
 
     /// # Errors
     ///
-    /// If the database fails. Which of it was done is not known then: all that was to be settled is to be settled again, and what was claimed,
-    /// unheard, goes back.
+    /// If the database fails. Which of it was done is not known then: all that was to be settled is
+    /// to be settled again, and what was claimed, unheard, goes back.
     pub(super) async fn exchange(&mut self, errand: &Errand) -> anyhow::Result<Answer> {
         let done = self.attempt(errand).await;
         if done.is_err() {

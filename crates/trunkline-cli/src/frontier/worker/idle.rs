@@ -16,7 +16,8 @@ impl Idle {
         Self(SHORTEST)
     }
 
-    /// Nothing was there. If it is known in what time there may be something, that is it, unless the pause is over before: others may change it.
+    /// Nothing was there. If it is known in what time there may be something, that is it, unless
+    /// the pause is over before: others may change it.
     pub(super) fn look_at(&mut self, now: Instant, look_in: Option<Duration>) -> Instant {
         let pause = self.0;
         self.0 = (pause * 2).min(LONGEST);

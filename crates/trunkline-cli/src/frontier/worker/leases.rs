@@ -22,7 +22,8 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    /// Whether it is to be fetched: what was claimed once more while its line is on its way, after the lease was over, has been.
+    /// Whether it is to be fetched: what was claimed once more while its line is on its way, after
+    /// the lease was over, has been.
     pub(super) fn claimed(&mut self, id: i64) -> bool {
         self.held.insert(id)
     }
@@ -44,7 +45,8 @@ impl Leases {
         }
     }
 
-    /// Waits until the next lines are written; for ever, if none are being written. False if they never will be.
+    /// Waits until the next lines are written; for ever, if none are being written. False if they
+    /// never will be.
     ///
     /// # Cancel safety
     ///
@@ -98,7 +100,8 @@ impl Leases {
         self.to_settle.extend(settlements);
     }
 
-    /// The lease is over. What has come to its end is still worth telling: perhaps nobody has begun with it.
+    /// The lease is over. What has come to its end is still worth telling: perhaps nobody has begun
+    /// with it.
     pub(super) fn lost(&mut self) {
         self.to_settle.retain(|one| matches!(one.outcome, Outcome::Done | Outcome::Failed));
         let writing = self.writing.iter().flat_map(|(settlements, _)| settlements);

@@ -91,7 +91,8 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// What has no remedy: a right that was taken away, a table that is gone, a password that is no longer right. No page is to blame for that.
+    /// What has no remedy: a right that was taken away, a table that is gone, a password that is no
+    /// longer right. No page is to blame for that.
     pub(super) async fn run(&mut self, closing: &mut Closing) -> anyhow::Result<()> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -291,7 +292,8 @@ impl Worker {
         }
     }
 
-    /// Says what came of the pages, once it is known whether all lines are written, and gives the rest back.
+    /// Says what came of the pages, once it is known whether all lines are written, and gives the
+    /// rest back.
     ///
     /// # Errors
     ///

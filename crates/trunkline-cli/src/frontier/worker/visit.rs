@@ -13,7 +13,8 @@ use crate::frontier::store::{Claimed, Outcome, Settlement};
 use crate::input;
 use crate::page::{Asked, Fate, Kept, Page};
 
-/// Before a host is asked again that nobody could be logged in to: all its other pages would find that as well.
+/// Before a host is asked again that nobody could be logged in to: all its other pages would find
+/// that as well.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What every page needs.
@@ -84,7 +85,8 @@ impl Visitor {
         Ok(Visited { page: Some(page), settlement })
     }
 
-    /// What robots.txt wants to lie between two requests, which is known once one page was asked for.
+    /// What robots.txt wants to lie between two requests, which is known once one page was asked
+    /// for.
     async fn host_delay(&self, url: &Url) -> Option<Duration> {
         if self.obeys_robots { Some(self.scraper.pause_of(url).await) } else { None }
     }

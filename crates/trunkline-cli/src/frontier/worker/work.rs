@@ -33,8 +33,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// The arguments or the database cannot be used, the login failed, the output or the cookie file could not be written, or the database
-/// has failed for good.
+/// The arguments or the database cannot be used, the login failed, the output or the cookie file
+/// could not be written, or the database has failed for good.
 pub(crate) async fn work(args: Fetch, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
     let unusable = |error| Unusable::arguments(&error);
     let address = args.work.frontier.as_ref().context("there is no frontier")?.check().map_err(unusable)?;

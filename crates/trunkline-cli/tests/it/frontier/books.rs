@@ -1,4 +1,5 @@
-//! Everything at once, at random: whatever happens in between, the books are right at any moment, and nobody waits in a circle.
+//! Everything at once, at random: whatever happens in between, the books are right at any moment,
+//! and nobody waits in a circle.
 
 use std::collections::HashMap;
 

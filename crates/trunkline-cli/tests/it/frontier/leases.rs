@@ -120,7 +120,8 @@ async fn pages_given_up_are_fetched_again_if_the_database_was_only_late() {
     let out = dir.join("out");
     let worker = frontier.writing_worker(&out, ["--lease", "3"]);
     until("it has both", || slow.all_requests() + quick.all_requests() == 2);
-    // What it settles is not answered before its lease is over; by the database's clock, which goes a little slower, it is not.
+    // What it settles is not answered before its lease is over; by the database's clock, which goes a
+    // little slower, it is not.
     let mut slower = frontier.transaction("UPDATE trunkline.workers SET until = until + interval '1 hour'").await;
     quick.release();
     frontier.until_locked_out(1).await;

@@ -23,7 +23,8 @@ async fn the_delay_lies_between_two_requests_whoever_makes_them() {
         let mut came = hosts.host(host).came;
         assert_eq!(came.len(), 10);
         came.sort_unstable();
-        // From a claim to its request takes now more, now less: two may come somewhat closer, but not all of them.
+        // From a claim to its request takes now more, now less: two may come somewhat closer, but not all
+        // of them.
         assert!(came[9] - came[0] > Duration::from_millis(9 * 400 - 300), "{came:?}");
     }
     frontier.assert_all_ended(20, 0).await;

@@ -67,7 +67,8 @@ async fn what_fails_while_it_is_queued_again_is_not_queued_for_ever() {
     assert_eq!(finished(worker).await.code, Some(130));
 }
 
-/// What both want, one has already queued when it is the other's turn, which then goes on with the rest.
+/// What both want, one has already queued when it is the other's turn, which then goes on with the
+/// rest.
 #[tokio::test]
 async fn two_who_queue_at_once_leave_nothing_out() {
     let urls = (0..2_000).map(|page| format!("http://a.example/{page}")).chain(["http://b.example/".into()]);

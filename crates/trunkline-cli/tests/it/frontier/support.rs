@@ -125,7 +125,8 @@ pub(super) async fn finished(mut worker: Running) -> Finished {
     worker.finish()
 }
 
-/// The URLs of the JSON lines in that file, in their order. Of a worker that was killed, the last line may be torn.
+/// The URLs of the JSON lines in that file, in their order. Of a worker that was killed, the last
+/// line may be torn.
 pub(super) fn urls_in(output: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(output).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -67,7 +67,8 @@ impl Running {
         self.child.id()
     }
 
-    /// Feeds it lines for as long as it takes them. The thread ends with the input, or with the program.
+    /// Feeds it lines for as long as it takes them. The thread ends with the input, or with the
+    /// program.
     pub(crate) fn feed(&mut self, lines: impl Iterator<Item = String> + Send + 'static) {
         let mut input = std::io::BufWriter::new(self.stdin.take().unwrap());
         thread::spawn(move || {

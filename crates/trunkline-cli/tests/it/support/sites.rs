@@ -1,4 +1,5 @@
-//! Sites to log in to, those of the scraper's tests: Django, Jupyter Server, and one whose sessions run out.
+//! Sites to log in to, those of the scraper's tests: Django, Jupyter Server, and one whose sessions
+//! run out.
 
 #![allow(dead_code, reason = "what is taken over is not used whole")]
 

@@ -4,8 +4,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-/// Starts the rest of its arguments on a new terminal, waits until something stands there, and what is typed is shown or not, as expected; types, or sends a signal,
-/// and tells what was to be seen, how it ended, and whether the terminal echoes again.
+/// Starts the rest of its arguments on a new terminal, waits until something stands there, and what
+/// is typed is shown or not, as expected; types, or sends a signal, and tells what was to be seen,
+/// how it ended, and whether the terminal echoes again.
 const TYPIST: &str = r#"
 import fcntl, json, os, pty, select, signal, struct, sys, termios, time
 
@@ -49,7 +50,8 @@ pub(crate) struct Typed {
     pub(crate) echoes: bool,
 }
 
-/// Types that, or sends the signal of that name, once this question stands there, whose answer is not shown.
+/// Types that, or sends the signal of that name, once this question stands there, whose answer is
+/// not shown.
 pub(crate) fn on_a_terminal<'a>(question: &str, typed: &str, arguments: impl IntoIterator<Item = &'a str>) -> Typed {
     type_on(question, typed, false, arguments)
 }

@@ -1,4 +1,5 @@
-//! Parts of an application that keep a journal, a client that speaks HTTP/1 by hand, and the application as a process.
+//! Parts of an application that keep a journal, a client that speaks HTTP/1 by hand, and the
+//! application as a process.
 
 mod client;
 mod part;

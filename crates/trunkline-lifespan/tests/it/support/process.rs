@@ -62,7 +62,8 @@ impl App {
         assert!(sent.success());
     }
 
-    /// Again and again until it has ended: a signal that follows another of its kind at once counts for nothing.
+    /// Again and again until it has ended: a signal that follows another of its kind at once counts
+    /// for nothing.
     pub(crate) fn insist(&mut self, name: &str) {
         until("the application ends", || {
             let ended = self.child.try_wait().unwrap().is_some();

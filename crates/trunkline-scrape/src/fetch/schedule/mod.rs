@@ -1,11 +1,15 @@
-//! Whose turn it is. Pure: it is told what time it is, and neither asks a clock nor waits nor fetches.
+//! Whose turn it is. Pure: it is told what time it is, and neither asks a clock nor waits nor
+//! fetches.
 //!
 //! The rules:
 //! 1. Between the starts of two requests to one host lies its pause at least.
 //! 2. A host that is held is left alone until then.
-//! 3. What comes again waits here for its time, and takes nobody's place meanwhile. Once that has come, it goes before what has never been tried.
-//! 4. Of the hosts that may be asked, the one with the fewest requests under way is next; among those, the one whose last turn is longest ago.
-//! 5. A host nobody knows yet is asked for its rules first, if rules are obeyed; nothing of it starts before they are known.
+//! 3. What comes again waits here for its time, and takes nobody's place meanwhile. Once that has
+//!    come, it goes before what has never been tried.
+//! 4. Of the hosts that may be asked, the one with the fewest requests under way is next; among
+//!    those, the one whose last turn is longest ago.
+//! 5. A host nobody knows yet is asked for its rules first, if rules are obeyed; nothing of it
+//!    starts before they are known.
 //! 6. More is wanted until [`AHEAD`] wait, or [`MOST`] if of those none may start.
 //! 7. A host is forgotten when nothing of it waits or is under way, and it has had its pause.
 

@@ -257,8 +257,9 @@ struct Seen {
     ruled: bool,
 }
 
-/// Some thousand URLs of hosts that are slow, quick, held, and ask to come again, in places that are fewer than they: whatever happens, each URL is done
-/// once, no host is asked before its time, and there is no time at which something may start and nothing does.
+/// Some thousand URLs of hosts that are slow, quick, held, and ask to come again, in places that
+/// are fewer than they: whatever happens, each URL is done once, no host is asked before its time,
+/// and there is no time at which something may start and nothing does.
 #[test]
 fn at_random_nothing_is_lost_nothing_is_early_and_nobody_starves() {
     for seed in 1..=60 {

@@ -22,7 +22,8 @@ fn size() -> (usize, usize) {
     if std::env::var_os("TRUNKLINE_SOAK").is_some() { (2_000, 200) } else { (300, 50) }
 }
 
-/// The site ends the session again and again: each page comes, none twice, with one login for each time that it ended.
+/// The site ends the session again and again: each page comes, none twice, with one login for each
+/// time that it ended.
 #[tokio::test]
 async fn all_pages_come_from_a_site_that_ends_the_session_again_and_again() {
     let (pages, good_for) = size();
@@ -83,7 +84,8 @@ async fn a_login_that_cannot_be_renewed_fails_each_page_and_is_not_tried_for_eac
     session.close().await;
 }
 
-/// Every login works, and none lets anybody in: that is not gone on with for as long as there are pages.
+/// Every login works, and none lets anybody in: that is not gone on with for as long as there are
+/// pages.
 #[tokio::test]
 async fn logins_that_let_nobody_in_come_to_an_end() {
     let (site, session) = (Site::start(5).await, Session::new());
@@ -122,7 +124,8 @@ async fn a_401_of_another_site_is_delivered() {
     session.close().await;
 }
 
-/// Sixteen pages find out that they are outside, and the login page asks to be left alone: it is asked once, and once more when its time has come.
+/// Sixteen pages find out that they are outside, and the login page asks to be left alone: it is
+/// asked once, and once more when its time has come.
 #[tokio::test]
 async fn a_login_page_that_is_busy_is_left_alone_by_all_pages() {
     let web = Web::start(|path, before| async move {
@@ -171,7 +174,8 @@ async fn a_session_that_makes_errors_of_statuses_logs_in_as_any_other() {
     session.close().await;
 }
 
-/// One page logs in, others use up what that is good for, and it is over for the first one once more: as it has let somebody in, it is renewed.
+/// One page logs in, others use up what that is good for, and it is over for the first one once
+/// more: as it has let somebody in, it is renewed.
 #[tokio::test]
 async fn a_login_that_others_have_used_up_is_renewed_once_more() {
     let (used_up, session) = (Arc::new(Notify::new()), Session::new());

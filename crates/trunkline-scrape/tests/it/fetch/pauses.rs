@@ -8,7 +8,8 @@ use trunkline_scrape::Scraper;
 use super::all;
 use crate::support::web::Web;
 
-/// What a start may be late by and still count: the server's clock begins when the request is there.
+/// What a start may be late by and still count: the server's clock begins when the request is
+/// there.
 const SLACK: Duration = Duration::from_millis(60);
 
 #[tokio::test]
@@ -25,7 +26,8 @@ async fn between_two_requests_of_a_host_lies_the_delay() {
     session.close().await;
 }
 
-/// Sorted by host, and with fewer places than URLs of the first: all hosts are worked on side by side.
+/// Sorted by host, and with fewer places than URLs of the first: all hosts are worked on side by
+/// side.
 #[tokio::test]
 async fn urls_sorted_by_host_do_not_starve_those_behind() {
     let delay = Duration::from_millis(250);

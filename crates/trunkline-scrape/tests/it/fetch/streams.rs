@@ -1,4 +1,5 @@
-//! The stream: each URL once, so many at a time, in order or not, however long the input and slow the reader.
+//! The stream: each URL once, so many at a time, in order or not, however long the input and slow
+//! the reader.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

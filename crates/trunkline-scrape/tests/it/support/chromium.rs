@@ -1,4 +1,5 @@
-//! Headless Chromium, started once and driven over WebDriver: by a session of ours, for it is JSON over HTTP.
+//! Headless Chromium, started once and driven over WebDriver: by a session of ours, for it is JSON
+//! over HTTP.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What the tests stand on: a server that records, a browser that sends, the corpus that both are given, sites to log in to.
+//! What the tests stand on: a server that records, a browser that sends, the corpus that both are
+//! given, sites to log in to.
 
 pub(crate) mod cases;
 pub(crate) mod chromium;

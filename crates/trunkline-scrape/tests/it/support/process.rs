@@ -12,8 +12,8 @@ use super::temp_dir::TempDir;
 
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs the rest of its arguments until the process ends or its own input does, of which the test process holds the other end; then whatever is
-/// left of the process group is killed.
+/// Runs the rest of its arguments until the process ends or its own input does, of which the test
+/// process holds the other end; then whatever is left of the process group is killed.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -53,7 +53,8 @@ impl Guarded {
         Self { watchdog, lifeline, dir }
     }
 
-    /// Waits until its output says at which port it listens, the number behind `words`, and it does so: some say it in advance.
+    /// Waits until its output says at which port it listens, the number behind `words`, and it does
+    /// so: some say it in advance.
     pub(crate) async fn port_behind(&mut self, words: &str) -> u16 {
         let started = Instant::now();
         loop {

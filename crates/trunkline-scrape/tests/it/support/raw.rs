@@ -1,4 +1,5 @@
-//! A server that answers each connection with exactly these bytes, and then closes it, well or badly.
+//! A server that answers each connection with exactly these bytes, and then closes it, well or
+//! badly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

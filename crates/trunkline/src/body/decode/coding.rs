@@ -64,8 +64,8 @@ pub(crate) fn offer() -> Option<HeaderValue> {
     HeaderValue::try_from(names.join(", ")).ok().filter(|value| !value.is_empty())
 }
 
-/// The codings of a body, in the order in which they were applied. None if there is one among them that is not known, or if they are
-/// too many: half decoded, it would be of no use to anybody.
+/// The codings of a body, in the order in which they were applied. None if there is one among them
+/// that is not known, or if they are too many: half decoded, it would be of no use to anybody.
 pub(super) fn of(headers: &HeaderMap) -> Vec<Coding> {
     let mut codings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {

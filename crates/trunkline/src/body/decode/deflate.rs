@@ -1,4 +1,5 @@
-//! deflate: zlib's format (RFC 1950), as the standard wants it, or the bare one (RFC 1951), as some servers have it.
+//! deflate: zlib's format (RFC 1950), as the standard wants it, or the bare one (RFC 1951), as some
+//! servers have it.
 
 use flate2::Decompress;
 
@@ -7,7 +8,8 @@ use super::litter::Litter;
 use super::{Codec, Step};
 use crate::error::BoxError;
 
-/// The method that zlib's first byte names in its lower half. A bare stream begins so only with padding that no encoder writes.
+/// The method that zlib's first byte names in its lower half. A bare stream begins so only with
+/// padding that no encoder writes.
 const DEFLATE: u8 = 8;
 
 #[derive(Default)]

@@ -33,7 +33,8 @@ const FRAME: usize = 32 * 1024;
 /// How many pieces of input in a row may decode to nothing before other tasks have their turn.
 const PATIENCE: usize = 32;
 
-/// A body without its content codings. One that has none passes through as it is: no allocation, no copy.
+/// A body without its content codings. One that has none passes through as it is: no allocation, no
+/// copy.
 #[derive(Debug)]
 pub(crate) struct Decoded<B> {
     source: B,
@@ -102,8 +103,9 @@ impl<B> Decoded<B> {
 }
 
 impl<B: Body> Decoded<B> {
-    /// Takes off what the headers say was put on, and strikes it from them, with the length, which is no longer that of the
-    /// body. A coding that is not known leaves both as they are, and so does an empty body, as the answer to a HEAD is.
+    /// Takes off what the headers say was put on, and strikes it from them, with the length, which
+    /// is no longer that of the body. A coding that is not known leaves both as they are, and
+    /// so does an empty body, as the answer to a HEAD is.
     pub(crate) fn new(headers: &mut HeaderMap, source: B) -> Self {
         if !headers.contains_key(CONTENT_ENCODING) || source.is_end_stream() {
             return Self::plain(source);

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::super::resolve::{Resolving, SystemResolver};
-use super::super::wire::Counted;
+use super::super::socket::MeteredStream;
 use super::*;
 
 struct OneSlot;
@@ -47,7 +47,7 @@ fn target(https: bool, host: &str, port: u16) -> Target {
     Target { https, host: host.into(), port }
 }
 
-async fn open(connector: &Connector, target: &Target) -> Result<(Stream, Arc<Wire>)> {
+async fn open(connector: &Connector, target: &Target) -> Result<(Stream, Arc<Socket>)> {
     connector.open(target, &OneSlot, Some(Instant::now() + Duration::from_secs(20))).await
 }
 
@@ -82,7 +82,8 @@ impl Authority {
         TlsSettings { extra_roots: vec![self.0.pem().into_bytes()], ..TlsSettings::default() }
     }
 
-    /// A server with this certificate that echoes; with `ask`, only for clients this authority knows.
+    /// A server with this certificate that echoes; with `ask`, only for clients this authority
+    /// knows.
     async fn serve(&self, (cert, key): (rcgen::Certificate, KeyPair), ask: bool) -> u16 {
         let provider = Arc::new(default_provider());
         let builder =
@@ -114,8 +115,8 @@ impl Authority {
     }
 }
 
-async fn echoes((stream, wire): (Stream, Arc<Wire>)) {
-    let mut stream = Counted::new(stream, wire.clone());
+async fn echoes((stream, wire): (Stream, Arc<Socket>)) {
+    let mut stream = MeteredStream::new(stream, wire.clone());
     stream.write_all(b"hello").await.unwrap();
     stream.flush().await.unwrap();
     let mut answer = [0; 5];

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::http1::Connection;
-use super::super::wire::{Stream, Wire, WireIo};
+use super::super::socket::{Socket, SocketIo, Stream};
 use super::*;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -19,8 +19,8 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 async fn connected() -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let wire: Arc<Wire> = Wire::new(client, false).unwrap();
-    let connection = Connection::open(Stream::Plain(WireIo::new(wire.clone())), wire, Http1::default()).unwrap();
+    let wire: Arc<Socket> = Socket::new(client, false).unwrap();
+    let connection = Connection::open(Stream::Plain(SocketIo::new(wire.clone())), wire, Http1::default()).unwrap();
     (connection, listener.accept().await.unwrap().0)
 }
 

@@ -1,4 +1,5 @@
-//! The rules of RFC 6265bis one by one, the public suffix list's own tests, the file, and anything at all for input.
+//! The rules of RFC 6265bis one by one, the public suffix list's own tests, the file, and anything
+//! at all for input.
 
 mod anything;
 mod file;

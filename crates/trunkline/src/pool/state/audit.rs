@@ -1,4 +1,5 @@
-//! What must hold of the state after every event (the list in `mod.rs`, in its order), seen from the inside.
+//! What must hold of the state after every event (the list in `mod.rs`, in its order), seen from
+//! the inside.
 
 use slab::Slab;
 
@@ -54,7 +55,8 @@ impl<K: PoolKey> State<K> {
         assert_eq!(self.closing, coming);
     }
 
-    /// P2, P3, P4: nobody waits for what is there, or for what nobody uses, unless it is on its way.
+    /// P2, P3, P4: nobody waits for what is there, or for what nobody uses, unless it is on its
+    /// way.
     fn audit_waits(&self) {
         for (_, key) in &self.key_entries {
             assert!(

@@ -34,7 +34,8 @@ impl<K: PoolKey> State<K> {
         self.fail_tickets(|ticket| ticket.standing == Standing::Waiting)
     }
 
-    /// P11: the session's waiters fail; the pool goes on for others. Returns how many waiters that were.
+    /// P11: the session's waiters fail; the pool goes on for others. Returns how many waiters that
+    /// were.
     pub(crate) fn drain_owner(&mut self, owner: Owner) -> usize {
         let failed = self.fail_tickets(|ticket| ticket.standing == Standing::Waiting && ticket.owner == owner);
         // A dial left behind that only they wanted may be in somebody's way.
@@ -42,7 +43,8 @@ impl<K: PoolKey> State<K> {
         failed
     }
 
-    /// P11: what is still under way ends now, for one session or for all. Returns how many requests that were.
+    /// P11: what is still under way ends now, for one session or for all. Returns how many requests
+    /// that were.
     pub(crate) fn abort(&mut self, owner: Option<Owner>, now: Instant) -> usize {
         if owner.is_none() {
             self.drain();

@@ -20,7 +20,8 @@ impl<K: PoolKey> State<K> {
         begins
     }
 
-    /// P1: leave for one more concurrent attempt of the slot's dial, if both limits have room that nobody waits for.
+    /// P1: leave for one more concurrent attempt of the slot's dial, if both limits have room that
+    /// nobody waits for.
     pub(crate) fn begin_attempt(&mut self, slot: SlotId) -> bool {
         let host = self.host_of(slot.0);
         if !self.has_room() || !self.host_has_room(host) {
@@ -32,7 +33,8 @@ impl<K: PoolKey> State<K> {
         true
     }
 
-    /// An attempt begun by [`begin_attempt`](Self::begin_attempt) lost the race or failed; its socket is gone.
+    /// An attempt begun by [`begin_attempt`](Self::begin_attempt) lost the race or failed; its
+    /// socket is gone.
     pub(crate) fn end_attempt(&mut self, slot: SlotId, now: Instant) {
         self.slots[slot.0].attempts -= 1;
         self.count_taken(self.host_of(slot.0), Column::Dialing, -1);
@@ -40,7 +42,8 @@ impl<K: PoolKey> State<K> {
         self.pump(now);
     }
 
-    /// The slot's dial succeeded. True if the request that dialed has the connection now; else it is the pool's (P4).
+    /// The slot's dial succeeded. True if the request that dialed has the connection now; else it
+    /// is the pool's (P4).
     pub(crate) fn dialed(&mut self, slot: SlotId, now: Instant) -> bool {
         let Phase::Dialing(dialer) = self.slots[slot.0].phase else { return false };
         self.slots[slot.0].expires = self.end_of_lifetime(slot.0, now);
@@ -62,8 +65,8 @@ impl<K: PoolKey> State<K> {
         dialer != Dialer::Nobody
     }
 
-    /// P5: the slot's dial failed and left no socket. True if the request that dialed it still did, and so fails with it;
-    /// nobody else does.
+    /// P5: the slot's dial failed and left no socket. True if the request that dialed it still did,
+    /// and so fails with it; nobody else does.
     pub(crate) fn dial_failed(&mut self, slot: SlotId, now: Instant) -> bool {
         let phase = self.slots[slot.0].phase;
         if let Phase::Dialing(Dialer::Ticket(ticket)) = phase {

@@ -7,7 +7,8 @@ use super::slots::{ALL, Phase, Slot};
 use super::{Owner, PoolKey, SlotId, State};
 use crate::stats::CloseReason;
 
-/// A connection idle for less than this is nobody's but the next request's: the keeper leaves it alone.
+/// A connection idle for less than this is nobody's but the next request's: the keeper leaves it
+/// alone.
 pub(crate) const ADOPTION: Duration = Duration::from_millis(50);
 
 /// What the keeper has to watch.
@@ -20,7 +21,8 @@ pub(crate) struct Adopted {
 }
 
 impl<K: PoolKey> State<K> {
-    /// The key's most recently used idle connection that is still good; what is overdue is closed on the way.
+    /// The key's most recently used idle connection that is still good; what is overdue is closed
+    /// on the way.
     pub(super) fn take_idle(&mut self, entry: usize, owner: Owner, now: Instant) -> Option<usize> {
         while let Some(slot) = self.key_entries[entry].idle.back() {
             if let Some(reason) = self.overdue(slot, now) {
@@ -35,7 +37,8 @@ impl<K: PoolKey> State<K> {
         None
     }
 
-    /// The connections, of those keys, that have been idle long enough for the keeper to watch them from now on.
+    /// The connections, of those keys, that have been idle long enough for the keeper to watch them
+    /// from now on.
     pub(crate) fn adopt(&mut self, mine: impl Fn(&K) -> bool, now: Instant) -> Adopted {
         let mut adopted = Adopted::default();
         let mut next = self.idle.back();

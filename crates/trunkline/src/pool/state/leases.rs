@@ -7,7 +7,8 @@ use super::slots::{Phase, Slot};
 use super::{Action, Life, PoolKey, SlotId, State, TicketId};
 use crate::stats::CloseReason;
 
-/// How many requests in a row a connection serves while an older one of another key lacks only the total limit (P3).
+/// How many requests in a row a connection serves while an older one of another key lacks only the
+/// total limit (P3).
 pub(super) const STREAK: u8 = 16;
 
 /// What takes the place of a connection that was found dead when it was to be reused.
@@ -41,8 +42,8 @@ impl<K: PoolKey> State<K> {
         leased
     }
 
-    /// P10: the connection in use was found dead before a byte was written on it, and its socket is gone. Another idle one
-    /// takes its place, or a new one is dialed in its slot.
+    /// P10: the connection in use was found dead before a byte was written on it, and its socket is
+    /// gone. Another idle one takes its place, or a new one is dialed in its slot.
     pub(crate) fn replace(&mut self, slot: SlotId, reason: CloseReason, now: Instant) -> Replacement {
         let Slot { key, owner, phase, .. } = self.slots[slot.0];
         if phase == Phase::InUse
@@ -55,7 +56,8 @@ impl<K: PoolKey> State<K> {
         self.redial(slot, reason, now)
     }
 
-    /// P10: the connection in use failed its request and its socket is gone; a new one is dialed in its slot, without queueing.
+    /// P10: the connection in use failed its request and its socket is gone; a new one is dialed in
+    /// its slot, without queueing.
     pub(crate) fn redial(&mut self, slot: SlotId, reason: CloseReason, now: Instant) -> Replacement {
         if self.slots[slot.0].phase != Phase::InUse {
             self.closed(slot, reason, now);
@@ -65,12 +67,14 @@ impl<K: PoolKey> State<K> {
         Replacement::Dial
     }
 
-    /// For how long the connection has been without an exchange; without end, if it has never had one.
+    /// For how long the connection has been without an exchange; without end, if it has never had
+    /// one.
     pub(crate) fn rested(&self, slot: SlotId, now: Instant) -> Duration {
         self.slots[slot.0].served.map_or(Duration::MAX, |ended| now.saturating_duration_since(ended))
     }
 
-    /// A connection is there for the taking: for the next request of its key, for an older one of another (P3), or idle.
+    /// A connection is there for the taking: for the next request of its key, for an older one of
+    /// another (P3), or idle.
     pub(super) fn came_back(&mut self, slot: usize, now: Instant) {
         let entry = self.slots[slot].key;
         if let Some(reason) = self.unfit(slot, now) {
@@ -97,8 +101,9 @@ impl<K: PoolKey> State<K> {
         self.outlived(slot, now).or(over)
     }
 
-    /// Would serving `next`, of the key `entry`, overtake an older request of another key that this slot would let go? It lacks
-    /// only the total limit, or shares the host whose limit is in its way.
+    /// Would serving `next`, of the key `entry`, overtake an older request of another key that this
+    /// slot would let go? It lacks only the total limit, or shares the host whose limit is in
+    /// its way.
     fn overtakes(&self, entry: usize, next: usize) -> bool {
         let own = self.key_entries[entry].host;
         let overall = self.ready.first().map(|&(_, host)| host);
@@ -123,7 +128,8 @@ impl<K: PoolKey> State<K> {
         self.actions.push_back(Action::Wake(TicketId(ticket)));
     }
 
-    /// Nobody of its key wants the connection: it goes idle, unless its slot is what a request of another key lacks.
+    /// Nobody of its key wants the connection: it goes idle, unless its slot is what a request of
+    /// another key lacks.
     fn settle(&mut self, slot: usize, now: Instant) {
         if self.is_wanted(self.host_of(slot)) {
             return self.close_slot(slot, CloseReason::Evicted);

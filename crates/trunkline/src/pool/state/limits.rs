@@ -31,8 +31,8 @@ impl<K: PoolKey> State<K> {
         }
     }
 
-    /// P2 (4): closes what nobody uses and the oldest request that waits lacks. One at a time: what closes may be all it takes,
-    /// and its end is followed by the next look.
+    /// P2 (4): closes what nobody uses and the oldest request that waits lacks. One at a time: what
+    /// closes may be all it takes, and its end is followed by the next look.
     pub(super) fn make_room(&mut self) {
         if let Some(slot) = self.idle.front()
             && self.lacks_total()
@@ -53,7 +53,8 @@ impl<K: PoolKey> State<K> {
         }
     }
 
-    /// A dial left behind is given up for a request that lacks its slot, if nobody of its own key wants it.
+    /// A dial left behind is given up for a request that lacks its slot, if nobody of its own key
+    /// wants it.
     pub(super) fn make_room_with_orphans(&mut self) {
         if self.unwanted == 0 || self.ledger.total.waiting == 0 {
             return;

@@ -1,5 +1,5 @@
-//! Doubly linked lists threaded through a slab: O(1) at both ends and in the middle (P15), and no allocation.
-//! An element can stand in several lists at once, one for each of its links.
+//! Doubly linked lists threaded through a slab: O(1) at both ends and in the middle (P15), and no
+//! allocation. An element can stand in several lists at once, one for each of its links.
 
 use slab::Slab;
 

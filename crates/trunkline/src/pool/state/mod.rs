@@ -1,23 +1,31 @@
 //! The pool's rules: who may open a connection, who waits, who goes next, what is closed and why.
 //!
-//! Pure: no clock, no I/O, no lock, no await. Events come in as method calls that are handed `now`; what is to be done about them
-//! comes out as [`Action`]s. The numbers P1 to P15 are the rules in `docs/ARCHITECTURE.md`.
+//! Pure: no clock, no I/O, no lock, no await. Events come in as method calls that are handed `now`;
+//! what is to be done about them comes out as [`Action`]s. The numbers P1 to P15 are the rules in
+//! `docs/ARCHITECTURE.md`.
 //!
-//! A *slot* is leave to own one socket. It is taken before the socket exists and freed after it is gone, and passes through
-//! `Dialing → InUse ⇄ Idle → Closing`. A *ticket* is a request that got no idle connection at once.
+//! A *slot* is leave to own one socket. It is taken before the socket exists and freed after it is
+//! gone, and passes through `Dialing → InUse ⇄ Idle → Closing`. A *ticket* is a request that got no
+//! idle connection at once.
 //!
 //! # What always holds
 //!
 //! Between any two events, and `audit.rs` holds every test to it:
 //!
-//! - **Limits** (P1): the slots taken never exceed the limit, nor those of a host its own. Leave to dial and each further attempt of a dial take one.
-//! - **Sums** (P12): figures are what a count of slots and tickets gives; the hosts' add up to the totals; created − closed = open.
+//! - **Limits** (P1): the slots taken never exceed the limit, nor those of a host its own. Leave to
+//!   dial and each further attempt of a dial take one.
+//! - **Sums** (P12): figures are what a count of slots and tickets gives; the hosts' add up to the
+//!   totals; created − closed = open.
 //! - **Nobody waits beside an idle connection** of their own key (P2).
-//! - **Nobody waits who could go**: while both limits have room for it, a request has its leave to dial (P3).
-//! - **Nothing unused is in the way** of a request that waits, neither an idle connection nor a dial that nobody wants, unless one is
-//!   being closed already: its end is followed by the next look (P2, P4).
-//! - **Order** (P3): a key's queue is in order of arrival, and those of it that dial come before those that wait.
-//! - **Pairs**: a ticket that dials or was granted a connection and the slot it has name each other; no two share one.
+//! - **Nobody waits who could go**: while both limits have room for it, a request has its leave to
+//!   dial (P3).
+//! - **Nothing unused is in the way** of a request that waits, neither an idle connection nor a
+//!   dial that nobody wants, unless one is being closed already: its end is followed by the next
+//!   look (P2, P4).
+//! - **Order** (P3): a key's queue is in order of arrival, and those of it that dial come before
+//!   those that wait.
+//! - **Pairs**: a ticket that dials or was granted a connection and the slot it has name each
+//!   other; no two share one.
 //! - **Lists** hold what their names say, and all of it.
 //! - **Nothing is remembered** that no slot and no ticket names, but figures (P12).
 
@@ -107,7 +115,8 @@ pub(crate) struct State<K: PoolKey> {
     life: Life,
     /// Connections of an earlier one serve no further request (P8).
     generation: u32,
-    /// Sessions that were aborted: a request of theirs that was between two exchanges gets no further.
+    /// Sessions that were aborted: a request of theirs that was between two exchanges gets no
+    /// further.
     ended: BTreeSet<Owner>,
 
     slots: Slab<Slot>,
@@ -119,7 +128,8 @@ pub(crate) struct State<K: PoolKey> {
     hosts: HashMap<K::Host, usize, RandomState>,
     host_entries: Slab<HostEntry<K::Host>>,
 
-    /// Hosts below their limit that have requests without leave to dial, by their oldest one's arrival.
+    /// Hosts below their limit that have requests without leave to dial, by their oldest one's
+    /// arrival.
     ready: BTreeSet<(u64, usize)>,
     /// Every idle connection, the longest idle first.
     idle: List<ALL>,

@@ -1,4 +1,5 @@
-//! The keys and hosts that slots and tickets name, and what belongs to each. One that nothing names any more is forgotten.
+//! The keys and hosts that slots and tickets name, and what belongs to each. One that nothing names
+//! any more is forgotten.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! Order: who waits, first come first, and who of them is the oldest that can go (P3).
 //!
-//! Three levels, each by the oldest arrival: a key's queue; the keys of a host that have somebody waiting; the hosts below their
-//! limit that have such a key.
+//! Three levels, each by the oldest arrival: a key's queue; the keys of a host that have somebody
+//! waiting; the hosts below their limit that have such a key.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -42,8 +42,8 @@ pub(super) struct Ticket {
 }
 
 impl<K: PoolKey> State<K> {
-    /// P2: an idle connection, else a ticket. `under_way` marks a later exchange of a request that began before the pool
-    /// was closed: it may finish while the pool drains.
+    /// P2: an idle connection, else a ticket. `under_way` marks a later exchange of a request that
+    /// began before the pool was closed: it may finish while the pool drains.
     pub(crate) fn checkout(&mut self, key: &K, owner: Owner, under_way: bool, now: Instant) -> Checkout {
         match self.life {
             Life::Open => {}

@@ -87,7 +87,8 @@ impl<K: PoolKey> State<K> {
         slot
     }
 
-    /// The slot goes on to another phase, and what it counts as and the lists it stands in with it. Nothing else changes a phase.
+    /// The slot goes on to another phase, and what it counts as and the lists it stands in with it.
+    /// Nothing else changes a phase.
     pub(super) fn set_phase(&mut self, slot: usize, phase: Phase) {
         self.leave_phase(slot);
         self.slots[slot].phase = phase;

@@ -1,7 +1,9 @@
-//! The locked shell, in every interleaving of its locks: run with `RUSTFLAGS="--cfg trunkline_loom"`.
+//! The locked shell, in every interleaving of its locks: run with `RUSTFLAGS="--cfg
+//! trunkline_loom"`.
 //!
-//! Instantly ready dials, a limit of one, two or three threads. However they meet, nothing is lost: the request that is left is
-//! served, no connection is in two hands, and at the end nothing is open.
+//! Instantly ready dials, a limit of one, two or three threads. However they meet, nothing is lost:
+//! the request that is left is served, no connection is in two hands, and at the end nothing is
+//! open.
 
 use std::future::Future;
 use std::pin::Pin;

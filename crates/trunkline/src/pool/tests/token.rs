@@ -1,4 +1,5 @@
-//! A connection that is a mere token, its dials, and a keeper that only takes notes: enough for the shell.
+//! A connection that is a mere token, its dials, and a keeper that only takes notes: enough for the
+//! shell.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -49,7 +49,8 @@ impl Deaf {
         self.address.port()
     }
 
-    /// This process's connections that fill its queue: count them out when counting sockets to its port.
+    /// This process's connections that fill its queue: count them out when counting sockets to its
+    /// port.
     pub fn queued(&self) -> usize {
         self.queued.len()
     }

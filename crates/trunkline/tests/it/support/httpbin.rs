@@ -1,4 +1,5 @@
-//! httpbin, run by gunicorn: one for the whole test binary, started by the first test that asks for it.
+//! httpbin, run by gunicorn: one for the whole test binary, started by the first test that asks for
+//! it.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
-//! What the tests run against: real servers (nginx, httpbin, moto), one that misbehaves as told, certificates, and a look at
-//! the kernel's own list of this process's sockets.
+//! What the tests run against: real servers (nginx, httpbin, moto), one that misbehaves as told,
+//! certificates, and a look at the kernel's own list of this process's sockets.
 //!
-//! It knows nothing of this crate, so other crates' tests take it with `#[path = "…/support/mod.rs"] mod support;`.
-//! Servers run outside the test's runtime (a process or a thread of their own): a test may stop its clock, block its
-//! thread or drop its runtime.
+//! It knows nothing of this crate, so other crates' tests take it with `#[path =
+//! "…/support/mod.rs"] mod support;`. Servers run outside the test's runtime (a process or a thread
+//! of their own): a test may stop its clock, block its thread or drop its runtime.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(unreachable_pub, reason = "written as a library, compiled into each test binary")]

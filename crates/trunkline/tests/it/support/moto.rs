@@ -1,5 +1,6 @@
-//! moto, an AWS of one's own: it keeps objects, sends no mail, hands out credentials, and refuses what is not signed well. Mostly
-//! there is one for the whole test binary, started by the first test that asks for it.
+//! moto, an AWS of one's own: it keeps objects, sends no mail, hands out credentials, and refuses
+//! what is not signed well. Mostly there is one for the whole test binary, started by the first
+//! test that asks for it.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -26,7 +27,8 @@ pub struct AccessKey {
     pub secret: String,
 }
 
-/// gunicorn serves it as other servers do, with connections that are kept; moto's own server closes each.
+/// gunicorn serves it as other servers do, with connections that are kept; moto's own server closes
+/// each.
 const APPLICATION: &str = "\
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 application = DomainDispatcherApplication(create_backend_app)
@@ -36,7 +38,8 @@ const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allo
 const TO_ANYBODY: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"*"}}]}"#;
 
-/// So many requests are taken without a look at their signature: those that make the user and the role.
+/// So many requests are taken without a look at their signature: those that make the user and the
+/// role.
 const UNCHECKED: usize = 5;
 
 impl Moto {
@@ -110,7 +113,8 @@ impl Moto {
     }
 }
 
-/// One of the unchecked requests, to IAM. The scope of its credentials tells moto which service is meant.
+/// One of the unchecked requests, to IAM. The scope of its credentials tells moto which service is
+/// meant.
 fn ask(port: u16, fields: &[(&str, &str)]) -> String {
     let mut form = "Version=2010-05-08".to_owned();
     for (name, value) in fields {

@@ -90,9 +90,11 @@ impl Nginx {
         self.port
     }
 
-    /// `connection number status request`, one line for each request that has been answered to its end.
+    /// `connection number status request`, one line for each request that has been answered to its
+    /// end.
     pub fn access_log_lines(&self) -> Vec<String> {
-        // nginx does one thing at a time: when it answers this, it has written down what it answered before.
+        // nginx does one thing at a time: when it answers this, it has written down what it answered
+        // before.
         self.ask("/ready").unwrap();
         let log = fs::read_to_string(self.process.dir().join("access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
@@ -165,7 +167,8 @@ impl NginxBuilder {
         self.setting(&format!("keepalive_requests {requests}"))
     }
 
-    /// `"2s"` closes idle connections after 2 s (nginx's default: 75 s); `"2s 5s"` also sends `Keep-Alive: timeout=5`.
+    /// `"2s"` closes idle connections after 2 s (nginx's default: 75 s); `"2s 5s"` also sends
+    /// `Keep-Alive: timeout=5`.
     pub fn keepalive_timeout(self, timeout: &str) -> Self {
         self.setting(&format!("keepalive_timeout {timeout}"))
     }
@@ -182,7 +185,8 @@ impl NginxBuilder {
         self
     }
 
-    /// Answers 503 to requests beyond so many at once from one address. Only files are limited: `/small`, `/big`, `/slow`.
+    /// Answers 503 to requests beyond so many at once from one address. Only files are limited:
+    /// `/small`, `/big`, `/slow`.
     pub fn limit_conn(mut self, connections: usize) -> Self {
         self.limit_conn = Some(connections);
         self

@@ -13,9 +13,10 @@ use super::temp_dir::TempDir;
 /// How long a server may take to be ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// Runs the server until it ends or the watchdog's input does: the test process holds the other end of that pipe, so even
-/// its SIGKILL ends the server. `$0` is the server's directory, which then goes with it; at last whatever is left of the
-/// process group (gunicorn's workers, the reader) is killed.
+/// Runs the server until it ends or the watchdog's input does: the test process holds the other end
+/// of that pipe, so even its SIGKILL ends the server. `$0` is the server's directory, which then
+/// goes with it; at last whatever is left of the process group (gunicorn's workers, the reader) is
+/// killed.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -91,7 +92,8 @@ impl Drop for Guarded {
     }
 }
 
-/// Where a program is: in `PATH`, or where Debian keeps servers, which an ordinary user's `PATH` lacks.
+/// Where a program is: in `PATH`, or where Debian keeps servers, which an ordinary user's `PATH`
+/// lacks.
 pub(super) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));

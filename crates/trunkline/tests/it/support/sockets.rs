@@ -1,9 +1,10 @@
 //! This process's connections as the kernel sees them, whatever the client under test believes.
 //!
-//! A socket counts if a descriptor of the process refers to it: TIME_WAIT belongs to nobody and does not count. Descriptors are
-//! read before and after the kernel's table, and only what is in all three counts: everything counted was open at
-//! one and the same moment, so a count is never too high because one socket closed and the next opened while it was made. It
-//! may miss one that lived shorter than the count took, and one the peer has reset (it is in no table any more).
+//! A socket counts if a descriptor of the process refers to it: TIME_WAIT belongs to nobody and
+//! does not count. Descriptors are read before and after the kernel's table, and only what is in
+//! all three counts: everything counted was open at one and the same moment, so a count is never
+//! too high because one socket closed and the next opened while it was made. It may miss one that
+//! lived shorter than the count took, and one the peer has reset (it is in no table any more).
 
 use std::collections::HashSet;
 use std::fs;
@@ -39,8 +40,8 @@ pub struct Socket {
     pub unread: u32,
 }
 
-/// This process's connections *to* `port` (a server in the same process has that port as its local one, and is not
-/// counted).
+/// This process's connections *to* `port` (a server in the same process has that port as its local
+/// one, and is not counted).
 pub fn sockets_to(port: u16) -> Vec<Socket> {
     owned("self", &[port])
 }
@@ -167,7 +168,8 @@ fn socket_inodes(process: &str) -> HashSet<u64> {
         .collect()
 }
 
-/// One line of `/proc/net/tcp`: `sl local:port remote:port state tx:rx tr:when retransmit uid timeout inode …`.
+/// One line of `/proc/net/tcp`: `sl local:port remote:port state tx:rx tr:when retransmit uid
+/// timeout inode …`.
 fn parse(line: &str) -> Option<Socket> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let port = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();

@@ -60,7 +60,8 @@ impl TestCa {
         self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth, |_| {})
     }
 
-    /// A TLS server's settings with this identity; with `client_ca`, clients must show a certificate of that authority.
+    /// A TLS server's settings with this identity; with `client_ca`, clients must show a
+    /// certificate of that authority.
     pub fn server_config(identity: &Identity, client_ca: Option<&Self>) -> Arc<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))

@@ -248,7 +248,8 @@ fn p15_dials_left_behind_cost_the_others_nothing() {
             let ticket = arrive(&mut state);
             begin(&mut state, ticket);
         }
-        // Each of these dials is left behind for a connection that comes back, and somebody of their key always waits.
+        // Each of these dials is left behind for a connection that comes back, and somebody of their key
+        // always waits.
         let waiting = TURNS + 1;
         let _tickets: Vec<_> = (0..waiting).map(|_| arrive(&mut state)).collect();
         open.iter().for_each(|&slot| assert!(state.returned(slot, None, now)));

@@ -1,4 +1,5 @@
-//! Tests of the rules: each by scripted cases (event, time, expected outcome), all of them by simulation.
+//! Tests of the rules: each by scripted cases (event, time, expected outcome), all of them by
+//! simulation.
 
 #[cfg_attr(trunkline_loom, allow(dead_code, reason = "the model of the shell needs but a part"))]
 pub(in crate::pool) mod site;

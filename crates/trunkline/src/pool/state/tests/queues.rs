@@ -58,7 +58,8 @@ fn p3_a_connection_yields_after_16_requests_over_an_older_one_of_another_key() {
     world.rest();
 }
 
-/// `other` waits; A's requests come later, one after the other, and its connection serves 16 of them before `other`.
+/// `other` waits; A's requests come later, one after the other, and its connection serves 16 of
+/// them before `other`.
 fn streak_then_yield(world: &mut World, other: Site) {
     let mut holder = world.lease(A);
     let older = world.arrive(other);

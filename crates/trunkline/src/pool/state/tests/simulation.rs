@@ -1,9 +1,12 @@
-//! All rules at once: random events in random order under virtual time, and after each the books are compared.
+//! All rules at once: random events in random order under virtual time, and after each the books
+//! are compared.
 //!
-//! The model keeps its own books of requests and sockets. It carries out what the state asks for with delays, so that a socket
-//! that is being closed, a dial that ends and a request that was woken and not polled yet overlap everything else.
+//! The model keeps its own books of requests and sockets. It carries out what the state asks for
+//! with delays, so that a socket that is being closed, a dial that ends and a request that was
+//! woken and not polled yet overlap everything else.
 //!
-//! `TRUNKLINE_SOAK=1` runs it for longer; a failure names its seed, and `TRUNKLINE_SEED` runs that one alone.
+//! `TRUNKLINE_SOAK=1` runs it for longer; a failure names its seed, and `TRUNKLINE_SEED` runs that
+//! one alone.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -572,7 +575,8 @@ enum Event {
     Finishes(SlotId),
 }
 
-/// So many clients, each with one request after another at a host of its own choice, share `limit` connections.
+/// So many clients, each with one request after another at a host of its own choice, share `limit`
+/// connections.
 fn overload(hosts: usize, limit: usize, clients: usize, requests: usize) -> Figures {
     let mut chance = Chance::new(hosts as u64);
     let begun = Instant::now();

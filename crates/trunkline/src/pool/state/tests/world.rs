@@ -1,4 +1,5 @@
-//! A world in miniature for the state: keys, requests and sockets with a clock that is told the time.
+//! A world in miniature for the state: keys, requests and sockets with a clock that is told the
+//! time.
 //!
 //! It keeps the shell's duties: what the state wants closed is dropped first and reported then.
 

@@ -52,7 +52,8 @@ impl Mood {
         Self::AnnouncedClose,
     ];
 
-    /// Whether the answer is whole and sound. (Two answers hold a sound one, and a client may well refuse them.)
+    /// Whether the answer is whole and sound. (Two answers hold a sound one, and a client may well
+    /// refuse them.)
     pub fn is_sound(self) -> bool {
         matches!(self, Self::Ok | Self::SlowOk | Self::Early | Self::OkThenClose | Self::AnnouncedClose)
     }

@@ -224,7 +224,8 @@ impl Connection {
         self.stream.flush().await
     }
 
-    /// Marks the socket so that closing it resets the connection, which the caller's end of the script does.
+    /// Marks the socket so that closing it resets the connection, which the caller's end of the
+    /// script does.
     pub(super) fn reset(&mut self) -> io::Result<()> {
         self.stream.tcp().set_zero_linger()?;
         Err(over())

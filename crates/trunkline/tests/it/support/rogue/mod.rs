@@ -1,4 +1,5 @@
-//! An HTTP server that does, on each connection, exactly what a test's script says, and remembers what it was sent.
+//! An HTTP server that does, on each connection, exactly what a test's script says, and remembers
+//! what it was sent.
 //!
 //! ```ignore
 //! let rogue = Rogue::start(vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\nContent-Le"), Step::Reset]).await;
@@ -54,8 +55,8 @@ impl Rogue {
         RogueBuilder::default()
     }
 
-    /// Serves every connection by this script: a list of steps, or a function from a connection's number (the first
-    /// is 0) to one.
+    /// Serves every connection by this script: a list of steps, or a function from a connection's
+    /// number (the first is 0) to one.
     pub async fn start(script: impl Script) -> Self {
         Self::builder().start(script).await
     }
@@ -65,7 +66,8 @@ impl Rogue {
         Self::builder().tls(ca).start(script).await
     }
 
-    /// Answers each request in some [`Mood`], the same ones for the same seed, connection number and request number.
+    /// Answers each request in some [`Mood`], the same ones for the same seed, connection number
+    /// and request number.
     pub async fn chaos(seed: u64) -> Self {
         Self::start(vec![Step::Chaos(seed)]).await
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// One thing a rogue does on a connection. After the last step the connection is closed; it also is when the client closes
-/// while a step reads or writes.
+/// One thing a rogue does on a connection. After the last step the connection is closed; it also is
+/// when the client closes while a step reads or writes.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Reads one request's head, and records it.
@@ -39,7 +39,8 @@ pub enum Step {
     Loop(Vec<Step>),
     /// These steps so many times.
     Repeat(usize, Vec<Step>),
-    /// Reads requests and answers each in some [`Mood`](super::Mood), until one of them closes the connection.
+    /// Reads requests and answers each in some [`Mood`](super::Mood), until one of them closes the
+    /// connection.
     Chaos(u64),
 }
 
@@ -71,7 +72,8 @@ impl Step {
     }
 }
 
-/// What a rogue does: the same steps on every connection, or steps chosen by the connection's number.
+/// What a rogue does: the same steps on every connection, or steps chosen by the connection's
+/// number.
 pub trait Script: Send + Sync + 'static {
     fn steps(&self, connection: usize) -> Vec<Step>;
 }

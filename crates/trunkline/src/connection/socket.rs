@@ -1,4 +1,5 @@
-//! The socket under a connection: shared, so that it can be asked whether the peer is gone, and counted.
+//! The socket under a connection: shared, so that it can be asked whether the peer is gone, and
+//! counted.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -18,9 +19,9 @@ use super::bell::Bell;
 
 /// A TCP connection and what has passed over it.
 ///
-/// The socket closes when the last `Arc` of it is dropped: whoever keeps one keeps the socket open, and with it the
-/// pool's slot (P1).
-pub(crate) struct Wire {
+/// The socket closes when the last `Arc` of it is dropped: whoever keeps one keeps the socket open,
+/// and with it the pool's slot (P1).
+pub(crate) struct Socket {
     tcp: TcpStream,
     peer: SocketAddr,
     /// Over TLS bytes may come unasked (session tickets), on a plain connection they may not.
@@ -45,11 +46,12 @@ pub(crate) enum Probe {
     Dead,
     /// Somebody has asked that it serves nobody else.
     Retired,
-    /// Something has come over TLS: a session ticket, or the peer's goodbye. The engine has to read it to know.
+    /// Something has come over TLS: a session ticket, or the peer's goodbye. The engine has to read
+    /// it to know.
     Unread,
 }
 
-impl Wire {
+impl Socket {
     /// Takes over a connected socket; `secure` says whether TLS will run over it.
     pub(crate) fn new(tcp: TcpStream, secure: bool) -> io::Result<Arc<Self>> {
         // A request is written in one piece: Nagle could only delay its last segment.
@@ -93,7 +95,8 @@ impl Wire {
 
     /// Looks at an idle connection, without waiting and without taking anything from it.
     ///
-    /// It asks the kernel, not tokio: a connection nobody polled since the peer closed it still looks fine to the runtime.
+    /// It asks the kernel, not tokio: a connection nobody polled since the peer closed it still
+    /// looks fine to the runtime.
     pub(crate) fn probe(&self) -> Probe {
         if self.is_retired() {
             return Probe::Retired;
@@ -113,9 +116,10 @@ impl Wire {
     /// One read, if tokio believes there is something to read.
     fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let mut outcome = Err(io::ErrorKind::WouldBlock.into());
-        // The outer `try_io` only serves to forget the readiness after a short read, which has emptied the socket: it
-        // saves the read that would find nothing. It must be the one that saw the readiness *before* the read, or an event
-        // arriving in between would be forgotten with it. `TcpStream::poll_read` does the same, but wants `&mut`.
+        // The outer `try_io` only serves to forget the readiness after a short read, which has emptied the
+        // socket: it saves the read that would find nothing. It must be the one that saw the
+        // readiness *before* the read, or an event arriving in between would be forgotten with it.
+        // `TcpStream::poll_read` does the same, but wants `&mut`.
         let _ = self.tcp.try_io(Interest::READABLE, || {
             let room = buf.remaining();
             outcome = self.tcp.try_read_buf(buf);
@@ -127,9 +131,11 @@ impl Wire {
         outcome.map(drop)
     }
 
-    /// A server that refuses a request early answers, closes, and thereby resets what is still being sent. Its answer is in the receive
-    /// buffer then, and behind it an end. The engine takes a failed write for the end of everything and would not look; so such a
-    /// write waits, while reading, which the engine does all the time, brings the answer or the end.
+    /// A server that refuses a request early answers, closes, and thereby resets what is still
+    /// being sent. Its answer is in the receive buffer then, and behind it an end. The engine
+    /// takes a failed write for the end of everything and would not look; so such a
+    /// write waits, while reading, which the engine does all the time, brings the answer or the
+    /// end.
     fn unless_refused(&self, outcome: io::Result<usize>) -> Poll<io::Result<usize>> {
         match outcome {
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
@@ -144,9 +150,9 @@ impl Wire {
 /// Edge-triggered selectors only (<https://github.com/tokio-rs/tokio/issues/5866>).
 const DRAINED_BY_SHORT_READ: bool = cfg!(any(target_os = "linux", target_os = "macos", target_os = "freebsd"));
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire")
+        f.debug_struct("Socket")
             .field("peer", &self.peer)
             .field("secure", &self.secure)
             .field("written", &self.written())
@@ -155,20 +161,23 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// The connection that a response came over, for as long as there is one: holding a handle keeps nothing open.
+/// The connection that a response came over, for as long as there is one: holding a handle keeps
+/// nothing open.
 ///
-/// It is for those who learn from a response, perhaps only after they have read it, that the server behind its connection is not
+/// It is for those who learn from a response, perhaps only after they have read it, that the server
+/// behind its connection is not
 /// well. See [`ResponseBody::connection_handle`](crate::ResponseBody::connection_handle).
 #[derive(Clone, Debug)]
-pub struct ConnectionHandle(Weak<Wire>);
+pub struct ConnectionHandle(Weak<Socket>);
 
 impl ConnectionHandle {
-    pub(crate) fn new(wire: &Arc<Wire>) -> Self {
+    pub(crate) fn new(wire: &Arc<Socket>) -> Self {
         Self(Arc::downgrade(wire))
     }
 
-    /// The connection is given to no further request. One that it is serving is finished; then it is closed. An idle one is
-    /// closed when it would be used next, or has been idle for its time.
+    /// The connection is given to no further request. One that it is serving is finished; then it
+    /// is closed. An idle one is closed when it would be used next, or has been idle for its
+    /// time.
     pub fn retire(&self) {
         if let Some(wire) = self.0.upgrade() {
             wire.retired.store(true, Ordering::Relaxed);
@@ -178,16 +187,17 @@ impl ConnectionHandle {
 
 /// The bytes on the wire, encrypted or not.
 #[derive(Debug)]
-pub(crate) struct WireIo(Arc<Wire>);
+pub(crate) struct SocketIo(Arc<Socket>);
 
-impl WireIo {
-    pub(crate) fn new(wire: Arc<Wire>) -> Self {
+impl SocketIo {
+    pub(crate) fn new(wire: Arc<Socket>) -> Self {
         Self(wire)
     }
 }
 
-// Each loop ends in `poll_*_ready` returning pending, which registers the waker, never in a bare `WouldBlock`.
-impl AsyncRead for WireIo {
+// Each loop ends in `poll_*_ready` returning pending, which registers the waker, never in a bare
+// `WouldBlock`.
+impl AsyncRead for SocketIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.tcp.poll_read_ready(cx))?;
@@ -199,7 +209,7 @@ impl AsyncRead for WireIo {
     }
 }
 
-impl AsyncWrite for WireIo {
+impl AsyncWrite for SocketIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.0.tcp.poll_write_ready(cx))?;
@@ -247,9 +257,9 @@ impl AsyncWrite for WireIo {
 
 /// A connection as the engine reads and writes it.
 pub(crate) enum Stream {
-    Plain(WireIo),
+    Plain(SocketIo),
     /// Boxed: its session state is a kilobyte, and most plain connections would carry it along.
-    Tls(Box<TlsStream<WireIo>>),
+    Tls(Box<TlsStream<SocketIo>>),
 }
 
 impl fmt::Debug for Stream {
@@ -263,22 +273,22 @@ impl fmt::Debug for Stream {
 
 /// A stream that adds the plaintext passing through it to its wire's figures.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub(crate) struct MeteredStream {
     stream: Stream,
-    wire: Arc<Wire>,
+    wire: Arc<Socket>,
     /// What every read leaves as its waker.
     bell: Option<Bell>,
     /// The last read found nothing.
     empty: bool,
 }
 
-impl Counted {
-    pub(crate) fn new(stream: Stream, wire: Arc<Wire>) -> Self {
+impl MeteredStream {
+    pub(crate) fn new(stream: Stream, wire: Arc<Socket>) -> Self {
         Self { stream, wire, bell: None, empty: false }
     }
 
-    /// For an engine that tries to read whenever it is polled: a read that found nothing has left the bell with the socket, and until that
-    /// rings there is nothing to find.
+    /// For an engine that tries to read whenever it is polled: a read that found nothing has left
+    /// the bell with the socket, and until that rings there is nothing to find.
     pub(super) fn read_by(self, bell: Bell) -> Self {
         Self { bell: Some(bell), ..self }
     }
@@ -291,7 +301,7 @@ impl Counted {
     }
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for MeteredStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let rung = self.bell.as_ref().is_none_or(Bell::has_rung);
         if self.empty && !rung {
@@ -309,7 +319,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for MeteredStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.wire.flushed.store(false, Ordering::Relaxed);
         let outcome = match &mut self.stream {
@@ -367,10 +377,10 @@ mod tests {
 
     use super::*;
 
-    async fn pair(secure: bool) -> (Arc<Wire>, TcpStream) {
+    async fn pair(secure: bool) -> (Arc<Socket>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Wire::new(client, secure).unwrap(), listener.accept().await.unwrap().0)
+        (Socket::new(client, secure).unwrap(), listener.accept().await.unwrap().0)
     }
 
     /// What a peer did arrives when the kernel pleases, even on loopback.
@@ -403,7 +413,7 @@ mod tests {
         assert_eq!(secure.probe(), Probe::Unread);
         drop(server);
         let mut ticket = [0; 16];
-        WireIo::new(secure.clone()).read_exact(&mut ticket).await.unwrap();
+        SocketIo::new(secure.clone()).read_exact(&mut ticket).await.unwrap();
         eventually(|| secure.probe() == Probe::Dead).await;
     }
 
@@ -422,7 +432,7 @@ mod tests {
             server.read_to_end(&mut seen).await.unwrap();
             server.write_all(&seen).await.unwrap();
         });
-        let mut client = Counted::new(Stream::Plain(WireIo::new(wire.clone())), wire.clone());
+        let mut client = MeteredStream::new(Stream::Plain(SocketIo::new(wire.clone())), wire.clone());
         let sent: Vec<u8> = (0..SIZE).map(|i| i as u8).collect();
         client.write_all(&sent).await.unwrap();
         client.shutdown().await.unwrap();
@@ -441,14 +451,15 @@ mod tests {
             let mut echoed = [0; 1];
             for i in 0..20_000_u32 {
                 server.write_all(b".").await.unwrap();
-                // Mostly without waiting: bytes must also arrive while the reader is between its read and its next poll.
+                // Mostly without waiting: bytes must also arrive while the reader is between its read and its next
+                // poll.
                 if i % 7 == 0 {
                     server.write_all(b"?").await.unwrap();
                     server.read_exact(&mut echoed).await.unwrap();
                 }
             }
         });
-        let mut client = WireIo::new(wire);
+        let mut client = SocketIo::new(wire);
         let mut buf = [0; 64];
         let reading = async {
             loop {

@@ -1,5 +1,6 @@
-//! Where a request goes, in every form it is needed in. An application asks the same few addresses again and again, and taking one
-//! apart costs as much as the rest of a small request: the session remembers what it made of the last ones.
+//! Where a request goes, in every form it is needed in. An application asks the same few addresses
+//! again and again, and taking one apart costs as much as the rest of a small request: the session
+//! remembers what it made of the last ones.
 
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use crate::error::{Error, Result, redacted};
 use crate::pool::Target;
 
 /// An http or https address.
-pub(super) struct Address {
+pub(super) struct RequestUrl {
     pub(super) url: Url,
     /// A name or a password is part of the address.
     pub(super) has_credentials: bool,
@@ -22,7 +23,7 @@ pub(super) struct Address {
     pub(super) host: HeaderValue,
 }
 
-impl Address {
+impl RequestUrl {
     pub(super) fn new(url: Url) -> Result<Arc<Self>> {
         let unusable = || Error::input(format!("{} cannot be asked for over HTTP", redacted(&url)));
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(unusable)?;
@@ -43,13 +44,13 @@ const LONGEST: usize = 256;
 
 /// The last addresses, each where its hash puts it.
 #[derive(Default)]
-pub(super) struct Recent(Mutex<[Option<Entry>; REMEMBERED]>);
+pub(super) struct UrlCache(Mutex<[Option<Entry>; REMEMBERED]>);
 
 /// What was asked for, to the letter, and what it means.
-type Entry = (Box<str>, Arc<Address>);
+type Entry = (Box<str>, Arc<RequestUrl>);
 
-impl Recent {
-    pub(super) fn find(&self, text: &str) -> Option<Arc<Address>> {
+impl UrlCache {
+    pub(super) fn find(&self, text: &str) -> Option<Arc<RequestUrl>> {
         if !is_worthwhile(text) {
             return None;
         }
@@ -57,7 +58,7 @@ impl Recent {
         entries[place(text)].as_ref().filter(|(known, _)| **known == *text).map(|(_, address)| address.clone())
     }
 
-    pub(super) fn remember(&self, text: &str, address: &Arc<Address>) {
+    pub(super) fn remember(&self, text: &str, address: &Arc<RequestUrl>) {
         if is_worthwhile(text) {
             let entry = Some((text.into(), address.clone()));
             self.0.lock().unwrap_or_else(PoisonError::into_inner)[place(text)] = entry;
@@ -65,7 +66,8 @@ impl Recent {
     }
 }
 
-/// Quick, and who makes two addresses meet in one place gains nothing: words are multiplied in, eight bytes each.
+/// Quick, and who makes two addresses meet in one place gains nothing: words are multiplied in,
+/// eight bytes each.
 fn place(text: &str) -> usize {
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (words, rest) = text.as_bytes().as_chunks::<8>();
@@ -75,7 +77,8 @@ fn place(text: &str) -> usize {
     (mix(hash, u64::from_le_bytes(last)) >> 32) as usize % REMEMBERED
 }
 
-/// A query is seldom asked twice, and it or credentials may be secrets, which are not to be kept for longer than they are needed.
+/// A query is seldom asked twice, and it or credentials may be secrets, which are not to be kept
+/// for longer than they are needed.
 fn is_worthwhile(text: &str) -> bool {
     // To its end even when one is found, which the compiler turns into a few wide comparisons.
     let odd = text.bytes().fold(false, |odd, byte| odd | (byte == b'?') | (byte == b'@'));
@@ -86,8 +89,8 @@ fn is_worthwhile(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> Arc<Address> {
-        Address::new(Url::parse(text).unwrap()).unwrap()
+    fn address(text: &str) -> Arc<RequestUrl> {
+        RequestUrl::new(Url::parse(text).unwrap()).unwrap()
     }
 
     #[test]
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_last_is_remembered_and_secrets_are_not() {
-        let recent = Recent::default();
+        let recent = UrlCache::default();
         for text in ["http://a.test/", "http://a.test/?token=x", "http://u:p@a.test/"] {
             recent.remember(text, &address(text));
         }

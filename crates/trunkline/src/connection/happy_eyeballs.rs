@@ -1,4 +1,5 @@
-//! Which of a host's addresses answers first: "happy eyeballs" (RFC 8305), within the slots the pool grants (P1).
+//! Which of a host's addresses answers first: "happy eyeballs" (RFC 8305), within the slots the
+//! pool grants (P1).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,7 +16,8 @@ const DELAY: Duration = Duration::from_millis(250);
 
 /// Leave to open a further socket for a dial that has one already.
 pub(crate) trait Attempts: Send + Sync {
-    /// Whether one more socket may be opened. Each `true` is followed by exactly one [`end`](Self::end).
+    /// Whether one more socket may be opened. Each `true` is followed by exactly one
+    /// [`end`](Self::end).
     fn begin(&self) -> bool;
 
     /// A socket was dropped and its slot is free.
@@ -35,13 +37,15 @@ pub(crate) struct Lost {
 
 /// Connects to whichever address answers first.
 ///
-/// Attempts start 250 ms apart, or as soon as all the running ones have failed. The first has the slot the dial
-/// already owns; to run beside another one, each needs [`Attempts::begin`]. Where that is refused they run one after the
-/// other, each for a fair share of the time that remains, so that one dead address does not use it all.
+/// Attempts start 250 ms apart, or as soon as all the running ones have failed. The first has the
+/// slot the dial already owns; to run beside another one, each needs [`Attempts::begin`]. Where
+/// that is refused they run one after the other, each for a fair share of the time that remains, so
+/// that one dead address does not use it all.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops each socket and only then gives back its slot; the slot the dial owns stays with the dial.
+/// Dropping it drops each socket and only then gives back its slot; the slot the dial owns stays
+/// with the dial.
 pub(crate) async fn race<S, C, F>(
     addresses: Vec<SocketAddr>,
     attempts: &dyn Attempts,
@@ -113,7 +117,8 @@ struct Race<'a, C, F> {
     patience: Option<Instant>,
 }
 
-/// One attempt. The order of its fields is the order they are dropped in: first the socket, then its slot.
+/// One attempt. The order of its fields is the order they are dropped in: first the socket, then
+/// its slot.
 struct Attempt<'a, F> {
     connecting: Pin<Box<F>>,
     address: SocketAddr,
@@ -203,7 +208,8 @@ where
     fn failed(&mut self, index: usize, error: io::Error) {
         let Attempt { connecting, address, slot } = self.running.remove(index);
         drop(connecting);
-        // Slots are interchangeable: when the attempt in the dial's own slot ends, another one moves into it.
+        // Slots are interchangeable: when the attempt in the dial's own slot ends, another one moves into
+        // it.
         let freed = slot.or_else(|| self.running.first_mut().and_then(|heir| heir.slot.take()));
         drop(freed);
         tracing::debug!(target: "trunkline::connection", %address, %error, "no connection");
@@ -400,7 +406,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failure_gives_its_slot_back_while_others_run() {
         let (slots, log) = (Slots::with(1), Log::default());
-        // The first fails while the second runs: the second takes over the dial's own slot, and its own serves the third.
+        // The first fails while the second runs: the second takes over the dial's own slot, and its own
+        // serves the third.
         let script = [("1.1.1.1:1", Refuses(300)), ("1.1.1.2:1", Hangs), ("1.1.1.3:1", Answers(10))];
         run(&script, &slots, None, log.clone()).await.unwrap();
         assert_eq!(tried(&log), at(&[(0, "1.1.1.1:1"), (250, "1.1.1.2:1"), (500, "1.1.1.3:1")]));

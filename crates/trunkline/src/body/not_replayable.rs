@@ -4,13 +4,13 @@ use std::fmt;
 
 /// What there is in a body that is gone once it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Once {
+pub(crate) struct NotReplayable {
     what: &'static str,
     /// The name of the part that is it, in a form.
     part: Option<Box<str>>,
 }
 
-impl Once {
+impl NotReplayable {
     pub(super) fn new(what: &'static str) -> Self {
         Self { what, part: None }
     }
@@ -20,7 +20,7 @@ impl Once {
     }
 }
 
-impl fmt::Display for Once {
+impl fmt::Display for NotReplayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, part } = self;
         match part {

@@ -1,4 +1,5 @@
-//! The addresses of hosts: asked for once per burst, remembered for ten seconds, handed out in turn.
+//! The addresses of hosts: asked for once per burst, remembered for ten seconds, handed out in
+//! turn.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +25,7 @@ pub(crate) type LookupError = Arc<io::Error>;
 
 /// A resolver and what it answered lately.
 #[derive(Clone)]
-pub(crate) struct Names(Arc<Inner>);
+pub(crate) struct DnsCache(Arc<Inner>);
 
 struct Inner {
     resolver: Arc<dyn Resolve>,
@@ -36,28 +37,30 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    book: Book,
+    book: Entries,
     /// Each since then.
     flights: HashMap<FlightKey, (Instant, Landing)>,
 }
 
-/// Lookups are shared within one runtime only: one that runs on a parked runtime would never end for the others.
+/// Lookups are shared within one runtime only: one that runs on a parked runtime would never end
+/// for the others.
 type FlightKey = (Id, Arc<str>);
 type Outcome = Result<Arc<Answer>, LookupError>;
 /// Where those who did not start a lookup wait for it.
 type Landing = watch::Receiver<Option<Outcome>>;
 
-impl Names {
+impl DnsCache {
     pub(crate) fn new(resolver: Arc<dyn Resolve>) -> Self {
         Self(Arc::new(Inner { resolver, state: Mutex::default(), anybody: watch::Sender::new(()) }))
     }
 
-    /// The addresses of `host`, never none; successive calls begin with different ones. Must be called within a tokio runtime.
+    /// The addresses of `host`, never none; successive calls begin with different ones. Must be
+    /// called within a tokio runtime.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves a lookup it started running: its answer is for all who wait, and is remembered. One that never answers ends with
-    /// the last of these.
+    /// Dropping it leaves a lookup it started running: its answer is for all who wait, and is
+    /// remembered. One that never answers ends with the last of these.
     pub(crate) async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         if let Some(literal) = literal(host) {
             return Ok(vec![literal]);
@@ -90,17 +93,18 @@ impl Names {
         }
         let (outcome, landing) = watch::channel(None);
         state.flights.insert(key.clone(), (now, landing.clone()));
-        // A runtime that is ending drops what is spawned on it at once, and the flight then needs the lock to take itself out.
+        // A runtime that is ending drops what is spawned on it at once, and the flight then needs the lock
+        // to take itself out.
         drop(state);
-        let flight = Flight { names: Arc::downgrade(&self.0), key, outcome };
+        let flight = Lookup { names: Arc::downgrade(&self.0), key, outcome };
         runtime.spawn(flight.run());
         Err(landing)
     }
 }
 
-impl fmt::Debug for Names {
+impl fmt::Debug for DnsCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Names").finish_non_exhaustive()
+        f.debug_struct("DnsCache").finish_non_exhaustive()
     }
 }
 
@@ -111,14 +115,15 @@ impl Inner {
     }
 }
 
-/// A lookup under way, in a task of its own so that no request's cancellation ends it for the others.
-struct Flight {
+/// A lookup under way, in a task of its own so that no request's cancellation ends it for the
+/// others.
+struct Lookup {
     names: Weak<Inner>,
     key: FlightKey,
     outcome: watch::Sender<Option<Outcome>>,
 }
 
-impl Flight {
+impl Lookup {
     async fn run(self) {
         let host = &*self.key.1;
         let Some(found) = self.resolve(host).await else { return };
@@ -130,8 +135,8 @@ impl Flight {
             Ok(addresses) => Ok(names.lock().book.put(&self.key.1, addresses, Instant::now())),
             Err(error) => Err(Arc::new(error)),
         };
-        // Remembered before the flight is taken out, and taken out before it is published: whoever comes now finds one or the
-        // other, and whoever was failed by it starts a new one.
+        // Remembered before the flight is taken out, and taken out before it is published: whoever comes
+        // now finds one or the other, and whoever was failed by it starts a new one.
         self.leave();
         self.outcome.send_replace(Some(outcome));
     }
@@ -162,7 +167,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for Lookup {
     fn drop(&mut self) {
         self.leave();
     }
@@ -179,8 +184,8 @@ struct Answer {
 }
 
 impl Answer {
-    /// The addresses, beginning with the next one of each family. The families keep their order: it is the system's
-    /// preference (RFC 6724), and one of them may not work here at all.
+    /// The addresses, beginning with the next one of each family. The families keep their order: it
+    /// is the system's preference (RFC 6724), and one of them may not work here at all.
     fn in_turn(&self) -> Vec<IpAddr> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let (mut v4, mut v6): (Vec<IpAddr>, Vec<IpAddr>) = self.addresses.iter().partition(|address| address.is_ipv4());
@@ -199,19 +204,19 @@ impl Answer {
 
 /// What was answered lately: decisions only, handed the time.
 #[derive(Default)]
-struct Book {
-    pages: HashMap<Arc<str>, Page>,
+struct Entries {
+    pages: HashMap<Arc<str>, CacheEntry>,
     /// Counts uses, to find the least recent.
     uses: u64,
 }
 
-struct Page {
+struct CacheEntry {
     answer: Arc<Answer>,
     expires: Instant,
     used: u64,
 }
 
-impl Book {
+impl Entries {
     fn get(&mut self, host: &str, now: Instant) -> Option<Arc<Answer>> {
         let page = self.pages.get_mut(host).filter(|page| now < page.expires)?;
         self.uses += 1;
@@ -222,14 +227,15 @@ impl Book {
     fn put(&mut self, host: &Arc<str>, mut addresses: Vec<IpAddr>, now: Instant) -> Arc<Answer> {
         let mut seen = std::collections::HashSet::new();
         addresses.retain(|address| seen.insert(*address));
-        // An expired answer still knows whose turn it was: a session with one connection a minute rotates too.
+        // An expired answer still knows whose turn it was: a session with one connection a minute rotates
+        // too.
         let turn = self.pages.get(host).map_or(0, |page| page.answer.turn.load(Ordering::Relaxed));
         if self.pages.len() >= MOST_NAMES && !self.pages.contains_key(host) {
             self.forget_one();
         }
         self.uses += 1;
         let answer = Arc::new(Answer { addresses, turn: AtomicUsize::new(turn) });
-        let page = Page { answer: answer.clone(), expires: now + TIME_TO_LIVE, used: self.uses };
+        let page = CacheEntry { answer: answer.clone(), expires: now + TIME_TO_LIVE, used: self.uses };
         self.pages.insert(host.clone(), page);
         answer
     }
@@ -265,8 +271,8 @@ mod tests {
             Self { asked: Arc::default(), let_go: Arc::new(Semaphore::new(permits)), answer }
         }
 
-        fn names(&self) -> Names {
-            Names::new(Arc::new(self.clone()))
+        fn names(&self) -> DnsCache {
+            DnsCache::new(Arc::new(self.clone()))
         }
 
         fn asked(&self) -> usize {
@@ -409,7 +415,7 @@ mod tests {
 
     #[test]
     fn turns_keep_the_families_in_their_order() {
-        let mut book = Book::default();
+        let mut book = Entries::default();
         let addresses = vec![ip("::1"), ip("10.0.0.1"), ip("::2"), ip("::1")];
         let answer = book.put(&"a.test".into(), addresses, Instant::now());
         assert_eq!(answer.in_turn(), [ip("::1"), ip("::2"), ip("10.0.0.1")]);
@@ -419,7 +425,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_name_makes_room() {
-        let (mut book, now) = (Book::default(), Instant::now());
+        let (mut book, now) = (Entries::default(), Instant::now());
         for n in 0..MOST_NAMES {
             book.put(&format!("{n}.test").into(), vec![ip("10.0.0.1")], now);
         }

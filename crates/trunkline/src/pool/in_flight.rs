@@ -8,30 +8,30 @@ use tokio::sync::Notify;
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
+pub(crate) struct InFlight {
     /// Those inside, and the `CLOSED` bit: one word, so that nobody slips in while it closes.
     inside: AtomicUsize,
     empty: Notify,
     /// Whoever is inside this one is inside that one too: a session's requests are its pool's.
-    outer: Option<Arc<Gate>>,
+    outer: Option<Arc<InFlight>>,
 }
 
 /// One request under way, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Pass(Arc<Gate>);
+pub(crate) struct InFlightGuard(Arc<InFlight>);
 
-impl Gate {
+impl InFlight {
     pub(crate) fn within(outer: Arc<Self>) -> Self {
         Self { outer: Some(outer), ..Self::default() }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Pass> {
-        let pass = Pass(self.clone());
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<InFlightGuard> {
+        let pass = InFlightGuard(self.clone());
         let open = self.count_in();
         open.then_some(pass)
     }
 
-    /// False if this gate, or one around it, is closed.
+    /// False if this in_flight, or one around it, is closed.
     fn count_in(&self) -> bool {
         let before = self.inside.fetch_add(1, Ordering::AcqRel);
         let outer_open = self.outer.as_ref().is_none_or(|outer| outer.count_in());
@@ -39,7 +39,7 @@ impl Gate {
     }
 
     fn count_out(&self) {
-        // Nobody waits for an open gate.
+        // Nobody waits for an open in_flight.
         if self.inside.fetch_sub(1, Ordering::AcqRel) == CLOSED | 1 {
             self.empty.notify_waiters();
         }
@@ -61,7 +61,7 @@ impl Gate {
         self.inside.load(Ordering::Acquire) & !CLOSED
     }
 
-    /// Waits until nobody is inside. Only for a closed gate: an open one tells nobody.
+    /// Waits until nobody is inside. Only for a closed in_flight: an open one tells nobody.
     pub(crate) async fn emptied(&self) {
         loop {
             let notified = self.empty.notified();
@@ -73,7 +73,7 @@ impl Gate {
     }
 }
 
-impl Drop for Pass {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.count_out();
     }
@@ -85,15 +85,15 @@ mod tests {
 
     #[tokio::test]
     async fn p11_a_closed_gate_lets_nobody_in_and_tells_when_all_have_left() {
-        let gate = Arc::new(Gate::default());
-        let first = gate.enter().unwrap();
-        assert!(gate.close());
-        assert!(!gate.close());
-        assert!(gate.enter().is_none());
-        assert_eq!(gate.count(), 1);
+        let in_flight = Arc::new(InFlight::default());
+        let first = in_flight.enter().unwrap();
+        assert!(in_flight.close());
+        assert!(!in_flight.close());
+        assert!(in_flight.enter().is_none());
+        assert_eq!(in_flight.count(), 1);
         let waiting = tokio::spawn({
-            let gate = gate.clone();
-            async move { gate.emptied().await }
+            let in_flight = in_flight.clone();
+            async move { in_flight.emptied().await }
         });
         tokio::task::yield_now().await;
         drop(first);
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn p11_who_is_in_the_session_is_in_its_pool() {
-        let pool = Arc::new(Gate::default());
-        let (session, other) = (Arc::new(Gate::within(pool.clone())), Arc::new(Gate::within(pool.clone())));
+        let pool = Arc::new(InFlight::default());
+        let (session, other) = (Arc::new(InFlight::within(pool.clone())), Arc::new(InFlight::within(pool.clone())));
         let (first, second) = (session.enter().unwrap(), other.enter().unwrap());
         assert_eq!((session.count(), other.count(), pool.count()), (1, 1, 2));
         drop(first);
