@@ -8,9 +8,10 @@ use scraper::Html;
 use trunkline::Response;
 use url::Url;
 
-use crate::error::{Result, redacted};
+use crate::error::Result;
 use crate::forms::{self, Form, FormChoice};
 use crate::tree::{Context, Limits, parse, select};
+use trunkline::redact_url;
 
 /// A page, parsed as a browser parses it, though without running its scripts: what stands in
 /// `<noscript>` is part of it.
@@ -177,7 +178,7 @@ impl Document {
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document")
-            .field("url", &redacted(&self.page.url).as_str())
+            .field("url", &redact_url(&self.page.url).as_str())
             .field("charset", &self.charset())
             .field("forms", &self.forms)
             .finish_non_exhaustive()

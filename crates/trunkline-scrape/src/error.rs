@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use trunkline::redact_url;
 use url::Url;
 
 use crate::retries;
@@ -220,7 +221,7 @@ impl fmt::Display for Error {
         match (source, url) {
             // It names the URL itself.
             (Some(error), _) => error.fmt(f)?,
-            (None, Some(url)) => write!(f, "GET {}: {detail}", redacted(url))?,
+            (None, Some(url)) => write!(f, "GET {}: {detail}", redact_url(url))?,
             (None, None) => f.write_str(detail)?,
         }
         if *attempts > 1 { write!(f, " ({attempts} attempts)") } else { Ok(()) }
@@ -232,7 +233,7 @@ impl fmt::Debug for Error {
         let Inner { kind, detail, source, url, attempts, .. } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
-            .field("url", &url.as_ref().map(|url| redacted(url).to_string()))
+            .field("url", &url.as_ref().map(|url| redact_url(url).to_string()))
             .field("attempts", attempts)
             .field("detail", detail)
             .field("source", source)
@@ -245,15 +246,4 @@ impl StdError for Error {
         // What the session said is this error's own text already.
         self.0.source.as_ref().and_then(StdError::source)
     }
-}
-
-/// An address as logs and errors may show it: without credentials, query and fragment.
-pub(crate) fn redacted(url: &Url) -> Url {
-    let mut url = url.clone();
-    // Both fail only for addresses that cannot carry credentials in the first place.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url
 }

@@ -9,7 +9,8 @@ use trunkline::Response;
 use url::Url;
 
 use crate::document::{Document, Parser};
-use crate::error::{Result, redacted};
+use crate::error::Result;
+use trunkline::redact_url;
 
 /// A page as it was fetched: whole, and not looked at yet.
 #[derive(Clone)]
@@ -95,7 +96,7 @@ impl Parser {
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page")
-            .field("url", &redacted(&self.url).as_str())
+            .field("url", &redact_url(&self.url).as_str())
             .field("status", &self.status)
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()

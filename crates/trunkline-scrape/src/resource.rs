@@ -77,7 +77,7 @@ impl Resource for ScraperResource {
         if page.status.is_success() {
             return Ok(());
         }
-        let here = crate::error::redacted(&page.url);
+        let here = trunkline::redact_url(&page.url);
         Err(Error::login(format!("{here} answers with the status {} behind the login", page.status)))
     }
 

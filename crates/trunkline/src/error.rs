@@ -6,6 +6,8 @@ use std::fmt;
 use http::{Method, StatusCode};
 use url::Url;
 
+use crate::redact::redact_url;
+
 /// What this crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -154,7 +156,7 @@ impl Error {
     /// Names the request, unless it is named already.
     pub(crate) fn of(mut self, method: &Method, url: &Url) -> Self {
         if self.0.request.is_none() {
-            self.0.request = Some((method.clone(), redacted(url)));
+            self.0.request = Some((method.clone(), redact_url(url)));
         }
         self
     }
@@ -240,17 +242,6 @@ impl Error {
     pub fn method(&self) -> Option<&Method> {
         self.0.request.as_ref().map(|(method, _)| method)
     }
-}
-
-/// An address as logs and errors may show it.
-pub(crate) fn redacted(url: &Url) -> Url {
-    let mut url = url.clone();
-    // Both fail only for addresses that cannot carry credentials in the first place.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url
 }
 
 impl fmt::Display for Error {

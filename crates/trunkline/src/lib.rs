@@ -392,7 +392,10 @@ mod pool;
 mod connection;
 
 mod body;
+mod content_type;
 mod cookies;
+mod redact;
+
 mod error;
 mod stats;
 mod timeouts;
@@ -409,8 +412,10 @@ pub use pool::{ConnectionInfo, Pool, PoolBuilder, ResponseBody};
 pub use connection::{ConnectionHandle, Resolve, Resolving};
 
 pub use body::{Body, Multipart, Part};
+pub use content_type::ContentType;
 pub use cookies::{Cookie, CookieJar, SameSite};
 pub use error::{Error, Phase, RequestSent, Result};
+pub use redact::redact_url;
 pub use stats::{CloseReason, CloseReport, Closes, Histogram, HostStats, PoolStats};
 pub use timeouts::Timeouts;
 

@@ -10,7 +10,8 @@ use url::Url;
 
 use super::entries::Entry;
 use super::{encode, multipart};
-use crate::error::{Error, Result, redacted};
+use crate::error::{Error, Result};
+use trunkline::redact_url;
 
 /// A form as it goes out: what it holds, where to, and how. It can be sent more than once.
 pub struct Submission {
@@ -107,7 +108,7 @@ impl fmt::Debug for Submission {
         let names: Vec<_> = self.entries.iter().map(|entry| &entry.name).collect();
         f.debug_struct("Submission")
             .field("method", &self.method)
-            .field("url", &redacted(&self.url).as_str())
+            .field("url", &redact_url(&self.url).as_str())
             .field("enctype", &self.enctype)
             .field("names", &names)
             .finish_non_exhaustive()

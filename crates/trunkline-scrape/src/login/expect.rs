@@ -7,9 +7,10 @@ use trunkline::Session;
 use url::{Position, Url};
 
 use crate::document::Document;
-use crate::error::{Error, Result, redacted};
+use crate::error::{Error, Result};
 use crate::page::Page;
 use crate::tree::collapsed;
+use trunkline::redact_url;
 
 /// What tells that a login worked, of the page that it leads to in the end.
 ///
@@ -44,7 +45,7 @@ pub enum Expect {
 impl Expect {
     /// What is not as it should be.
     pub(super) fn unmet(&self, page: &Page, document: &Document, session: &Session) -> Result<Option<String>> {
-        let here = redacted(&page.url);
+        let here = redact_url(&page.url);
         Ok(match self {
             Self::Status(status) if page.status != *status => {
                 Some(format!("{here} answers with the status {}, not {status}", page.status))

@@ -15,10 +15,11 @@ use url::Url;
 pub(crate) use self::door::Door;
 pub use self::expect::Expect;
 use crate::document::{Document, Parser};
-use crate::error::{Error, Result, redacted};
+use crate::error::{Error, Result};
 use crate::forms::{Form, FormChoice, Submitter, Value};
 use crate::page::Page;
 use crate::retries;
+use trunkline::redact_url;
 
 /// How to log in to a site: where its form is, what to fill in, and how to tell that it worked.
 ///
@@ -162,7 +163,7 @@ impl Login {
             return Ok(match page.status {
                 _ if form => Some("the password form is still there".to_owned()),
                 StatusCode::OK => None,
-                status => Some(format!("{} answers with the status {status}", redacted(&page.url))),
+                status => Some(format!("{} answers with the status {status}", redact_url(&page.url))),
             });
         }
         for expected in &self.expected {
@@ -195,7 +196,7 @@ fn check_secrecy(form: &Form, from: &Url, to: &Url) -> Result<()> {
     if !form.has_password() || from.scheme() != "https" || to.scheme() == "https" {
         return Ok(());
     }
-    let (from, to) = (redacted(from), redacted(to));
+    let (from, to) = (redact_url(from), redact_url(to));
     Err(Error::form(format!("the form on {from} would send the password to {to}, where others can read it on its way")))
 }
 

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 #[cfg(feature = "charset")]
 use encoding_rs::Encoding;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::HeaderMap;
+
+use crate::content_type::ContentType;
 
 /// A way to read bytes as text.
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +32,9 @@ impl Charset {
         label.eq_ignore_ascii_case("utf-8").then_some(Self::UTF_8)
     }
 
-    /// The one that the headers name, if it is known.
+    /// The charset that `Content-Type` names, if it is known.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let content_type = String::from_utf8_lossy(headers.get(CONTENT_TYPE)?.as_bytes());
-        let (_, mut parameters) = content_type.split_once(';')?;
-        loop {
-            let (name, value, rest) = parameter(parameters)?;
-            if name.eq_ignore_ascii_case("charset") {
-                return Self::named(&value);
-            }
-            parameters = rest;
-        }
+        Self::named(&ContentType::of(headers)?.charset()?)
     }
 
     /// The text; what is malformed in it becomes U+FFFD. A byte order mark is worth more than any
@@ -59,24 +53,6 @@ impl Charset {
     }
 }
 
-/// The first parameter of a media type, and the others (RFC 9110 section 5.6.6). What follows a
-/// quoted value up to the next `;` is passed over, as the MIME Sniffing standard has it.
-fn parameter(text: &str) -> Option<(&str, String, &str)> {
-    let (name, text) = text.split_at(text.find(['=', ';'])?);
-    let name = name.trim();
-    let Some(text) = text.strip_prefix('=') else { return Some((name, String::new(), &text[1..])) };
-    let Some(quoted) = text.trim_start().strip_prefix('"') else {
-        let (value, rest) = text.split_once(';').unwrap_or((text, ""));
-        return Some((name, value.trim().to_owned(), rest));
-    };
-    let (mut value, mut rest) = (String::new(), quoted.chars());
-    while let Some(char) = rest.next().filter(|&char| char != '"') {
-        // A backslash stands for what follows it.
-        value.extend(if char == '\\' { rest.next() } else { Some(char) });
-    }
-    Some((name, value, rest.as_str().split_once(';').map_or("", |(_, rest)| rest)))
-}
-
 /// UTF-8's byte order mark.
 const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 
@@ -88,6 +64,7 @@ pub(crate) fn without_bom(bytes: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
 
     use super::*;
 

@@ -217,7 +217,7 @@ impl CookieJar {
     /// One that [`is_input`](Error::is_input) and says which [rule](#the-rules) refuses it.
     pub fn set(&self, url: &Url, set_cookie: impl AsRef<[u8]>) -> Result<()> {
         self.receive(url, set_cookie.as_ref()).map_err(|refused| {
-            Error::input(format!("a cookie for {} is refused: {refused}", crate::error::redacted(url)))
+            Error::input(format!("a cookie for {} is refused: {refused}", crate::redact::redact_url(url)))
         })
     }
 

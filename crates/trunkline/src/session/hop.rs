@@ -5,7 +5,7 @@ use std::fmt;
 use http::StatusCode;
 use url::Url;
 
-use crate::error::redacted;
+use crate::redact::redact_url;
 
 /// A redirect that was followed.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct RedirectHop {
 
 impl fmt::Debug for RedirectHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = redacted(&self.url);
+        let url = redact_url(&self.url);
         f.debug_struct("RedirectHop").field("status", &self.status).field("url", &url.as_str()).finish()
     }
 }

@@ -68,7 +68,7 @@ fn check(url: Url) -> Result<Url> {
 /// Names the address without what may be secret in it.
 pub(super) fn unusable(address: &str) -> Error {
     let shown = match Url::parse(address) {
-        Ok(url) if !url.cannot_be_a_base() => crate::error::redacted(&url).to_string(),
+        Ok(url) if !url.cannot_be_a_base() => crate::redact::redact_url(&url).to_string(),
         // Without a scheme, `ann:secret@example.com` parses, as an address by the scheme `ann`.
         _ => {
             // Credentials end at the last `@`, whatever else is in them.

@@ -336,7 +336,7 @@ impl fmt::Debug for Session {
         // Headers may be secrets: their names alone are shown.
         let headers: Vec<_> = self.0.headers.keys().collect();
         f.debug_struct("Session")
-            .field("base_url", &self.0.base_url.as_ref().map(|url| crate::error::redacted(url).to_string()))
+            .field("base_url", &self.0.base_url.as_ref().map(|url| crate::redact::redact_url(url).to_string()))
             .field("headers", &headers)
             .field("cookies", &self.0.cookies)
             .field("settings", &self.0.settings)

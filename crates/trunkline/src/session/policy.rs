@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::hop::RedirectHop;
-use crate::error::redacted;
+use crate::redact::redact_url;
 
 /// A redirect about to be followed, as a redirect policy sees it:
 /// [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy).
@@ -57,9 +57,9 @@ impl fmt::Debug for RedirectAttempt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedirectAttempt")
             .field("status", &self.status)
-            .field("from", &redacted(self.from).as_str())
+            .field("from", &redact_url(self.from).as_str())
             .field("method", self.method)
-            .field("url", &redacted(self.url).as_str())
+            .field("url", &redact_url(self.url).as_str())
             .field("history", &self.history)
             .finish()
     }

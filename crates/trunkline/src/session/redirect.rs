@@ -15,8 +15,9 @@ use super::policy::{Policy, RedirectAction, RedirectAttempt};
 use super::prepared::{OutgoingRequest, Prepared};
 use super::request_url::RequestUrl;
 use crate::body::{Body, NotReplayable};
-use crate::error::{Error, Kind, RequestSent, Result, redacted};
+use crate::error::{Error, Kind, RequestSent, Result};
 use crate::pool::ResponseBody;
+use crate::redact::redact_url;
 
 /// The request that the response to this one asks for, if it redirects and the policy has it
 /// followed. `body` is the request's, or why it cannot be sent again; `history` are the redirects
@@ -81,7 +82,7 @@ fn is_followed(redirect: &RedirectAttempt<'_>, policy: Option<&Policy>) -> Resul
         RedirectAction::Follow => Ok(true),
         RedirectAction::Stop => Ok(false),
         RedirectAction::Refuse(why) => {
-            Err(refused(format!("the redirect policy refuses {}: {why}", redacted(redirect.url))))
+            Err(refused(format!("the redirect policy refuses {}: {why}", redact_url(redirect.url))))
         }
     }
 }
@@ -171,7 +172,7 @@ fn check_scheme(url: &Url) -> Result<()> {
 }
 
 pub(super) fn too_many(limit: usize, next: &Url) -> Error {
-    refused(format!("{limit} redirects were followed (max_redirects), and there is another to {}", redacted(next)))
+    refused(format!("{limit} redirects were followed (max_redirects), and there is another to {}", redact_url(next)))
 }
 
 fn refused(detail: impl Into<String>) -> Error {

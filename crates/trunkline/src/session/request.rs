@@ -370,7 +370,7 @@ impl IntoFuture for RequestBuilder {
 
 impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.parts.as_ref().map(|parts| crate::error::redacted(&parts.address.url).to_string());
+        let url = self.parts.as_ref().map(|parts| crate::redact::redact_url(&parts.address.url).to_string());
         f.debug_struct("RequestBuilder").field("method", &self.method).field("url", &url).finish_non_exhaustive()
     }
 }

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderValue, Uri};
 use url::{Position, Url};
 
-use crate::error::{Error, Result, redacted};
+use crate::error::{Error, Result};
 use crate::pool::Target;
+use crate::redact::redact_url;
 
 /// An http or https address.
 pub(super) struct RequestUrl {
@@ -25,7 +26,7 @@ pub(super) struct RequestUrl {
 
 impl RequestUrl {
     pub(super) fn new(url: Url) -> Result<Arc<Self>> {
-        let unusable = || Error::input(format!("{} cannot be asked for over HTTP", redacted(&url)));
+        let unusable = || Error::input(format!("{} cannot be asked for over HTTP", redact_url(&url)));
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(unusable)?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let port = url.port_or_known_default().ok_or_else(unusable)?;

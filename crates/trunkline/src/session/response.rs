@@ -289,7 +289,7 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status())
-            .field("url", &crate::error::redacted(&self.address.url).as_str())
+            .field("url", &crate::redact::redact_url(&self.address.url).as_str())
             .field("history", &self.history.len())
             .field("body", &self.body)
             .finish_non_exhaustive()

@@ -18,8 +18,9 @@ use super::response::Response;
 use super::settings::RequestSettings;
 use super::{Session, cookies, redirect};
 use crate::body::{Body, NotReplayable};
-use crate::error::{Error, RequestSent, Result, redacted};
+use crate::error::{Error, RequestSent, Result};
 use crate::pool::{Call, ResponseBody};
+use crate::redact::redact_url;
 use crate::timeouts::Timeouts;
 
 /// A request on its way.
@@ -126,7 +127,7 @@ fn step(
     if history.len() == settings.max_redirects {
         return Err(here(redirect::too_many(settings.max_redirects, &next.address.url)));
     }
-    tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redacted(&next.address.url), "redirect");
+    tracing::debug!(target: "trunkline::session", status = %response.status(), to = %redact_url(&next.address.url), "redirect");
     history.push(RedirectHop { status: response.status(), url: address.url.clone() });
     *dressed.request = next;
     Ok(ControlFlow::Continue(Box::pin(finish(response.into_body()))))

@@ -9,7 +9,7 @@ use super::DecodedBody;
 use super::hop::RedirectHop;
 use super::request_url::RequestUrl;
 use super::response::Response;
-use crate::error::redacted;
+use crate::redact::redact_url;
 
 /// The way to a response: the address that answered, and the redirects before it.
 ///
@@ -47,7 +47,7 @@ impl ResponseHistory {
 
 impl fmt::Debug for ResponseHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = redacted(self.url());
+        let url = redact_url(self.url());
         f.debug_struct("ResponseHistory").field("url", &url.as_str()).field("history", &self.history()).finish()
     }
 }
