@@ -1,4 +1,4 @@
-//! What is sent with a request, and how what is received is read. Knows neither pool nor
+//! Bodies: those sent with requests, and the decoding of those received. Knows neither pool nor
 //! connection.
 
 mod charset;
@@ -111,7 +111,7 @@ impl Body {
         Self(Kind::Source(Box::new(Named::new(path.as_ref(), range))))
     }
 
-    /// What a stream yields, each item as it comes.
+    /// A body of the items of a stream, each sent as it comes.
     ///
     /// It may go on while the response is read, whose own end waits for the stream's: a success is
     /// returned when both sides have said all they have to. One without a body is there only
@@ -304,7 +304,7 @@ impl http_body::Body for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What a body holds may be a secret.
+        // The content of a body may be secret.
         match &self.0 {
             Kind::Empty => f.write_str("Body::empty()"),
             Kind::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),

@@ -86,8 +86,8 @@ impl Multipart {
     }
 }
 
-/// 128 random bits: nobody who writes the content can know the boundary, and it occurs there by
-/// chance not once in a universe. (Content that is streamed cannot be searched for it.)
+/// 128 random bits: the author of the content cannot know the boundary, and a collision by chance
+/// is out of the question. (Streamed content cannot be searched for it.)
 fn boundary() -> Result<String> {
     let mut random = [0; 16];
     getrandom::getrandom(&mut random).map_err(|error| {
@@ -96,7 +96,7 @@ fn boundary() -> Result<String> {
     Ok(format!("trunkline-{:032x}", u128::from_ne_bytes(random)))
 }
 
-/// What stands before a part's content.
+/// The head of a part.
 fn head(to: &mut BytesMut, boundary: &str, name: &str, file_name: Option<&str>, headers: &HeaderMap) {
     let mut put = |text: &str| to.extend_from_slice(text.as_bytes());
     put(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", escaped(&with_crlf(name))));

@@ -1,8 +1,8 @@
-//! Why a body cannot be sent a second time.
+//! The reason why a body cannot be sent a second time.
 
 use std::fmt;
 
-/// What there is in a body that is gone once it was sent.
+/// The part of a body that is gone once it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NotReplayable {
     what: &'static str,

@@ -1,4 +1,4 @@
-//! What every body is that is made while it is sent.
+//! Sources of bodies that are made while they are sent.
 
 use std::fmt;
 use std::future::Future;

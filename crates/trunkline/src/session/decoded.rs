@@ -53,7 +53,7 @@ impl DecodedBody {
         self.decoded.source_mut().hold(pass);
     }
 
-    /// How its connection came about.
+    /// The connection of the response.
     pub fn connection(&self) -> &ConnectionInfo {
         self.decoded.source().connection()
     }

@@ -1,10 +1,10 @@
-//! What an address can be given as.
+//! Conversions of the caller's text into a URL.
 
 use url::Url;
 
 use crate::error::{Error, Result};
 
-/// What a request's address can be made of: text, or a [`Url`].
+/// A type that becomes the URL of a request: text, or a [`Url`].
 pub trait IntoUrl: sealed::Sealed {
     #[doc(hidden)]
     fn text(&self) -> Option<&str> {

@@ -82,8 +82,8 @@ use crate::stats::{CloseReport, PoolStats};
 /// `ConcurrencyLimitLayer` over it. A closed session is ready too, and its requests fail with an
 /// error that [`is_closed`](crate::Error::is_closed).
 ///
-/// What [`Session::execute`] says holds here. What is set on a
-/// [`RequestBuilder`](crate::RequestBuilder), time limits for instance, goes with the request that
+/// [`Session::execute`] documents the behaviour. Settings of a
+/// [`RequestBuilder`](crate::RequestBuilder), time limits for instance, travel in the request that
 /// [`build`](crate::RequestBuilder::build) makes. The response's extensions hold its
 /// [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`](crate::ResponseHistory).
 ///

@@ -1,4 +1,4 @@
-//! Which redirects are followed: the caller's say.
+//! The caller's policy for redirects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ impl RedirectAttempt<'_> {
         self.from
     }
 
-    /// Where it leads. That may be an address that a session cannot ask, such as
-    /// `myapp://callback`: following it is then an error.
+    /// The target. It may be a URL that a session cannot request, such as `myapp://callback`:
+    /// following it is then an error.
     pub fn url(&self) -> &Url {
         self.url
     }
@@ -65,7 +65,7 @@ impl fmt::Debug for RedirectAttempt<'_> {
     }
 }
 
-/// What becomes of a [`RedirectAttempt`].
+/// The policy's decision on a [`RedirectAttempt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedirectAction {

@@ -99,8 +99,8 @@ impl OutgoingRequest<'_> {
     }
 }
 
-/// What has been set of the headers that are completed here. Told while they are walked over, which
-/// is quicker than to search for each.
+/// The headers of the request that are completed here. Recorded in one pass, which is faster than a
+/// search for each.
 #[derive(Default)]
 struct PresentHeaders {
     codings: bool,

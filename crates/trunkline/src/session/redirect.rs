@@ -1,5 +1,5 @@
-//! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard
-//! where practice differs).
+//! Redirects: target, method, body and headers of the next hop (RFC 9110 section 15.4, and the
+//! Fetch standard where practice differs).
 
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ pub(super) fn next(
     }
     check_scheme(&url)?;
     let mut headers = dressed.all_headers();
-    // What a 303 leads to is retrieved, whatever was asked (RFC 9110 section 15.4.4).
+    // A 303 is followed by a GET, or a HEAD after a HEAD (RFC 9110 section 15.4.4).
     let body = if method == request.method && status != StatusCode::SEE_OTHER {
         body.map_err(|once| refused(once.to_string()))?
     } else {
@@ -87,8 +87,7 @@ fn is_followed(redirect: &RedirectAttempt<'_>, policy: Option<&Policy>) -> Resul
     }
 }
 
-/// Where it says it leads, in ASCII: other bytes become what stands for them in an address, in
-/// whatever charset they were meant.
+/// The target in ASCII: other bytes are percent-encoded, whatever their charset.
 fn location(headers: &HeaderMap) -> Result<Option<String>> {
     let mut given = headers.get_all(LOCATION).into_iter();
     let Some(location) = given.next() else { return Ok(None) };
@@ -114,7 +113,7 @@ fn describes_content(name: &HeaderName) -> bool {
         || ["digest", "repr-digest"].contains(&name.as_str())
 }
 
-/// What the other origin has no business to see.
+/// Removes headers and credentials that another origin must not see.
 fn keep_secrets(headers: &mut HeaderMap, url: &mut Url) {
     for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST] {
         headers.remove(secret);
@@ -134,10 +133,9 @@ fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderV
     }
 }
 
-/// Whose request the one to `to` is said to be, if the caller said so of the one to `from` (the
-/// Fetch standard, "HTTP-redirect fetch" and "append a request `Origin` header"). Whoever is sent
-/// elsewhere by a server that is not their own is `null` from there on, for it may not be
-/// their will; so is who comes from https, where it goes on without.
+/// The `Origin` header of the next hop, if the caller set one (the Fetch standard, "HTTP-redirect
+/// fetch" and "append a request `Origin` header"). It becomes `null` when another origin redirects
+/// the request elsewhere, or when https leads to http.
 fn origin(headers: &HeaderMap, from: &Url, to: &Url) -> Option<HeaderValue> {
     let told = headers.get(ORIGIN)?;
     let tainted = from.origin() != to.origin() && told.as_bytes() != from.origin().ascii_serialization().as_bytes();

@@ -126,8 +126,8 @@ impl RequestBuilder {
     /// A form with files, as `multipart/form-data`.
     ///
     /// Its `Content-Type` names the boundary between the parts. One set by hand may be another
-    /// `multipart/…` type, without a boundary: it is completed. Any other is an error, since
-    /// nobody could take the body apart.
+    /// `multipart/…` type without a boundary: the boundary is added. Any other type is an error,
+    /// since the server could not take the body apart.
     ///
     /// ```no_run
     /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -217,8 +217,8 @@ impl RequestBuilder {
         self
     }
 
-    /// How many redirects are followed; one more is an error. With 0 redirects are not looked at,
-    /// and the redirecting response itself is returned. Default: the session's.
+    /// The number of redirects that are followed; one more is an error. With 0 the redirecting
+    /// response itself is returned. Default: the session's.
     pub fn max_redirects(mut self, hops: usize) -> Self {
         self.own.settings.max_redirects = hops;
         self
@@ -316,7 +316,7 @@ impl RequestBuilder {
     }
 }
 
-/// What a map can hold, with room for what is added on the way.
+/// The capacity of a header map, with room for headers that are added on the way.
 const MOST_HEADERS: usize = 16_384;
 
 fn too_many_headers() -> Error {
@@ -329,7 +329,7 @@ impl Parts {
         self.boundary = None;
     }
 
-    /// What depends on several settings, in whatever order they were made.
+    /// Settings that depend on others, in whatever order they were made.
     fn complete(mut self) -> Result<Self> {
         if self.headers.len() > MOST_HEADERS {
             return Err(too_many_headers());

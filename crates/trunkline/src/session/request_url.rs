@@ -1,6 +1,6 @@
-//! Where a request goes, in every form it is needed in. An application asks the same few addresses
-//! again and again, and taking one apart costs as much as the rest of a small request: the session
-//! remembers what it made of the last ones.
+//! The target of a request, in every form that a request needs. An application requests the same
+//! few URLs again and again, and parsing one costs as much as the rest of a small request: the
+//! session caches the last ones.
 
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +47,7 @@ const LONGEST: usize = 256;
 #[derive(Default)]
 pub(super) struct UrlCache(Mutex<[Option<Entry>; REMEMBERED]>);
 
-/// What was asked for, to the letter, and what it means.
+/// The URL's text, and its parsed forms.
 type Entry = (Box<str>, Arc<RequestUrl>);
 
 impl UrlCache {

@@ -86,12 +86,12 @@ impl Response {
         self.head.version
     }
 
-    /// How its connection came about.
+    /// The connection of the response.
     pub fn connection(&self) -> &ConnectionInfo {
         self.body.connection()
     }
 
-    /// How many bytes of body are still to come, if that is known: not of a body that is decoded.
+    /// The number of bytes of body still to come. None if it is unknown, as for a decoded body.
     pub fn content_length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
@@ -264,8 +264,8 @@ impl Response {
     }
 }
 
-/// What serde says quotes what it found, and that may be a secret; what it says is missing is the
-/// program's own. What a type's own `Deserialize` says may be anything.
+/// The error of serde without the values that it quotes, which may be secrets. Names of missing
+/// fields stay: they are the program's own. Texts of the type's own `Deserialize` are left out too.
 fn without_values(error: &serde_json::Error) -> String {
     const KNOWN: [&str; 7] = [
         "invalid type",

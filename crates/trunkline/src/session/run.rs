@@ -31,7 +31,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    // What an async function is given it keeps twice: this borrows.
+    // Borrowed: an async function stores its arguments twice.
     pub(super) async fn run(&mut self) -> Result<Response> {
         let span = tracing::debug_span!(
             target: "trunkline::session",
@@ -43,7 +43,7 @@ impl Run {
         if span.is_disabled() {
             return self.hops().await;
         }
-        // Boxed: a request that nobody watches does not carry it along.
+        // Boxed: without a subscriber a request does not carry the span along.
         Box::pin(self.hops().instrument(span)).await
     }
 
@@ -82,7 +82,7 @@ impl Run {
 /// The rest of a hop that is left, to be taken out of the way.
 type Finishing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What an answer leads to: it is what was asked for, or the next hop is prepared.
+/// Handles the response of a hop: it is the result, or the next hop is prepared.
 ///
 /// Not in the loop itself, whose future would carry all of this along.
 fn step(
@@ -94,13 +94,13 @@ fn step(
     inherited: Option<&Policy>,
     history: &mut Vec<RedirectHop>,
 ) -> Result<ControlFlow<Response, Finishing>> {
-    // Whoever asked for another has seen the request.
+    // A server that redirected has seen the request.
     let before = if call.under_way { RequestSent::Yes } else { RequestSent::No };
     let (method, address) = (dressed.request.method.clone(), dressed.request.address.clone());
     let here = |error: Error| error.sent_at_least(before).of(&method, &address.url);
     let response = answered.map_err(here)?;
     cookies::keep(dressed.jar, &address.url, response.headers());
-    // What was not wanted can be sent elsewhere, even if it can be sent only once.
+    // A body that was not wanted can be sent to the next hop, even if it can be sent only once.
     let unsent = std::mem::take(&mut dressed.request.body);
     let mut again = if unsent.is_end_stream() { again } else { Ok(unsent) };
     if response.status() == StatusCode::EXPECTATION_FAILED

@@ -1,4 +1,4 @@
-//! What a request may set for itself and otherwise has from its session.
+//! Settings that a request may set for itself and otherwise has from its session.
 
 use super::policy::Policy;
 use crate::timeouts::Timeouts;
@@ -12,7 +12,7 @@ pub(super) struct Settings {
     pub(super) decompress: bool,
 }
 
-/// What holds for one request. It goes along as an extension of the [`http::Request`] that
+/// The settings of one request, an extension of the [`http::Request`] that
 /// [`RequestBuilder::build`](super::RequestBuilder::build) makes.
 #[derive(Clone)]
 pub(super) struct RequestSettings {

@@ -1,4 +1,4 @@
-//! Where a response came from, once it is a plain [`http::Response`].
+//! The redirects and the URL of a plain [`http::Response`].
 
 use std::fmt;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use super::litter::Litter;
 use super::{Codec, Step};
 use crate::error::BoxError;
 
-/// How each member begins.
+/// The first bytes of each member.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The largest window there is: 32 KiB.
 const WINDOW_BITS: u8 = 15;
@@ -25,7 +25,7 @@ enum Place {
     Between,
     /// The first byte of another has come, or of what is none.
     Begun,
-    /// What follows is no member.
+    /// The bytes after the last member.
     Behind,
 }
 

@@ -5,7 +5,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::Step;
 use crate::error::BoxError;
 
-/// What was done, and whether the stream ends there.
+/// Inflates a piece of input. Returns the step, and true at the end of the stream.
 pub(super) fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), BoxError> {
     let before = (stream.total_in(), stream.total_out());
     let status = stream.decompress(input, output, FlushDecompress::None)?;

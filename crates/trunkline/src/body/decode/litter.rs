@@ -1,4 +1,4 @@
-//! What follows the end of a coded stream: ignored, as browsers and gzip do, but not for ever.
+//! Trailing bytes after the end of a coded stream: ignored up to a limit, as in browsers and gzip.
 
 use super::Step;
 use crate::error::BoxError;
