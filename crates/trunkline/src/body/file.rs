@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::source::{Known, Measuring, Piece, Source};
+use super::source::{KnownError, Measuring, Piece, Source};
 use super::stream::Streamed;
 use super::{Body, NotReplayable};
 use crate::error::{Error, Kind, Result};
@@ -245,15 +245,15 @@ impl Reader {
 
 impl http_body::Body for Reader {
     type Data = Bytes;
-    type Error = Known;
+    type Error = KnownError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Known>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, KnownError>>> {
         if self.is_end_stream() {
             return Poll::Ready(None);
         }
         let read = ready!(self.poll_read(cx)).map_err(|error| {
             let detail = format!("the {} could not be read", self.name);
-            Known(Error::new(Kind::Body).detail(detail).because(error))
+            KnownError(Error::new(Kind::Body).detail(detail).because(error))
         });
         Poll::Ready(read.transpose().map(|piece| piece.map(Frame::data)))
     }

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::source::{Known, Measuring, Piece, Source};
+use super::source::{KnownError, Measuring, Piece, Source};
 use super::stream::Streamed;
 use super::{Body, NotReplayable, Part};
 use crate::error::{Error, Kind, Result};
@@ -161,9 +161,9 @@ impl From<Segments> for Body {
 
 impl http_body::Body for Segments {
     type Data = Bytes;
-    type Error = Known;
+    type Error = KnownError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Known>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, KnownError>>> {
         while let Some(Segment { name, body }) = self.0.front_mut() {
             match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => {
@@ -177,7 +177,7 @@ impl http_body::Body for Segments {
                 Some(Err(error)) => {
                     let part = name.as_deref().unwrap_or_default();
                     let detail = format!("the part {part:?} of the multipart body failed");
-                    return Poll::Ready(Some(Err(Known(Error::new(Kind::Body).detail(detail).because(error)))));
+                    return Poll::Ready(Some(Err(KnownError(Error::new(Kind::Body).detail(detail).because(error)))));
                 }
                 None => {
                     self.0.pop_front();

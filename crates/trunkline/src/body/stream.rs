@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 
-use super::source::{Known, Measuring, Piece, Source};
+use super::source::{KnownError, Measuring, Piece, Source};
 use super::{Body, NotReplayable};
 use crate::error::{BoxError, Error, Kind};
 
@@ -81,7 +81,7 @@ where
             let frame = match frame {
                 Ok(frame) => frame.map_data(Into::into),
                 Err(error) => {
-                    let error = match error.into().downcast::<Known>() {
+                    let error = match error.into().downcast::<KnownError>() {
                         Ok(known) => known.0,
                         Err(error) => self.failed("failed").because(error),
                     };

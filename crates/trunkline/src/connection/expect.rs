@@ -18,7 +18,7 @@ use http::{Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
-use crate::body::{Body, Known};
+use crate::body::{Body, KnownError};
 use crate::error::{BoxError, Error};
 
 /// How long a body waits for a 100 that does not come: as long as curl's.
@@ -138,5 +138,5 @@ impl http_body::Body for Gated {
 
 /// What failed has said so already.
 fn known(error: BoxError) -> BoxError {
-    error.downcast::<Error>().map_or_else(|other| other, |own| Known(*own).into())
+    error.downcast::<Error>().map_or_else(|other| other, |own| KnownError(*own).into())
 }

@@ -9,9 +9,9 @@ use tokio::sync::OnceCell;
 
 use super::headers::{header, is_secret};
 use super::into_url::IntoUrl;
-use super::policy::{Policy, RedirectAction, RedirectAttempt};
+use super::redirect::{Policy, RedirectAction, RedirectAttempt};
+use super::request_settings::Settings;
 use super::request_url::UrlCache;
-use super::settings::Settings;
 use super::{Inner, Session};
 use crate::cookies::CookieJar;
 use crate::error::{BoxError, Error, Result};
@@ -222,7 +222,7 @@ impl SessionBuilder {
             closing: OnceCell::new(),
             joined: AtomicBool::new(true),
             base_url,
-            recent: UrlCache::default(),
+            url_cache: UrlCache::default(),
             headers,
             cookies: self.cookies,
             codings: crate::body::offer(),

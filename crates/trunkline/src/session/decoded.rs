@@ -49,8 +49,8 @@ impl DecodedBody {
     }
 
     /// The request counts as under way until the end of the body.
-    pub(super) fn hold(&mut self, pass: InFlightGuard) {
-        self.decoded.source_mut().hold(pass);
+    pub(super) fn hold(&mut self, guard: InFlightGuard) {
+        self.decoded.source_mut().hold(guard);
     }
 
     /// The connection of the response.

@@ -56,12 +56,12 @@ impl UrlCache {
             return None;
         }
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries[place(text)].as_ref().filter(|(known, _)| **known == *text).map(|(_, address)| address.clone())
+        entries[place(text)].as_ref().filter(|(known, _)| **known == *text).map(|(_, request_url)| request_url.clone())
     }
 
-    pub(super) fn remember(&self, text: &str, address: &Arc<RequestUrl>) {
+    pub(super) fn remember(&self, text: &str, request_url: &Arc<RequestUrl>) {
         if is_worthwhile(text) {
-            let entry = Some((text.into(), address.clone()));
+            let entry = Some((text.into(), request_url.clone()));
             self.0.lock().unwrap_or_else(PoisonError::into_inner)[place(text)] = entry;
         }
     }
@@ -90,16 +90,16 @@ fn is_worthwhile(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> Arc<RequestUrl> {
+    fn request_url(text: &str) -> Arc<RequestUrl> {
         RequestUrl::new(Url::parse(text).unwrap()).unwrap()
     }
 
     #[test]
     fn an_address_is_taken_apart() {
-        let plain = address("http://EXAMPLE.com/a%20b/../c?d=e#f");
+        let plain = request_url("http://EXAMPLE.com/a%20b/../c?d=e#f");
         assert_eq!((&*plain.target.host, plain.target.port, plain.target.https), ("example.com", 80, false));
         assert_eq!((plain.path.to_string().as_str(), plain.host.to_str().unwrap()), ("/c?d=e", "example.com"));
-        let literal = address("https://[::1]:8443");
+        let literal = request_url("https://[::1]:8443");
         assert_eq!((&*literal.target.host, literal.target.port, literal.target.https), ("::1", 8443, true));
         assert_eq!((literal.path.to_string().as_str(), literal.host.to_str().unwrap()), ("/", "[::1]:8443"));
     }
@@ -108,7 +108,7 @@ mod tests {
     fn what_was_asked_last_is_remembered_and_secrets_are_not() {
         let recent = UrlCache::default();
         for text in ["http://a.test/", "http://a.test/?token=x", "http://u:p@a.test/"] {
-            recent.remember(text, &address(text));
+            recent.remember(text, &request_url(text));
         }
         assert!(recent.find("http://a.test/").is_some());
         assert!(recent.find("http://a.test").is_none());

@@ -47,9 +47,9 @@ impl Coding {
     pub(super) fn codec(self) -> Box<dyn Codec> {
         match self {
             #[cfg(feature = "gzip")]
-            Self::Gzip => Box::new(super::gzip::Gzip::new()),
+            Self::Gzip => Box::new(super::zlib::Gzip::new()),
             #[cfg(feature = "deflate")]
-            Self::Deflate => Box::<super::deflate::Deflate>::default(),
+            Self::Deflate => Box::<super::zlib::Deflate>::default(),
             #[cfg(feature = "br")]
             Self::Br => Box::new(super::br::Br::new()),
             #[cfg(feature = "zstd")]

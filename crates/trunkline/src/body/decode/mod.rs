@@ -3,16 +3,12 @@
 #[cfg(feature = "br")]
 mod br;
 mod coding;
-#[cfg(feature = "deflate")]
-mod deflate;
-#[cfg(feature = "gzip")]
-mod gzip;
-#[cfg(any(feature = "gzip", feature = "deflate"))]
-mod inflate;
-#[cfg(any(feature = "gzip", feature = "deflate", feature = "br"))]
-mod litter;
 #[cfg(all(test, feature = "gzip", feature = "deflate", feature = "br", feature = "zstd"))]
 mod tests;
+#[cfg(any(feature = "gzip", feature = "deflate", feature = "br"))]
+mod trailing;
+#[cfg(any(feature = "gzip", feature = "deflate"))]
+mod zlib;
 #[cfg(feature = "zstd")]
 mod zstd;
 

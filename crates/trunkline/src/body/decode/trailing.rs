@@ -3,17 +3,18 @@
 use super::Step;
 use crate::error::BoxError;
 
-/// As much as is ignored. The connection is free only behind it.
-pub(super) const MOST: usize = 64 * 1024;
+/// The limit on ignored bytes. The connection is free only after them.
+pub(super) const LIMIT: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
-pub(super) struct Litter(usize);
+pub(super) struct TrailingBytes(usize);
 
-impl Litter {
+impl TrailingBytes {
+    /// Ignores input after the end.
     pub(super) fn ignore(&mut self, input: &[u8]) -> Result<Step, BoxError> {
         self.0 += input.len();
-        if self.0 > MOST {
-            return Err(format!("more than {MOST} bytes follow its end").into());
+        if self.0 > LIMIT {
+            return Err(format!("more than {LIMIT} bytes follow its end").into());
         }
         Ok(Step { read: input.len(), written: 0 })
     }

@@ -1,6 +1,6 @@
 //! Settings that a request may set for itself and otherwise has from its session.
 
-use super::policy::Policy;
+use super::redirect::Policy;
 use crate::timeouts::Timeouts;
 
 #[derive(Clone, Copy, Debug)]
