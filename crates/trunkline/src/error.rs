@@ -272,18 +272,16 @@ impl fmt::Display for Error {
     }
 }
 
+/// The message, then its causes, one per line.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, phase, request, sent, detail, source } = &*self.0;
-        let request = request.as_ref().map(|(method, url)| format!("{method} {url}"));
-        f.debug_struct("Error")
-            .field("kind", kind)
-            .field("phase", phase)
-            .field("request", &request)
-            .field("sent", sent)
-            .field("detail", detail)
-            .field("source", source)
-            .finish()
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
