@@ -97,7 +97,8 @@ impl PoolBuilder {
     }
 
     /// Resolves host names with this resolver instead of the system's. Its results are cached in
-    /// the same way: for 10 s, for 1,000 names. Default: [`SystemResolver`].
+    /// the same way: for 10 s, for 1,000 names. Default: the system's
+    /// resolver.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Arc::new(resolver);
         self

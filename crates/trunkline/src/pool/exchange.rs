@@ -42,8 +42,8 @@ impl Inner {
     ) -> Result<Response<ResponseBody>> {
         let key = Key { target: outgoing.target().clone(), runtime: Runtime::current()? };
         check(outgoing)?;
-        // Each wait from here on ends at the deadline, but an idle connection needs no wait: a passed
-        // deadline would still send the request.
+        // Each wait from here on ends at the deadline. An idle connection needs no wait, so without
+        // this check the request would be sent after its deadline.
         if call.deadline.is_some_and(|deadline| deadline <= call.begun) {
             return Err(Error::timeout(Phase::Acquire).detail("the request's deadline passed (timeout `total`)"));
         }
@@ -206,7 +206,8 @@ async fn probe(lease: &PoolLease) -> Result<Probe> {
     if first != Probe::Unread {
         return Ok(first);
     }
-    // The runtime learns of arrived bytes when it next polls its sockets; the engine then reads them.
+    // The runtime learns of arrived bytes when it next polls its sockets. The engine then reads
+    // them.
     tokio::task::yield_now().await;
     lease.with(Connection::probe)
 }

@@ -68,7 +68,7 @@ impl ExchangeRecord {
         self.waker.take()
     }
 
-    /// Notes a poll that waits. `begins` is true if the poll before it did not wait.
+    /// Notes a poll that waits. `begins` is true if no wait went on before it.
     pub(super) fn note_wait(&mut self, traffic: u64, begins: bool) {
         let known = self.limits.traffic.replace(traffic);
         if known.is_some_and(|known| begins || known != traffic) {
@@ -77,7 +77,7 @@ impl ExchangeRecord {
         }
     }
 
-    /// Notes a poll that was ready: the next wait is not the first poll any more.
+    /// Notes a poll that was ready: a wait after it begins anew.
     pub(super) fn note_ready(&mut self, traffic: u64) {
         self.limits.traffic.get_or_insert(traffic);
     }

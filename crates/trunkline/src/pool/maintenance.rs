@@ -86,7 +86,7 @@ impl Maintenance {
         drop(running);
         let (maintenance, shared) = (self.clone(), Arc::downgrade(shared));
         let task = MaintenanceTask { maintenance, shared, queue, runtime: runtime.clone(), done: false };
-        // A runtime that is gone drops the task at once, and its drop closes the unused connections.
+        // A runtime that is gone drops the task at once; its drop closes the unused connections.
         runtime.handle().spawn(task.run());
     }
 }
@@ -184,7 +184,7 @@ impl MaintenanceTask {
         let now = timeouts::now();
         let woken = {
             let mut queued = lock(&self.queue.queued);
-            // The next run is not known before the end of this one: a push of earlier work notifies.
+            // The next run is unknown before the end of this one: a push of earlier work notifies.
             queued.next_run = now + LINGER;
             queued.touched = false;
             std::mem::take(&mut queued.slots)
@@ -247,8 +247,8 @@ impl MaintenanceTask {
     }
 
     fn poll_dial(shared: &Arc<PoolShared>, slot: &PoolSlot, cx: &mut Context<'_>) {
-        // A caller's address filter may panic in the dial. Its request is gone, and the panic must not
-        // end the task that other connections need.
+        // A caller's address filter may panic in the dial. Its request is gone, and the panic must
+        // not end the task that other connections need.
         match catch_unwind(AssertUnwindSafe(|| shared.poll_dial(slot, cx))) {
             Ok(Poll::Ready(DialOutcome::Open)) => drop(shared.dialed(slot)),
             Ok(Poll::Ready(DialOutcome::Failed(error))) => {

@@ -55,16 +55,17 @@ use crate::error::{Error, Result};
 use crate::stats::{CloseReport, Closes, HostStats, PoolStats};
 use crate::timeouts::Timeouts;
 
-/// Connections kept alive and shared, bounded in number.
+/// Connection pool: keeps connections alive, shares them and bounds their number.
 ///
-/// A pool never owns more sockets than its limits allow, in all and to each host; idle ones and
-/// those being made count. Requests that find none free wait in order of arrival, and an idle
-/// connection to one host makes way for a request to another.
+/// A pool never owns more sockets than its limits allow, in total and to each host. Idle
+/// connections and connections in the making count. A request that finds no free connection waits
+/// in order of arrival, and an idle connection to one host makes way for a request to another.
 ///
-/// Most programs never see it: a [`Session`](crate::Session) makes its own. Give one to several
-/// sessions ([`SessionBuilder::pool`](crate::SessionBuilder::pool)) to bound them together. A
-/// `Pool` is a handle: cloning it is cheap and names the same pool. A pool that is dropped without
-/// being closed closes its sockets and warns once, naming where it was made.
+/// Most programs need no pool of their own: a [`Session`](crate::Session) makes one. Give one pool
+/// to several sessions ([`SessionBuilder::pool`](crate::SessionBuilder::pool)) to bound them
+/// together. A `Pool` is a handle: a clone is cheap and refers to the same pool. A pool that is
+/// dropped without a close closes its sockets and logs one warning with the place where it was
+/// made.
 ///
 /// ```
 /// # fn main() -> trunkline::Result<()> {
@@ -98,25 +99,25 @@ pub(crate) struct Inner {
 }
 
 impl Pool {
-    /// A pool with the default settings. The same as `Pool::builder().build()`, which cannot fail
-    /// with them.
+    /// Makes a pool with the default settings. The same as `Pool::builder().build()`, which cannot
+    /// fail with them.
     #[track_caller]
     pub fn new() -> Self {
         Self::builder().build().expect("the default settings are valid")
     }
 
-    /// Settings for a pool.
+    /// Returns the settings for a new pool, with their defaults.
     #[track_caller]
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
 
-    /// Sends one request as it is and returns its response as it comes: nothing is redirected,
-    /// decoded or normalised, and of the headers only a missing `Host` is added (RFC 9112
-    /// section 3.2). The URI's path and query go out byte for byte.
+    /// Sends one request as it is and returns its response as it arrives: without redirects,
+    /// decoding or normalisation. The only header that is added is a missing `Host` (RFC 9112
+    /// section 3.2). The URI's path and query are sent byte for byte.
     ///
-    /// This is what [`Session`](crate::Session) stands on; use it to put the pool under another
-    /// client.
+    /// [`Session`](crate::Session) is built on the same exchange. Use this method to put the pool
+    /// under another client.
     ///
     /// ```no_run
     /// # async fn run(pool: trunkline::Pool) -> Result<(), Box<dyn std::error::Error>> {
@@ -131,13 +132,13 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// A URI that is not an absolute `http` or `https` one, no connection in time, an exchange that
-    /// broke, a passed deadline, or a closed pool.
+    /// The URI is not an absolute `http` or `https` one, no connection was available in time, the
+    /// exchange broke off, the deadline passed, or the pool is closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and
-    /// no other request is delayed. Whether the server saw it is then unknown.
+    /// A dropped request gives up its place in the queue or its connection. No slot is lost and no
+    /// other request is delayed. The server may or may not have seen the request.
     pub async fn send<B>(&self, request: Request<B>, timeouts: Timeouts) -> Result<Response<ResponseBody>>
     where
         B: http_body::Body + Send + 'static,
@@ -164,34 +165,33 @@ impl Pool {
         })
     }
 
-    /// The pool's figures at this instant.
+    /// Returns a snapshot of the pool's statistics.
     pub fn stats(&self) -> PoolStats {
         self.0.shared.read(stats)
     }
 
-    /// Starts a new generation: connections made until now serve no further request. Those in use
-    /// finish theirs first.
+    /// Starts a new generation: connections made until now serve no further request. Connections in
+    /// use finish their current one.
     pub fn refresh(&self) {
         self.0.shared.event(|state, _| state.refresh());
     }
 
-    /// [`close_within`](Self::close_within) ten seconds.
+    /// Closes the pool with a grace of ten seconds: see [`close_within`](Self::close_within).
     pub async fn close(&self) -> CloseReport {
         self.close_within(GRACE).await
     }
 
-    /// Closes the pool. New requests and those that wait for a connection fail at once with an
-    /// error that [`is_closed`](Error::is_closed). Requests under way, and the responses that
-    /// are being read, may finish within the grace; then they are aborted. Idle connections end
-    /// properly (TLS close_notify, FIN). It returns when the process owns no socket of this pool
-    /// any more.
+    /// Closes the pool. New requests and requests that wait for a connection fail at once with an
+    /// error that [`is_closed`](Error::is_closed). Requests under way and responses being read may
+    /// finish within `grace`; then they are aborted. Idle connections end properly (TLS
+    /// close_notify, FIN). Returns when the process owns no socket of this pool any more.
     ///
-    /// Called again, or by two tasks at once, it waits for the same end and returns the same
-    /// report.
+    /// A second call, also a concurrent one, waits for the same end and returns the same report.
     ///
     /// # Cancel safety
     ///
-    /// The pool stays closed to new requests; call it again to go on with the rest.
+    /// After a dropped call the pool stays closed to new requests. Call it again to complete the
+    /// close.
     pub async fn close_within(&self, grace: Duration) -> CloseReport {
         self.0.close_within(grace).await
     }

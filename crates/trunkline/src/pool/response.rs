@@ -194,7 +194,8 @@ impl http_body::Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = ready!(self.poll_data(cx));
         match &frame {
-            // With a known length the last frame is known: the connection returns without another read.
+            // With a known length the last frame is known: the connection returns without another
+            // read.
             Some(Ok(_)) if self.received.is_end_stream() && self.has_sent() => self.finish(),
             Some(Ok(_)) => {}
             Some(Err(_)) => self.reading = None,
@@ -218,8 +219,8 @@ impl http_body::Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let Some(reading) = &self.reading else { return };
-        // The drain may poll the request's body, which may need its runtime. A response can be dropped
-        // outside of it.
+        // The drain may poll the request's body, which may need its runtime. A response can be
+        // dropped outside of it.
         let runtime = reading.lease.slot().key.runtime.handle().clone();
         let _inside = runtime.enter();
         if self.drain() {

@@ -33,8 +33,8 @@ impl<K: PoolKey> State<K> {
         true
     }
 
-    /// An attempt begun by [`begin_attempt`](Self::begin_attempt) lost the race or failed; its
-    /// socket is gone.
+    /// Ends an attempt of [`begin_attempt`](Self::begin_attempt) that lost the race or failed, and
+    /// whose socket is gone.
     pub(crate) fn end_attempt(&mut self, slot: SlotId, now: Instant) {
         self.slots[slot.0].attempts -= 1;
         self.count_taken(self.host_of(slot.0), Gauge::Dialing, -1);
@@ -42,8 +42,8 @@ impl<K: PoolKey> State<K> {
         self.dispatch_waiters(now);
     }
 
-    /// The slot's dial succeeded. True if the request that dialed has the connection now; else it
-    /// is the pool's (P4).
+    /// Completes the slot's dial. True if the request that dialed has the connection; else the pool
+    /// has it (P4).
     pub(crate) fn dialed(&mut self, slot: SlotId, now: Instant) -> bool {
         let SlotPhase::Dialing(dialer) = self.slots[slot.0].phase else { return false };
         self.slots[slot.0].expires = self.lifetime_deadline(slot.0, now);
@@ -65,8 +65,8 @@ impl<K: PoolKey> State<K> {
         dialer != Dialer::Orphaned
     }
 
-    /// P5: the slot's dial failed and left no socket. True if the request that dialed it still did,
-    /// and so fails with it; nobody else does.
+    /// P5: frees the slot of a dial that failed and left no socket. True if the request that dialed
+    /// still waits for it, and so fails with it; no other request does.
     pub(crate) fn dial_failed(&mut self, slot: SlotId, now: Instant) -> bool {
         let phase = self.slots[slot.0].phase;
         if let SlotPhase::Dialing(Dialer::Ticket(ticket)) = phase {

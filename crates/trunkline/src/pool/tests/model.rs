@@ -1,9 +1,8 @@
-//! The locked shared, in every interleaving of its locks: run with `RUSTFLAGS="--cfg
+//! Models of the shared state, in every interleaving of its locks: run with `RUSTFLAGS="--cfg
 //! trunkline_loom"`.
 //!
-//! Instantly ready dials, a limit of one, two or three threads. However they meet, nothing is lost:
-//! the request that is left is served, no connection is in two hands, and at the end nothing is
-//! open.
+//! Dials that are ready at once, a limit of one, two or three threads. In every order of events the
+//! remaining request is served, no connection is leased twice, and at the end nothing is open.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,7 +27,7 @@ fn check_with(limit: usize, model: impl Fn(TestPool) + Send + Sync + 'static) {
     builder.check(move || model(TestPool::new(limited(limit, None))));
 }
 
-/// A dial that is ready when it is polled for the second time, by whomever.
+/// A dial that is ready at its second poll, by any task.
 fn second_poll(count: &Arc<TokenCount>) -> Dial<Token> {
     let (count, mut polled) = (count.clone(), false);
     Box::pin(std::future::poll_fn(move |cx| {
@@ -40,8 +39,8 @@ fn second_poll(count: &Arc<TokenCount>) -> Dial<Token> {
     }))
 }
 
-/// What the keeper does when it is called for a dial: one poll.
-fn keep(shared: &Arc<TokenShared>, cell: &TokenSlot) {
+/// One poll of a dial, as the maintenance task does it.
+fn drive(shared: &Arc<TokenShared>, cell: &TokenSlot) {
     match shared.poll_dial(cell, &mut Context::from_waker(Waker::noop())) {
         Poll::Ready(DialOutcome::Open) => drop(shared.dialed(cell)),
         Poll::Ready(DialOutcome::Failed(_)) => drop(shared.dial_failed(cell.slot)),
@@ -53,14 +52,14 @@ fn poll(acquire: &mut TokenAcquire) -> Poll<Result<TokenLease>> {
     Pin::new(acquire).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Makes use of a connection. It is in nobody else's hands.
+/// Uses a connection, and checks that no other is open.
 fn with(lease: &TokenLease, pool: &TestPool) {
     if lease.with(|_| ()).is_ok() {
         assert!(pool.count.most() <= 1, "P1: two sockets at a limit of one");
     }
 }
 
-/// P7's acceptance: a waiter cancelled in the instant it was chosen; the next one is served.
+/// P7: a waiter is cancelled between its grant and its poll; the next one is served.
 #[test]
 fn loom_cancelled_between_grant_and_poll() {
     check(|pool| {
@@ -113,7 +112,7 @@ fn loom_two_arrive_while_one_returns() {
     });
 }
 
-/// The slot that the abort frees may be another's by the time the lease says that it is done.
+/// The slot that the abort frees may be reassigned before the lease reports its end.
 #[test]
 fn loom_abort_of_one_owner_against_return_and_acquire() {
     check(|pool| {
@@ -219,7 +218,7 @@ fn loom_eviction_against_checkout() {
     });
 }
 
-/// The request and the keeper may both hold the dial for theirs.
+/// The request and the maintenance task may both poll the dial.
 #[test]
 fn loom_a_dial_polled_by_two_tasks() {
     check_with(2, |pool| {
@@ -229,15 +228,15 @@ fn loom_a_dial_polled_by_two_tasks() {
         assert!(poll(&mut dialing).is_pending());
         let cell = pool.shared.slots().into_iter().find(|cell| !Arc::ptr_eq(cell, lease.slot())).unwrap();
         let shared = pool.shared.clone();
-        let keeps = thread::spawn(move || {
+        let drives = thread::spawn(move || {
             drop(lease);
-            // Left behind or not by now: the keeper looks, as after a late call.
+            // Orphaned or not by now: the maintenance task checks, as after a late wake.
             if shared.read(|state| state.is_unused(cell.slot)) {
-                keep(&shared, &cell);
+                drive(&shared, &cell);
             }
         });
         drop(block_on(dialing).unwrap());
-        keeps.join().unwrap();
+        drives.join().unwrap();
         pool.shut_down();
     });
 }
@@ -253,11 +252,11 @@ fn loom_an_orphaned_dial_against_its_end() {
         drop(lease);
         let served = block_on(dialing).unwrap();
         let shared = pool.shared.clone();
-        let keeps = thread::spawn(move || keep(&shared, &cell));
-        // Evicts the dial, if it is one still, or takes what became of it.
+        let drives = thread::spawn(move || drive(&shared, &cell));
+        // Evicts the dial, or takes its connection if it is done.
         let other = block_on(pool.acquire(B, 1)).unwrap();
         assert!(pool.count.most() <= 2, "P1: three sockets at a limit of two");
-        keeps.join().unwrap();
+        drives.join().unwrap();
         drop((served, other));
         pool.shut_down();
     });

@@ -15,7 +15,7 @@ fn p4_a_released_connection_is_taken_before_the_own_dial() {
     harness.take_log();
     harness.finish(holder);
     assert_eq!(harness.poll(dialing), REUSED);
-    assert!(harness.take_log().contains(&Action::Drive(dial)), "the dial is the keeper's");
+    assert!(harness.take_log().contains(&Action::Drive(dial)), "the maintenance task drives the dial");
     assert!(harness.state.is_dialing(dial) && harness.state.is_unused(dial));
     assert!(!harness.finish_dial(dial));
     assert_eq!(harness.state.metrics().total, Gauges { in_use: 1, idle: 1, ..Gauges::default() });
@@ -55,7 +55,7 @@ fn p4_an_orphaned_dial_stays_while_its_key_wants_it() {
     let (own, other) = (harness.arrive(A), harness.arrive(B));
     assert_eq!((harness.status(own), harness.status(other), harness.state.is_dialing(dial)), (Waiting, Waiting, true));
     harness.cancel(own);
-    assert_eq!((harness.status(other), harness.closed(CloseReason::Evicted)), (Dialing, 1), "now nobody wants it");
+    assert_eq!((harness.status(other), harness.closed(CloseReason::Evicted)), (Dialing, 1), "no request wants it now");
     harness.shut_down();
 }
 
@@ -90,7 +90,7 @@ fn p4_an_unused_permit_to_dial_is_not_orphaned() {
     harness.end(one, CloseReason::NotPersistent);
     assert_eq!((harness.status(next), harness.state.metrics().total.reserved), (Dialing, 1), "not polled yet");
     harness.finish(two);
-    assert_eq!((harness.status(next), harness.status(last)), (Granted, Dialing), "its slot went on at once");
+    assert_eq!((harness.status(next), harness.status(last)), (Granted, Dialing), "its slot was passed on at once");
     assert_eq!((harness.poll(last), harness.open()), (Dialing, 2));
     harness.shut_down();
 }

@@ -10,7 +10,7 @@ use super::site::{A, Site, ms};
 use crate::pool::state::{Action, Checkout, Owner, Replacement, Rules, SlotId, Standing, State, TicketId};
 use crate::stats::CloseReason;
 
-/// A request's number, in order of arrival.
+/// Number of a request, in order of arrival.
 pub(super) type Request = usize;
 
 /// Status of a request as the test sees it.
@@ -115,7 +115,7 @@ impl Harness {
         }
     }
 
-    /// The slot the request dials in, was given or holds.
+    /// Slot that the request dials in, was granted or holds.
     pub(super) fn slot(&self, request: Request) -> SlotId {
         match self.requests[request] {
             RequestState::Queued(ticket) => match self.state.standing(ticket) {
@@ -127,7 +127,7 @@ impl Harness {
         }
     }
 
-    /// The request is polled: it begins its dial, or claims what it was given.
+    /// Polls the request: it begins its dial, or claims its connection.
     pub(super) fn poll(&mut self, request: Request) -> RequestStatus {
         if let RequestState::Queued(ticket) = self.requests[request] {
             match self.state.standing(ticket) {
@@ -222,7 +222,7 @@ impl Harness {
         result
     }
 
-    /// A connection for each of these, dialed, used and given back, in this order.
+    /// Makes an idle connection for each of these keys, in this order.
     pub(super) fn warm(&mut self, keys: &[Site]) {
         let requests: Vec<_> = keys.iter().map(|&key| self.arrive(key)).collect();
         for &request in &requests {

@@ -152,9 +152,9 @@ fn p8_refresh_closes_orphaned_dials() {
 fn p9_idle_ends_at_the_idle_timeout() {
     let mut harness = Harness::new(rules());
     harness.warm(&[A]);
-    let adopted = harness.at(1000).event(|state, now| state.watch(|_| true, now));
-    assert_eq!(adopted.slots.len(), 1);
-    let due = harness.state.next_expiry().expect("it was adopted");
+    let watched = harness.at(1000).event(|state, now| state.watch(|_| true, now));
+    assert_eq!(watched.slots.len(), 1);
+    let due = harness.state.next_expiry().expect("it was watched");
     assert_eq!(due, harness.now - ms(1000) + IDLE_TIMEOUT);
     harness.now = due - ms(1);
     harness.event(|state, now| state.expire(now));
@@ -184,7 +184,7 @@ fn p9_the_lifetime_ends_an_idle_connection() {
     let mut harness = Harness::new(with_lifetime(1000));
     harness.warm(&[A]);
     harness.at(100).event(|state, now| state.watch(|_| true, now));
-    let due = harness.state.next_expiry().expect("it was adopted");
+    let due = harness.state.next_expiry().expect("it was watched");
     assert!(due - harness.now < ms(1001));
     harness.now = due;
     harness.event(|state, now| state.expire(now));
@@ -215,14 +215,14 @@ fn p9_connections_are_watched_after_50_ms_idle() {
     harness.at(0).finish(one);
     harness.at(10).finish(two);
     harness.at(10).finish(three);
-    let adopted = harness.at(49).event(|state, now| state.watch(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![], Some(begun + WATCH_DELAY)));
-    let adopted = harness.at(50).event(|state, now| state.watch(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![first], Some(begun + ms(60))));
-    let adopted = harness.at(60).event(|state, now| state.watch(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![second], None));
-    let adopted = harness.at(70).event(|state, now| state.watch(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![], None), "each once");
+    let watched = harness.at(49).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![], Some(begun + WATCH_DELAY)));
+    let watched = harness.at(50).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![first], Some(begun + ms(60))));
+    let watched = harness.at(60).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![second], None));
+    let watched = harness.at(70).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![], None), "each once");
     assert_eq!(WATCH_DELAY, ms(50));
     harness.shut_down();
 }

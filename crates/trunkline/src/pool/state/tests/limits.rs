@@ -68,7 +68,7 @@ fn p1_each_attempt_of_a_dial_takes_a_slot_of_both_limits() {
         assert_eq!((harness.open(), harness.status(waiting)), (3, Waiting));
         assert_eq!(harness.state.host(&A), Gauges { dialing: 2, in_use: 1, waiting: 1, ..Gauges::default() });
         harness.event(|state, now| state.end_attempt(slot, now));
-        assert_eq!(harness.status(waiting), Dialing, "what an attempt gives back goes to who waits");
+        assert_eq!(harness.status(waiting), Dialing, "the slot of an ended attempt goes to a waiter");
         assert_eq!(harness.closed(CloseReason::Superseded), 1);
         harness.shut_down();
     }
@@ -142,7 +142,7 @@ fn p2_a_close_that_would_not_help_is_not_done() {
 
 #[test]
 fn p2_one_request_closes_one_connection() {
-    // An idle connection and a dial that nobody wants: either would do.
+    // An idle connection and an unwanted dial: one close is enough.
     let mut harness = Harness::new(limited(3, None));
     let (holder, dialing) = (harness.lease(A), harness.arrive(A));
     harness.finish(holder);

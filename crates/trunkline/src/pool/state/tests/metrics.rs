@@ -194,7 +194,7 @@ fn p14_a_lease_held_too_long_is_reported_once() {
     assert_eq!(held(&mut harness, 100), vec![(slot, ms(100))]);
     assert_eq!(held(&mut harness, 150), vec![]);
     harness.finish(holder);
-    assert_eq!(held(&mut harness, 190).len(), 0, "an idle one is held by nobody");
+    assert_eq!(held(&mut harness, 190).len(), 0, "an idle connection has no lease");
     let again = harness.lease(A);
     assert_eq!(harness.slot(again), slot);
     assert_eq!(held(&mut harness, 290), vec![(slot, ms(100)), (SlotId(1), ms(191))], "the next lease is another");
@@ -213,7 +213,7 @@ fn p15_the_cost_of_a_request_is_independent_of_the_queue() {
                 other => panic!("{other:?}"),
             })
             .collect();
-        // Every other one from the middle of its queue, then the rest from its end.
+        // Cancels every other ticket from the middle of its queue, then the rest from its end.
         for &ticket in tickets.iter().skip(1).step_by(2).chain(tickets.iter().step_by(2).skip(1).rev()) {
             state.cancel(ticket, now);
             while state.next_action().is_some() {}
@@ -252,7 +252,7 @@ fn p15_orphaned_dials_cost_other_requests_nothing() {
             let ticket = arrive(&mut state);
             begin(&mut state, ticket);
         }
-        // Each of these dials is left behind for a connection that comes back, and somebody of their key
+        // Each of these dials is orphaned by a released connection, and a request of their key
         // always waits.
         let waiting = TURNS + 1;
         let _tickets: Vec<_> = (0..waiting).map(|_| arrive(&mut state)).collect();

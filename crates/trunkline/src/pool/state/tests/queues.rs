@@ -45,7 +45,7 @@ fn p3_a_request_at_its_host_limit_holds_up_no_other() {
 
 #[test]
 fn p3_a_sibling_key_is_overtaken_at_most_16_times() {
-    // No total limit: it is the host's that the sibling lacks.
+    // No total limit: the host's limit holds up the sibling.
     let mut harness = Harness::new(limited(None, 1));
     streak_then_yield(&mut harness, A2);
     harness.shut_down();
@@ -123,7 +123,7 @@ fn p3_an_idle_period_ends_the_streak() {
 
 #[test]
 fn p3_a_younger_request_is_no_reason_to_yield() {
-    // With the host's limit in the way too, what the older ones lack is not the total alone.
+    // In the second case the host's limit holds the older requests up as well.
     for rules in [limited(1, None), limited(1, 1)] {
         let mut harness = Harness::new(rules);
         let mut holder = harness.lease(A);

@@ -118,7 +118,7 @@ struct Model {
     closed: u64,
     dials_failed: u64,
     reused: u64,
-    /// Of everybody who was given a connection.
+    /// Waits of all requests that were given a connection.
     wait: Histogram,
     connect: Histogram,
     draining: bool,
@@ -196,9 +196,9 @@ impl Model {
     }
 
     fn lease(&mut self, slot: SlotId, key: Site, owner: Owner, waited: Duration) {
-        let socket = self.sockets.get_mut(&slot).expect("what is lent is there");
+        let socket = self.sockets.get_mut(&slot).expect("a leased socket exists");
         assert_eq!((socket.key, socket.content, socket.closing), (key, SocketContent::Open, false));
-        assert_eq!(socket.leased.replace(owner), None, "a connection was lent twice");
+        assert_eq!(socket.leased.replace(owner), None, "a connection was leased twice");
         self.reused += u64::from(socket.served);
         self.wait.record(waited);
     }
@@ -261,13 +261,13 @@ impl Model {
         let closing = self.sockets[&slot].closing;
         if self.rng.one_in(4) {
             let own = self.state.dial_failed(slot, self.now);
-            assert_eq!(own, !closing && (request.is_some() || redial), "P5: its own request fails, and nobody else");
+            assert_eq!(own, !closing && (request.is_some() || redial), "P5: its own request fails, and no other");
             self.dials_failed += 1;
             self.forget(slot);
         } else {
             self.sockets.get_mut(&slot).expect("it is there").content = SocketContent::Open;
             let own = self.state.dialed(slot, self.now);
-            assert_eq!(own, !closing && (request.is_some() || redial), "P4: who dialed has it");
+            assert_eq!(own, !closing && (request.is_some() || redial), "P4: the request that dialed has it");
             if !closing {
                 self.connect.record(self.now - self.sockets[&slot].begun);
             }
@@ -277,7 +277,7 @@ impl Model {
                 self.wait.record(Duration::ZERO);
             }
             if !own {
-                // The connection is the pool's now, or ends as soon as somebody gets to it.
+                // The pool has the connection now, or its close is under way.
                 self.sockets.get_mut(&slot).expect("it is there").leased = None;
             }
         }
@@ -374,7 +374,7 @@ impl Model {
     }
 
     fn run_maintenance(&mut self) {
-        // Two runtimes, each with its keeper and its keys.
+        // Two runtimes, each with its maintenance task and its keys.
         let runtime = self.rng.below(2) as u8;
         let now = self.now;
         self.state.expire(now);
@@ -389,7 +389,7 @@ impl Model {
         }
     }
 
-    /// One of three; an aborted one does not come back.
+    /// One of three sessions. An aborted one is replaced by a new number.
     fn owner(&mut self) -> Owner {
         self.rng.below(3) as Owner + 3 * self.aborts
     }
@@ -428,7 +428,7 @@ impl Model {
         self.closed += 1;
     }
 
-    /// Takes the state's actions, and compares the books.
+    /// Takes the state's actions, and compares the model with the state.
     fn apply_actions(&mut self) {
         while let Some(action) = self.state.next_action() {
             match action {
@@ -438,7 +438,7 @@ impl Model {
                     }
                 }
                 Action::Close(slot) | Action::Abort(slot) => {
-                    let socket = self.sockets.get_mut(&slot).expect("what is closed is there");
+                    let socket = self.sockets.get_mut(&slot).expect("a closed socket exists");
                     assert!(!std::mem::replace(&mut socket.closing, true), "a socket was closed twice");
                 }
                 Action::Drive(slot) => assert_eq!(self.sockets[&slot].content, SocketContent::Dial),
@@ -450,7 +450,7 @@ impl Model {
         self.state.audit();
     }
 
-    /// P3: within a key by arrival; leave to dial by arrival among all that can go.
+    /// P3: within a key by arrival; permits to dial by arrival among all that can proceed.
     fn check_order(&mut self) {
         let mut served = Vec::new();
         for (&ticket, request) in &mut self.pending {
@@ -477,25 +477,25 @@ impl Model {
         }
     }
 
-    /// P7, P12: the state's books are the model's.
+    /// P7, P12: the state's statistics equal the model's.
     fn check_sums(&self) {
         let metrics = self.state.metrics();
         let attempts: usize = self.sockets.values().map(|socket| socket.attempts).sum();
         assert_eq!(metrics.total.open(), self.sockets.len() + attempts, "P7: a slot was lost");
         let waiting = self.pending.values().filter(|request| request.seen == Standing::Waiting).count();
         assert_eq!(metrics.total.waiting, waiting);
-        let leave = |request: &&PendingRequest| matches!(request.seen, Standing::Dialing(slot) if !self.sockets.contains_key(&slot));
-        assert_eq!(metrics.total.reserved, self.pending.values().filter(leave).count());
+        let reserved = |request: &&PendingRequest| matches!(request.seen, Standing::Dialing(slot) if !self.sockets.contains_key(&slot));
+        assert_eq!(metrics.total.reserved, self.pending.values().filter(reserved).count());
         assert_eq!((metrics.created, metrics.closed_total()), (self.created, self.closed));
         assert_eq!((metrics.dials_failed, metrics.reused), (self.dials_failed, self.reused));
-        assert_eq!((&metrics.wait, &metrics.connect), (&self.wait, &self.connect), "P12: who waited, and how long");
+        assert_eq!((&metrics.wait, &metrics.connect), (&self.wait, &self.connect), "P12: number and length of waits");
         for (ticket, request) in &self.pending {
             let changed = request.seen != Standing::Waiting;
             assert!(!changed || request.woken || self.has_seen(*ticket), "P7: a request was not woken");
         }
     }
 
-    /// A request whose leave to dial is in use has seen it.
+    /// True for a request that has used its permit to dial.
     fn has_seen(&self, ticket: TicketId) -> bool {
         match self.pending[&ticket].seen {
             Standing::Dialing(slot) => self.sockets.contains_key(&slot),
@@ -503,7 +503,7 @@ impl Model {
         }
     }
 
-    /// Everything that was begun ends; then nothing may be left.
+    /// Ends everything that was begun, and checks that nothing is left.
     fn finish(&mut self) {
         if self.rng.one_in(2) {
             self.state.drain();
@@ -540,8 +540,8 @@ impl Model {
             self.state.expire(self.now);
             self.apply_actions();
         }
-        assert_eq!(self.pending.len(), 0, "P7: somebody waits for nothing");
-        assert!(self.sockets.is_empty(), "P7: what nobody uses stays: {:?}", self.sockets);
+        assert_eq!(self.pending.len(), 0, "P7: a request waits for nothing");
+        assert!(self.sockets.is_empty(), "P7: an unused socket stays: {:?}", self.sockets);
         assert!(self.state.is_blank(), "at rest nothing is remembered");
     }
 }
@@ -550,7 +550,7 @@ fn is_queued(standing: Standing) -> bool {
     matches!(standing, Standing::Waiting | Standing::Dialing(_))
 }
 
-/// P3's reason: under overload connections are kept, and yet nobody starves.
+/// Purpose of P3: under overload connections are kept, and no request starves.
 #[test]
 fn an_overloaded_pool_dials_little_and_starves_no_request() {
     for hosts in [2, 3, 5] {
@@ -574,8 +574,8 @@ enum Event {
     Finishes(SlotId),
 }
 
-/// So many clients, each with one request after another at a host of its own choice, share `limit`
-/// connections.
+/// `clients` clients share `limit` connections. Each sends one request after another, to a random
+/// host.
 fn overload(hosts: usize, limit: usize, clients: usize, requests: usize) -> OverloadResult {
     let mut rng = Rng::new(hosts as u64);
     let begun = Instant::now();
@@ -589,7 +589,7 @@ fn overload(hosts: usize, limit: usize, clients: usize, requests: usize) -> Over
     let mut dialing: BTreeMap<SlotId, TicketId> = BTreeMap::new();
     let mut waits = Vec::new();
     while waits.len() < requests {
-        let Reverse((time, event)) = events.pop().expect("there is always somebody");
+        let Reverse((time, event)) = events.pop().expect("each client has an event");
         now = time;
         let service = ms(4 + rng.below(12) as u64);
         let mut started = Vec::new();
@@ -602,7 +602,7 @@ fn overload(hosts: usize, limit: usize, clients: usize, requests: usize) -> Over
             Event::Dialed(slot) => {
                 let request = dialing.remove(&slot);
                 if state.dialed(slot, now) {
-                    let request = request.expect("somebody dialed");
+                    let request = request.expect("a request dialed");
                     started.push((slot, since.remove(&request).expect("it waited")));
                 }
             }
