@@ -90,8 +90,9 @@ impl ResponseBody {
     /// valid after the end of the body.
     ///
     /// ```no_run
-    /// # async fn run(pool: trunkline::Pool, request: http::Request<trunkline::Body>) -> trunkline::Result<()> {
-    /// let response = pool.send(request, trunkline::Timeouts::new()).await?;
+    /// # use trunkline::{Body, Pool, Timeouts};
+    /// # async fn run(pool: Pool, request: http::Request<Body>) -> trunkline::Result<()> {
+    /// let response = pool.send(request, Timeouts::new()).await?;
     /// if response.status().is_server_error() {
     ///     response.body().connection_handle().retire();
     /// }

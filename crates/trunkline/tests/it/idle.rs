@@ -1,5 +1,5 @@
-//! Idle connections: kept as long as they may be, watched by the maintenance task, gone when the server ends
-//! them (P8, P9).
+//! Idle connections: kept as long as they may be, watched by the maintenance task, gone when the
+//! server ends them (P8, P9).
 
 use std::time::{Duration, Instant};
 

@@ -40,10 +40,10 @@ fn second_poll(count: &Arc<TokenCount>) -> Dial<Token> {
 }
 
 /// One poll of a dial, as the maintenance task does it.
-fn drive(shared: &Arc<TokenShared>, cell: &TokenSlot) {
-    match shared.poll_dial(cell, &mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(DialOutcome::Open) => drop(shared.dialed(cell)),
-        Poll::Ready(DialOutcome::Failed(_)) => drop(shared.dial_failed(cell.slot)),
+fn drive(shared: &Arc<TokenShared>, slot: &TokenSlot) {
+    match shared.poll_dial(slot, &mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(DialOutcome::Open) => drop(shared.dialed(slot)),
+        Poll::Ready(DialOutcome::Failed(_)) => drop(shared.dial_failed(slot.id)),
         Poll::Ready(DialOutcome::NoDial | DialOutcome::Ended(_)) | Poll::Pending => {}
     }
 }
@@ -226,13 +226,13 @@ fn loom_a_dial_polled_by_two_tasks() {
         let count = pool.count.clone();
         let mut dialing = pool.acquire_by(A, 1, move |_| second_poll(&count));
         assert!(poll(&mut dialing).is_pending());
-        let cell = pool.shared.slots().into_iter().find(|cell| !Arc::ptr_eq(cell, lease.slot())).unwrap();
+        let slot = pool.shared.slots().into_iter().find(|slot| !Arc::ptr_eq(slot, lease.slot())).unwrap();
         let shared = pool.shared.clone();
         let drives = thread::spawn(move || {
             drop(lease);
             // Orphaned or not by now: the maintenance task checks, as after a late wake.
-            if shared.read(|state| state.is_unused(cell.slot)) {
-                drive(&shared, &cell);
+            if shared.read(|state| state.is_unused(slot.id)) {
+                drive(&shared, &slot);
             }
         });
         drop(block_on(dialing).unwrap());
@@ -248,11 +248,11 @@ fn loom_an_orphaned_dial_against_its_end() {
         let count = pool.count.clone();
         let mut dialing = pool.acquire_by(A, 1, move |_| second_poll(&count));
         assert!(poll(&mut dialing).is_pending());
-        let cell = pool.shared.slots().into_iter().find(|cell| !Arc::ptr_eq(cell, lease.slot())).unwrap();
+        let slot = pool.shared.slots().into_iter().find(|slot| !Arc::ptr_eq(slot, lease.slot())).unwrap();
         drop(lease);
         let served = block_on(dialing).unwrap();
         let shared = pool.shared.clone();
-        let drives = thread::spawn(move || drive(&shared, &cell));
+        let drives = thread::spawn(move || drive(&shared, &slot));
         // Evicts the dial, or takes its connection if it is done.
         let other = block_on(pool.acquire(B, 1)).unwrap();
         assert!(pool.count.most() <= 2, "P1: three sockets at a limit of two");
