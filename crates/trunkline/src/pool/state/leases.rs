@@ -115,9 +115,9 @@ impl<K: PoolKey> State<K> {
     /// could proceed with this slot: it lacks only the total limit, or its host's limit holds it up
     /// and this slot is of the same host.
     fn overtakes(&self, entry: usize, next: usize) -> bool {
-        let own = self.key_entries[entry].host;
+        let own_host = self.key_entries[entry].host;
         let overall = self.ready.first().map(|&(_, host)| host);
-        let sibling = (!self.host_has_room(own)).then_some(own);
+        let sibling = (!self.host_has_room(own_host)).then_some(own_host);
         overall.into_iter().chain(sibling).any(|host| {
             // `next` is the oldest of its own key, so an older one is of another.
             let oldest = self.host_entries[host].waiting.first();

@@ -260,23 +260,23 @@ impl Model {
         let request = request.map(|(&ticket, request)| (ticket, request.key, request.owner, request.waited));
         let closing = self.sockets[&slot].closing;
         if self.rng.one_in(4) {
-            let own = self.state.dial_failed(slot, self.now);
-            assert_eq!(own, !closing && (request.is_some() || redial), "P5: its own request fails, and no other");
+            let is_own = self.state.dial_failed(slot, self.now);
+            assert_eq!(is_own, !closing && (request.is_some() || redial), "P5: its own request fails, and no other");
             self.dials_failed += 1;
             self.forget(slot);
         } else {
             self.sockets.get_mut(&slot).expect("it is there").content = SocketContent::Open;
-            let own = self.state.dialed(slot, self.now);
-            assert_eq!(own, !closing && (request.is_some() || redial), "P4: the request that dialed has it");
+            let is_own = self.state.dialed(slot, self.now);
+            assert_eq!(is_own, !closing && (request.is_some() || redial), "P4: the request that dialed has it");
             if !closing {
                 self.connect.record(self.now - self.sockets[&slot].begun);
             }
-            if own && let Some((_, key, owner, waited)) = request {
+            if is_own && let Some((_, key, owner, waited)) = request {
                 self.lease(slot, key, owner, waited);
-            } else if own {
+            } else if is_own {
                 self.wait.record(Duration::ZERO);
             }
-            if !own {
+            if !is_own {
                 // The pool has the connection now, or its close is under way.
                 self.sockets.get_mut(&slot).expect("it is there").leased = None;
             }
