@@ -117,3 +117,8 @@ mod client;
 mod error;
 
 pub use client::HttpClient;
+
+/// The snippet of the README, compiled as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

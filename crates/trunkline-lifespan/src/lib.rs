@@ -140,3 +140,8 @@ pub use self::serve::{Connections, Listeners};
 pub use self::session::{SessionResource, session};
 pub use self::settings::Lifespan;
 pub use self::stop::{Readiness, Shutdown, Stop};
+
+/// The snippet of the README, compiled as a doc test.
+#[cfg(all(doctest, feature = "serve", feature = "session"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

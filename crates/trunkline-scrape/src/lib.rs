@@ -161,3 +161,8 @@ pub use self::renew::{Entrance, Renew, Renewing};
 pub use self::resource::{ScraperResource, resource};
 pub use self::scraper::Scraper;
 pub use self::visit::Visit;
+
+/// The snippet of the README, compiled as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

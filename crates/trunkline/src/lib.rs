@@ -419,12 +419,15 @@ pub use redact::redact_url;
 pub use stats::{CloseReason, CloseReport, Closes, Histogram, HostStats, PoolStats};
 pub use timeouts::Timeouts;
 
-/// Its snippets are compiled as this crate's doc tests.
+/// The snippets of the READMEs and of docs/aiohttp.md, compiled as doc tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Repository;
 
-/// So are those of the account for those who come from aiohttp.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/aiohttp.md")]
-struct ComingFromAiohttp;
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/aiohttp.md")]
+    struct ComingFromAiohttp;
+}

@@ -70,7 +70,8 @@ fn attempt(mut charset: Charset, text: &str, limits: Limits) -> Result<Attempt> 
 /// The text in pieces of about this size, between characters.
 fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
-        let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE));
+        let end = (0..=PIECE.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
+        let (piece, rest) = text.split_at(end.unwrap_or_default());
         text = rest;
         Some(piece).filter(|piece| !piece.is_empty())
     })

@@ -170,7 +170,7 @@ impl Reading {
             return Poll::Ready(None);
         }
         self.upload = Upload::Alone;
-        let sent = ready!(self.lease.poll(cx, Connection::poll_sent)).flatten();
+        let sent = ready!(self.lease.poll(cx, Connection::poll_sent)).and_then(|sent| sent);
         Poll::Ready(sent.err().map(|error| Err(error.at(Phase::Body))))
     }
 
