@@ -34,7 +34,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::sync::OnceCell;
-use url::Url;
 
 pub use self::builder::PoolBuilder;
 pub(crate) use self::close::GRACE;
@@ -43,7 +42,7 @@ pub(crate) use self::in_flight::{InFlight, InFlightGuard};
 use self::key::Key;
 use self::maintenance::Maintenance;
 pub(crate) use self::outgoing::{Call, Outgoing};
-use self::raw_request::RawRequest;
+use self::raw_request::{RawRequest, absolute_url};
 pub use self::response::{ConnectionInfo, ResponseBody};
 use self::shared::SharedState;
 use self::state::{Gauges, Metrics, Owner, SlotId, State};
@@ -159,9 +158,9 @@ impl Pool {
             response.body_mut().hold(guard);
             Ok(response)
         };
-        response.await.map_err(|error: Error| match Url::parse(&uri.to_string()) {
-            Ok(url) => error.of(&method, &url),
-            Err(_) => error,
+        response.await.map_err(|error: Error| match absolute_url(&uri) {
+            Some(url) => error.of(&method, &url),
+            None => error,
         })
     }
 

@@ -3,11 +3,13 @@
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use url::Url;
 
 use super::outgoing::Outgoing;
 use crate::body::Body;
 use crate::connection::Target;
 use crate::error::{Error, Result};
+use crate::redact::redact_url;
 
 pub(super) struct RawRequest {
     target: Target,
@@ -47,17 +49,17 @@ impl Outgoing for RawRequest {
     }
 }
 
+/// URL of a URI with a scheme. Without one, the text `user:password@host` would read as a URL of the
+/// scheme `user`, and a redaction keeps the path.
+pub(super) fn absolute_url(uri: &Uri) -> Option<Url> {
+    uri.scheme()?;
+    Url::parse(&uri.to_string()).ok()
+}
+
 /// Target of an absolute URI.
 fn target(uri: &Uri) -> Result<Target> {
     let wrong = || {
-        // Credentials and query may be secret.
-        let visible = uri.to_string();
-        let visible = visible.split('?').next().unwrap_or_default();
-        let visible = match (visible.split_once("://"), visible.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
-            (None, Some((_, rest))) => rest.to_owned(),
-            (_, None) => visible.to_owned(),
-        };
+        let visible = absolute_url(uri).map_or_else(|| uri.path().to_owned(), |url| redact_url(&url).into());
         Error::input(format!("{visible:?} is not an absolute http or https URI"))
     };
     let https = match uri.scheme_str() {
@@ -87,4 +89,23 @@ fn to_wire_form(mut head: Parts) -> Result<(Target, Parts)> {
     head.uri = head.uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| path.clone().into());
     head.version = http::Version::HTTP_11;
     Ok((target, head))
+}
+
+#[cfg(all(test, not(trunkline_loom)))]
+mod tests {
+    use crate::{Body, Pool, Timeouts};
+
+    #[tokio::test]
+    async fn a_refused_uri_is_named_without_its_secrets() {
+        for (uri, named) in [
+            ("ftp://ann:secret@example.com/a?token=secret", "ftp://example.com/a"),
+            ("/a?token=secret", "/a"),
+            ("ann:secret@example.com:80", ""),
+        ] {
+            let request = http::Request::get(uri).body(Body::empty()).unwrap();
+            let error = Pool::new().send(request, Timeouts::new()).await.unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
 }
