@@ -58,9 +58,10 @@ pub(super) fn absolute_url(uri: &Uri) -> Option<Url> {
 
 /// Target of an absolute URI.
 fn target(uri: &Uri) -> Result<Target> {
-    let wrong = || {
-        let visible = absolute_url(uri).map_or_else(|| uri.path().to_owned(), |url| redact_url(&url).into());
-        Error::input(format!("{visible:?} is not an absolute http or https URI"))
+    // A URI without a scheme is not shown: credentials may be anywhere in it.
+    let wrong = || match absolute_url(uri) {
+        Some(url) => Error::input(format!("{:?} is not an absolute http or https URI", redact_url(&url).as_str())),
+        None => Error::input("the request's URI is not an absolute http or https URI"),
     };
     let https = match uri.scheme_str() {
         Some("http") => false,
@@ -99,8 +100,9 @@ mod tests {
     async fn a_refused_uri_is_named_without_its_secrets() {
         for (uri, named) in [
             ("ftp://ann:secret@example.com/a?token=secret", "ftp://example.com/a"),
-            ("/a?token=secret", "/a"),
-            ("ann:secret@example.com:80", ""),
+            ("/a?token=secret", "the request's URI"),
+            ("//ann:secret@example.com/a", "the request's URI"),
+            ("ann:secret@example.com:80", "the request's URI"),
         ] {
             let request = http::Request::get(uri).body(Body::empty()).unwrap();
             let error = Pool::new().send(request, Timeouts::new()).await.unwrap_err();
