@@ -49,8 +49,8 @@ impl Outgoing for RawRequest {
     }
 }
 
-/// URL of a URI with a scheme. Without one, the text `user:password@host` would read as a URL of the
-/// scheme `user`, and a redaction keeps the path.
+/// URL of a URI with a scheme. Without one, `user:password@host` would read as a URL of the scheme
+/// `user`, whose path a redaction keeps.
 pub(super) fn absolute_url(uri: &Uri) -> Option<Url> {
     uri.scheme()?;
     Url::parse(&uri.to_string()).ok()
