@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use trunkline::bench::{Asked, BarePool, Leased, Waiting};
+use trunkline::bench::{BareCheckout, BarePool, Leased, Waiting};
 
 const HOSTS: usize = 10_000;
 const WAITERS: usize = 100_000;
@@ -36,7 +36,7 @@ fn checkout_and_return(hosts: usize, times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(hosts, None, None)?;
     let hosts = shuffled(hosts);
     for &host in &hosts {
-        drop(now(pool.ask(host)?)?);
+        drop(now(pool.checkout(host)?)?);
     }
     turn_over(&pool, &hosts, times)
 }
@@ -44,9 +44,9 @@ fn checkout_and_return(hosts: usize, times: usize) -> trunkline::Result<f64> {
 /// The same with one connection, while 100,000 requests wait for another host that is at its limit.
 fn checkout_beside_waiters(times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(2, None, Some(1))?;
-    let _held = now(pool.ask(1)?)?;
+    let _held = now(pool.checkout(1)?)?;
     let _waiting: VecDeque<Waiting> = (0..WAITERS).map(|_| queued(&pool, 1)).collect::<trunkline::Result<_>>()?;
-    drop(now(pool.ask(0)?)?);
+    drop(now(pool.checkout(0)?)?);
     turn_over(&pool, &[0], times)
 }
 
@@ -55,7 +55,7 @@ fn turn_over(pool: &BarePool, hosts: &[usize], times: usize) -> trunkline::Resul
     let mut turn = |times| {
         for _ in 0..times {
             let host = *rounds.next().expect("there is at least one host");
-            drop(black_box(now(pool.ask(host)?)?));
+            drop(black_box(now(pool.checkout(host)?)?));
         }
         Ok::<_, trunkline::Error>(())
     };
@@ -69,7 +69,7 @@ fn turn_over(pool: &BarePool, hosts: &[usize], times: usize) -> trunkline::Resul
 /// `waiters` and a batch down to `waiters`.
 fn return_and_grant(waiters: usize, times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(1, Some(1), None)?;
-    let mut held = now(pool.ask(0)?)?;
+    let mut held = now(pool.checkout(0)?)?;
     let mut queue: VecDeque<Waiting> = (0..waiters).map(|_| queued(&pool, 0)).collect::<trunkline::Result<_>>()?;
     let mut spent = Duration::ZERO;
     for _ in 0..times / BATCH {
@@ -88,15 +88,15 @@ fn return_and_grant(waiters: usize, times: usize) -> trunkline::Result<f64> {
 }
 
 fn queued(pool: &BarePool, host: usize) -> trunkline::Result<Waiting> {
-    let Asked::Waiting(mut waiting) = pool.ask(host)? else { panic!("it was to wait") };
+    let BareCheckout::Waiting(mut waiting) = pool.checkout(host)? else { panic!("it was to wait") };
     assert!(poll(&mut waiting).is_pending(), "it was to wait");
     Ok(waiting)
 }
 
-fn now(asked: Asked) -> trunkline::Result<Leased> {
+fn now(asked: BareCheckout) -> trunkline::Result<Leased> {
     match asked {
-        Asked::Leased(leased) => Ok(leased),
-        Asked::Waiting(mut dials) => granted(&mut dials),
+        BareCheckout::Leased(leased) => Ok(leased),
+        BareCheckout::Waiting(mut dials) => granted(&mut dials),
     }
 }
 

@@ -312,7 +312,7 @@ impl Inner {
 
     /// True if this was the pool's last session.
     fn part(&self) -> bool {
-        self.joined.swap(false, Ordering::AcqRel) && self.pool.0.part()
+        self.joined.swap(false, Ordering::AcqRel) && self.pool.0.leave()
     }
 }
 

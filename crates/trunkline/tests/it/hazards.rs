@@ -136,7 +136,7 @@ async fn read_holds_again_after_the_reader_has_rested() {
     let limits = Timeouts::new().total(Duration::MAX).read(Duration::from_millis(300));
     let mut response = Session::new().get(server.url("/")).timeouts(limits).await.unwrap();
     assert_eq!(within(SOON, response.chunk()).await.unwrap().unwrap(), "half");
-    // For longer than the keeper stays with nothing to do.
+    // For longer than the maintenance task stays with nothing to do.
     tokio::time::sleep(Duration::from_millis(2200)).await;
     let error = within(SOON, response.chunk()).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");

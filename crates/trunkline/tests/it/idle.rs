@@ -1,5 +1,5 @@
-//! Idle connections: kept as long as they may be, watched by the keeper, gone when the server ends
-//! them (P8, P9).
+//! Idle connections: kept as long as they may be, watched by the maintenance task, gone when the
+//! server ends them (P8, P9).
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ async fn p9_connections_that_the_server_closed_are_closed_within_a_second() {
 
 #[tokio::test]
 async fn p9_a_connection_at_rest_goes_on_over_tls_and_learns_of_its_end() {
-    // Long enough for the keeper to have taken its engine down.
+    // Long enough for the maintenance task to have taken its engine down.
     const REST: Duration = Duration::from_millis(150);
     let ca = TestCa::new();
     let late = Step::send("HTTP/1.1 408 Request Timeout\r\n\r\n");

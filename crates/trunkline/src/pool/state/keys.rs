@@ -1,10 +1,10 @@
-//! The keys and hosts that slots and tickets name, and what belongs to each. One that nothing names
-//! any more is forgotten.
+//! Entries of keys and hosts: their queue, idle connections and statistics. An entry that no slot
+//! and no ticket refers to is removed.
 
 use std::collections::BTreeSet;
 
-use super::ledger::Tally;
 use super::list::List;
+use super::metrics::Gauges;
 use super::slots::{HOST, KEY};
 use super::{PoolKey, State};
 
@@ -15,27 +15,27 @@ pub(super) struct KeyEntry<K> {
     pub(super) idle: List<KEY>,
     /// Requests without a connection, in order of arrival: those that dial, then those that wait.
     pub(super) queue: List<KEY>,
-    /// The first of the queue that has no leave to dial.
-    pub(super) undialed: Option<usize>,
-    /// Its arrival, as the host's `waiting` has it.
-    pub(super) listed: Option<u64>,
-    /// How many dials its requests left behind.
+    /// First ticket of the queue without a permit to dial.
+    pub(super) first_waiting: Option<usize>,
+    /// Arrival under which the host's `waiting` has this key.
+    pub(super) indexed: Option<u64>,
+    /// Number of dials without a request.
     pub(super) orphans: usize,
-    /// Slots and tickets that name this entry.
-    pub(super) members: usize,
+    /// Number of slots and tickets that refer to this entry.
+    pub(super) refs: usize,
 }
 
 pub(super) struct HostEntry<H> {
     pub(super) host: H,
-    pub(super) tally: Tally,
+    pub(super) gauges: Gauges,
     /// The longest idle first.
     pub(super) idle: List<HOST>,
-    /// Keys with requests that have no leave to dial, by the oldest one's arrival.
+    /// Keys with requests that have no permit to dial, by the arrival of the oldest such request.
     pub(super) waiting: BTreeSet<(u64, usize)>,
-    /// What the pool's `ready` has of this host.
-    pub(super) listed: Option<u64>,
-    /// Keys that name this entry.
-    pub(super) members: usize,
+    /// Arrival under which the pool's `ready` has this host.
+    pub(super) indexed: Option<u64>,
+    /// Number of keys that refer to this entry.
+    pub(super) refs: usize,
 }
 
 impl<K: PoolKey> State<K> {
@@ -43,52 +43,52 @@ impl<K: PoolKey> State<K> {
         self.key_entries[self.slots[slot].key].host
     }
 
-    /// The key's entry. Whoever asks for it becomes a member of it.
-    pub(super) fn enter(&mut self, key: &K) -> usize {
+    /// Finds or makes the key's entry. The caller adds one to its `refs`.
+    pub(super) fn intern_key(&mut self, key: &K) -> usize {
         if let Some(&entry) = self.keys.get(key) {
             return entry;
         }
-        let host = self.enter_host(key.host());
+        let host = self.intern_host(key.host());
         let entry = self.key_entries.insert(KeyEntry {
             key: key.clone(),
             host,
             idle: List::default(),
             queue: List::default(),
-            undialed: None,
-            listed: None,
+            first_waiting: None,
+            indexed: None,
             orphans: 0,
-            members: 0,
+            refs: 0,
         });
         self.keys.insert(key.clone(), entry);
         entry
     }
 
-    fn enter_host(&mut self, host: K::Host) -> usize {
+    fn intern_host(&mut self, host: K::Host) -> usize {
         let entry = *self.hosts.entry(host).or_insert_with_key(|host| {
             self.host_entries.insert(HostEntry {
                 host: host.clone(),
-                tally: Tally::default(),
+                gauges: Gauges::default(),
                 idle: List::default(),
                 waiting: BTreeSet::new(),
-                listed: None,
-                members: 0,
+                indexed: None,
+                refs: 0,
             })
         });
-        self.host_entries[entry].members += 1;
+        self.host_entries[entry].refs += 1;
         entry
     }
 
-    /// One member less.
-    pub(super) fn leave(&mut self, entry: usize) {
+    /// Gives up one reference to the entry, and removes the entry with the last one.
+    pub(super) fn unref_key(&mut self, entry: usize) {
         let key = &mut self.key_entries[entry];
-        key.members -= 1;
-        if key.members > 0 {
+        key.refs -= 1;
+        if key.refs > 0 {
             return;
         }
         let KeyEntry { key, host, .. } = self.key_entries.remove(entry);
         self.keys.remove(&key);
-        self.host_entries[host].members -= 1;
-        if self.host_entries[host].members == 0 {
+        self.host_entries[host].refs -= 1;
+        if self.host_entries[host].refs == 0 {
             let entry = self.host_entries.remove(host);
             self.hosts.remove(&entry.host);
         }

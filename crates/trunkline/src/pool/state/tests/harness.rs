@@ -1,7 +1,7 @@
-//! A world in miniature for the state: keys, requests and sockets with a clock that is told the
-//! time.
+//! Harness for the state: requests and sockets by number, and a clock that the test sets.
 //!
-//! It keeps the shell's duties: what the state wants closed is dropped first and reported then.
+//! It carries out the state's actions as `SharedState` does: a socket that is to be closed is
+//! dropped first and reported then.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,18 +10,18 @@ use super::site::{A, Site, ms};
 use crate::pool::state::{Action, Checkout, Owner, Replacement, Rules, SlotId, Standing, State, TicketId};
 use crate::stats::CloseReason;
 
-/// A request's number, in order of arrival.
+/// Number of a request, in order of arrival.
 pub(super) type Request = usize;
 
-/// Where a request is.
+/// Status of a request as the test sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Is {
+pub(super) enum RequestStatus {
     Waiting,
-    /// It has leave to dial, and makes use of it when it is polled.
+    /// It has a permit to dial, and uses it when it is polled.
     Dialing,
-    /// Given a connection that it has not seen yet.
+    /// It was granted a connection and has not claimed it yet.
     Granted,
-    /// It has its connection; true if that had come back to the pool before.
+    /// It has its connection; `reused` if that was in the pool before.
     Leased {
         reused: bool,
     },
@@ -31,32 +31,32 @@ pub(super) enum Is {
     Gone,
 }
 
-use Is::{Dialing, Failed, Gone, Granted, Leased, Refused, Waiting};
+use RequestStatus::{Dialing, Failed, Gone, Granted, Leased, Refused, Waiting};
 
-pub(super) const REUSED: Is = Leased { reused: true };
-pub(super) const FRESH: Is = Leased { reused: false };
+pub(super) const REUSED: RequestStatus = Leased { reused: true };
+pub(super) const FRESH: RequestStatus = Leased { reused: false };
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum RequestState {
     Queued(TicketId),
     Leased(SlotId, bool),
-    Ended(Is),
+    Ended(RequestStatus),
 }
 
-pub(super) struct World {
+pub(super) struct Harness {
     pub(super) state: State<Site>,
     pub(super) now: Instant,
     pub(super) log: Vec<Action>,
     begun: Instant,
-    places: Vec<Place>,
+    requests: Vec<RequestState>,
     /// Every socket, dials included.
     sockets: BTreeSet<SlotId>,
-    /// Closes that were asked for, and not carried out: see [`hold_closes`](Self::hold_closes).
+    /// Requested closes that are not carried out yet: see [`hold_closes`](Self::hold_closes).
     held: Option<BTreeSet<SlotId>>,
-    keeps_aborts: bool,
+    keeps_aborted: bool,
 }
 
-impl World {
+impl Harness {
     pub(super) fn new(rules: Rules) -> Self {
         let now = Instant::now();
         Self {
@@ -64,24 +64,24 @@ impl World {
             now,
             log: Vec::new(),
             begun: now,
-            places: Vec::new(),
+            requests: Vec::new(),
             sockets: BTreeSet::new(),
             held: None,
-            keeps_aborts: false,
+            keeps_aborted: false,
         }
     }
 
-    /// Time goes on until so many milliseconds after the beginning.
+    /// Sets the clock to `time` milliseconds after the start.
     pub(super) fn at(&mut self, time: u64) -> &mut Self {
         self.now = self.begun + ms(time);
         self
     }
 
     pub(super) fn arrive(&mut self, key: Site) -> Request {
-        self.arrive_of(key, 1)
+        self.arrive_for(key, 1)
     }
 
-    pub(super) fn arrive_of(&mut self, key: Site, owner: Owner) -> Request {
+    pub(super) fn arrive_for(&mut self, key: Site, owner: Owner) -> Request {
         self.enter(key, owner, false)
     }
 
@@ -91,53 +91,53 @@ impl World {
     }
 
     fn enter(&mut self, key: Site, owner: Owner, under_way: bool) -> Request {
-        let place = match self.state.checkout(&key, owner, under_way, self.now) {
-            Checkout::Reuse(slot) => Place::Leased(slot, true),
-            Checkout::Queued(ticket) => Place::Queued(ticket),
-            Checkout::Closed => Place::Ended(Refused),
+        let entry = match self.state.checkout(&key, owner, under_way, self.now) {
+            Checkout::Reuse(slot) => RequestState::Leased(slot, true),
+            Checkout::Queued(ticket) => RequestState::Queued(ticket),
+            Checkout::Closed => RequestState::Ended(Refused),
         };
-        self.places.push(place);
+        self.requests.push(entry);
         self.carry_out();
-        self.poll(self.places.len() - 1);
-        self.places.len() - 1
+        self.poll(self.requests.len() - 1);
+        self.requests.len() - 1
     }
 
-    pub(super) fn is(&self, request: Request) -> Is {
-        match self.places[request] {
-            Place::Queued(ticket) => match self.state.standing(ticket) {
+    pub(super) fn status(&self, request: Request) -> RequestStatus {
+        match self.requests[request] {
+            RequestState::Queued(ticket) => match self.state.standing(ticket) {
                 Standing::Waiting => Waiting,
                 Standing::Dialing(_) => Dialing,
                 Standing::Granted(_) => Granted,
                 Standing::Closed => Refused,
             },
-            Place::Leased(_, reused) => Leased { reused },
-            Place::Ended(how) => how,
+            RequestState::Leased(_, reused) => Leased { reused },
+            RequestState::Ended(how) => how,
         }
     }
 
-    /// The slot the request dials in, was given or holds.
+    /// Slot that the request dials in, was granted or holds.
     pub(super) fn slot(&self, request: Request) -> SlotId {
-        match self.places[request] {
-            Place::Queued(ticket) => match self.state.standing(ticket) {
+        match self.requests[request] {
+            RequestState::Queued(ticket) => match self.state.standing(ticket) {
                 Standing::Dialing(slot) | Standing::Granted(slot) => slot,
                 standing => panic!("no slot: {standing:?}"),
             },
-            Place::Leased(slot, _) => slot,
-            Place::Ended(how) => panic!("no slot: {how:?}"),
+            RequestState::Leased(slot, _) => slot,
+            RequestState::Ended(how) => panic!("no slot: {how:?}"),
         }
     }
 
-    /// The request is polled: it begins its dial, or claims what it was given.
-    pub(super) fn poll(&mut self, request: Request) -> Is {
-        if let Place::Queued(ticket) = self.places[request] {
+    /// Polls the request: it begins its dial, or claims its connection.
+    pub(super) fn poll(&mut self, request: Request) -> RequestStatus {
+        if let RequestState::Queued(ticket) = self.requests[request] {
             match self.state.standing(ticket) {
                 Standing::Granted(slot) => {
                     self.state.claim(ticket);
-                    self.places[request] = Place::Leased(slot, true);
+                    self.requests[request] = RequestState::Leased(slot, true);
                 }
                 Standing::Closed => {
                     self.state.claim(ticket);
-                    self.places[request] = Place::Ended(Refused);
+                    self.requests[request] = RequestState::Ended(Refused);
                 }
                 Standing::Dialing(slot) => {
                     if self.sockets.insert(slot) {
@@ -148,41 +148,41 @@ impl World {
             }
             self.carry_out();
         }
-        self.is(request)
+        self.status(request)
     }
 
-    /// The request's own dial succeeds.
+    /// Completes the request's own dial.
     pub(super) fn connects(&mut self, request: Request) {
         self.poll(request);
         let slot = self.slot(request);
         assert!(self.finish_dial(slot), "the request that dialed has the connection");
-        self.places[request] = Place::Leased(slot, false);
+        self.requests[request] = RequestState::Leased(slot, false);
     }
 
-    /// A dial succeeds. Has the request that dialed the connection now?
+    /// Completes a dial. True if the request that dialed has the connection.
     pub(super) fn finish_dial(&mut self, slot: SlotId) -> bool {
-        let own = self.state.dialed(slot, self.now);
+        let is_own = self.state.dialed(slot, self.now);
         self.carry_out();
-        own
+        is_own
     }
 
-    /// A dial fails. Does the request fail with it?
+    /// Fails a dial. True if the request fails with it.
     pub(super) fn fail_dial(&mut self, slot: SlotId) -> bool {
         self.sockets.remove(&slot);
-        let own = self.state.dial_failed(slot, self.now);
+        let is_own = self.state.dial_failed(slot, self.now);
         self.carry_out();
-        own
+        is_own
     }
 
-    /// The request's own dial fails, and the request with it.
+    /// Fails the request's own dial, and the request with it.
     pub(super) fn fails(&mut self, request: Request) {
         self.poll(request);
         let slot = self.slot(request);
         assert!(self.fail_dial(slot), "the request that dialed fails");
-        self.places[request] = Place::Ended(Failed);
+        self.requests[request] = RequestState::Ended(Failed);
     }
 
-    /// The exchange is complete and the connection fit for another.
+    /// Ends the exchange, with the connection fit for another.
     pub(super) fn finish(&mut self, request: Request) {
         self.finish_hinted(request, None);
     }
@@ -195,7 +195,7 @@ impl World {
         self.carry_out();
     }
 
-    /// The exchange ends and its connection with it.
+    /// Ends the exchange and its connection.
     pub(super) fn end(&mut self, request: Request, reason: CloseReason) {
         let slot = self.leave(request);
         self.drop_socket(slot, reason);
@@ -203,15 +203,15 @@ impl World {
     }
 
     fn leave(&mut self, request: Request) -> SlotId {
-        let Place::Leased(slot, _) = self.places[request] else { panic!("it has no connection") };
-        self.places[request] = Place::Ended(Gone);
+        let RequestState::Leased(slot, _) = self.requests[request] else { panic!("it has no connection") };
+        self.requests[request] = RequestState::Ended(Gone);
         slot
     }
 
-    /// The request is dropped before it has a connection.
+    /// Drops the request before it has a connection.
     pub(super) fn cancel(&mut self, request: Request) {
-        let Place::Queued(ticket) = self.places[request] else { panic!("it is not queued") };
-        self.places[request] = Place::Ended(Gone);
+        let RequestState::Queued(ticket) = self.requests[request] else { panic!("it is not queued") };
+        self.requests[request] = RequestState::Ended(Gone);
         self.state.cancel(ticket, self.now);
         self.carry_out();
     }
@@ -222,7 +222,7 @@ impl World {
         result
     }
 
-    /// A connection for each of these, dialed, used and given back, in this order.
+    /// Makes an idle connection for each of these keys, in this order.
     pub(super) fn warm(&mut self, keys: &[Site]) {
         let requests: Vec<_> = keys.iter().map(|&key| self.arrive(key)).collect();
         for &request in &requests {
@@ -233,29 +233,29 @@ impl World {
         }
     }
 
-    /// A request that has a connection of its own.
+    /// Makes a request with a connection of its own.
     pub(super) fn lease(&mut self, key: Site) -> Request {
-        let request = self.lease_of(key, 1);
-        assert!(matches!(self.is(request), Leased { .. }), "{:?}", self.is(request));
+        let request = self.lease_for(key, 1);
+        assert!(matches!(self.status(request), Leased { .. }), "{:?}", self.status(request));
         request
     }
 
-    pub(super) fn lease_of(&mut self, key: Site, owner: Owner) -> Request {
-        let request = self.arrive_of(key, owner);
-        if self.is(request) == Dialing {
+    pub(super) fn lease_for(&mut self, key: Site, owner: Owner) -> Request {
+        let request = self.arrive_for(key, owner);
+        if self.status(request) == Dialing {
             self.connects(request);
         }
         request
     }
 
-    /// The request's connection is found dead before it is used (P10).
+    /// Replaces the request's connection, found dead before it is used (P10).
     pub(super) fn replaces(&mut self, request: Request) -> Replacement {
         let slot = self.slot(request);
         let replacement = self.state.replace(slot, CloseReason::PeerClosed, self.now);
         match replacement {
             Replacement::Reuse(other) => {
                 self.sockets.remove(&slot);
-                self.places[request] = Place::Leased(other, true);
+                self.requests[request] = RequestState::Leased(other, true);
             }
             Replacement::Closed => drop(self.sockets.remove(&slot)),
             Replacement::Dial => {}
@@ -264,17 +264,17 @@ impl World {
         replacement
     }
 
-    /// From now on whoever holds an aborted connection does not let go by itself.
-    pub(super) fn keep_aborts(&mut self) {
-        self.keeps_aborts = true;
+    /// Keeps the sockets of aborted leases from now on, until the test drops them.
+    pub(super) fn keep_aborted(&mut self) {
+        self.keeps_aborted = true;
     }
 
-    /// The socket's end was reported by the test itself.
+    /// Removes a socket whose end the test itself reports.
     pub(super) fn forget(&mut self, slot: SlotId) {
         self.sockets.remove(&slot);
     }
 
-    /// From now on closes take until [`carry_out_closes`](Self::carry_out_closes).
+    /// Defers all closes from now on until [`carry_out_closes`](Self::carry_out_closes).
     pub(super) fn hold_closes(&mut self) {
         self.held.get_or_insert_default();
     }
@@ -286,27 +286,29 @@ impl World {
         self.carry_out();
     }
 
-    /// What the state asked for since the last call.
+    /// Actions of the state since the last call.
     pub(super) fn take_log(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.log)
     }
 
     pub(super) fn closed(&self, reason: CloseReason) -> u64 {
-        self.state.ledger().closed[reason as usize]
+        self.state.metrics().closed[reason as usize]
     }
 
     pub(super) fn open(&self) -> usize {
-        self.state.ledger().total.open()
+        self.state.metrics().total.open()
     }
 
-    /// Everybody leaves, every socket ends; then nothing may be left but figures.
-    pub(super) fn rest(mut self) {
+    /// Ends every request and socket, and checks that only statistics are left.
+    pub(super) fn shut_down(mut self) {
         self.carry_out_closes();
-        for request in 0..self.places.len() {
-            match self.places[request] {
-                Place::Queued(_) => self.cancel(request),
-                Place::Leased(slot, _) if self.sockets.contains(&slot) => self.end(request, CloseReason::Incomplete),
-                Place::Leased(..) | Place::Ended(_) => {}
+        for request in 0..self.requests.len() {
+            match self.requests[request] {
+                RequestState::Queued(_) => self.cancel(request),
+                RequestState::Leased(slot, _) if self.sockets.contains(&slot) => {
+                    self.end(request, CloseReason::Incomplete);
+                }
+                RequestState::Leased(..) | RequestState::Ended(_) => {}
             }
         }
         self.event(|state, _| state.drain());
@@ -328,10 +330,10 @@ impl World {
                     Some(held) => drop(held.insert(slot)),
                     None => self.drop_socket(slot, CloseReason::Closed),
                 },
-                // The lease that holds it is told, and lets go.
-                Action::Abort(_) if self.keeps_aborts => {}
+                // A lease drops its socket when it is aborted.
+                Action::Abort(_) if self.keeps_aborted => {}
                 Action::Abort(slot) => self.drop_socket(slot, CloseReason::Aborted),
-                Action::Wake(_) | Action::Tend(_) | Action::Idle(_) => {}
+                Action::Wake(_) | Action::Drive(_) | Action::Watch(_) => {}
             }
         }
         self.state.audit();
@@ -339,12 +341,12 @@ impl World {
     }
 }
 
-/// A dial to A that its request has left behind, and the request that was served instead.
-pub(super) fn left_behind(world: &mut World) -> (Request, SlotId) {
-    let holder = world.lease(A);
-    let dialing = world.arrive(A);
-    let dial = world.slot(dialing);
-    world.finish(holder);
-    world.poll(dialing);
+/// An orphaned dial to A, and its request, which took another connection.
+pub(super) fn orphaned_dial(harness: &mut Harness) -> (Request, SlotId) {
+    let holder = harness.lease(A);
+    let dialing = harness.arrive(A);
+    let dial = harness.slot(dialing);
+    harness.finish(holder);
+    harness.poll(dialing);
     (dialing, dial)
 }

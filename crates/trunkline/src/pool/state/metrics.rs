@@ -1,13 +1,13 @@
-//! The pool's books: how many of what, for the whole and for each host (P12).
+//! Statistics: gauges of the pool and of each host, and counters of the pool (P12).
 
 use std::time::Duration;
 
 use crate::stats::{CloseReason, Histogram};
 
-/// What a slot counts as, or a request that waits for one.
+/// Gauge that a slot, or a request that waits for one, counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Column {
-    /// Leave to dial that its request has not made use of yet: there is no socket.
+pub(crate) enum Gauge {
+    /// A permit to dial that its request has not used yet: no socket exists.
     Reserved,
     Dialing,
     InUse,
@@ -16,7 +16,7 @@ pub(crate) enum Column {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct Gauges {
     pub(crate) reserved: usize,
     pub(crate) dialing: usize,
     pub(crate) in_use: usize,
@@ -24,32 +24,32 @@ pub(crate) struct Tally {
     pub(crate) waiting: usize,
 }
 
-impl Tally {
-    /// Sockets owned.
+impl Gauges {
+    /// Number of sockets.
     pub(crate) fn open(&self) -> usize {
         self.dialing + self.in_use + self.idle
     }
 
-    /// What counts against the limits.
+    /// Number of slots that count against the limits.
     pub(crate) fn taken(&self) -> usize {
         self.open() + self.reserved
     }
 
-    pub(super) fn count(&mut self, column: Column, by: isize) {
-        let figure = match column {
-            Column::Reserved => &mut self.reserved,
-            Column::Dialing => &mut self.dialing,
-            Column::InUse => &mut self.in_use,
-            Column::Idle => &mut self.idle,
-            Column::Waiting => &mut self.waiting,
+    pub(super) fn count(&mut self, gauge: Gauge, by: isize) {
+        let value = match gauge {
+            Gauge::Reserved => &mut self.reserved,
+            Gauge::Dialing => &mut self.dialing,
+            Gauge::InUse => &mut self.in_use,
+            Gauge::Idle => &mut self.idle,
+            Gauge::Waiting => &mut self.waiting,
         };
-        *figure = figure.checked_add_signed(by).expect("nothing is counted out that was not counted in");
+        *value = value.checked_add_signed(by).expect("each decrement follows its increment");
     }
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    pub(crate) total: Tally,
+pub(crate) struct Metrics {
+    pub(crate) total: Gauges,
     pub(crate) created: u64,
     pub(crate) reused: u64,
     pub(crate) dials_failed: u64,
@@ -58,9 +58,9 @@ pub(crate) struct Ledger {
     pub(crate) connect: Histogram,
 }
 
-impl Ledger {
-    /// A request has a connection, one that `served` before or not.
-    pub(super) fn given(&mut self, served: bool, waited: Duration) {
+impl Metrics {
+    /// Counts a request that was given a connection, which had `served` another before or not.
+    pub(super) fn record_checkout(&mut self, served: bool, waited: Duration) {
         self.reused += u64::from(served);
         self.wait.record(waited);
     }
