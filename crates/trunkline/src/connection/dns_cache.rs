@@ -230,8 +230,7 @@ impl CacheEntries {
         addresses.retain(|address| seen.insert(*address));
         // An expired entry passes its rotation on, so that a session with one connection a minute
         // rotates too.
-        let rotation =
-            self.by_host.get(host).map_or(0, |entry| entry.addresses.next_rotation.load(Ordering::Relaxed));
+        let rotation = self.by_host.get(host).map_or(0, |entry| entry.addresses.next_rotation.load(Ordering::Relaxed));
         if self.by_host.len() >= MAX_ENTRIES && !self.by_host.contains_key(host) {
             self.evict_one();
         }
