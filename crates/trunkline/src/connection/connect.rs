@@ -113,7 +113,7 @@ impl Connector {
         let resolved = resolved
             .ok_or_else(|| Error::timeout(Phase::Resolve).detail(format!("the lookup of {host} got no answer")))?
             .map_err(|error| {
-                let detail = format!("no address for {host}: {error}");
+                let detail = format!("no address for {host}");
                 Error::new(Kind::Connect).at(Phase::Resolve).detail(detail).because(error)
             })?;
         // `::ffff:127.0.0.1` is 127.0.0.1: the filter sees canonical addresses only.

@@ -252,7 +252,8 @@ impl fmt::Display for ConnectFailure {
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
                     write!(f, "no route to {address}")
                 }
-                _ => write!(f, "{address}: {error}"),
+                // The kind only: the error itself may be the source.
+                _ => write!(f, "{address}: {}", error.kind()),
             }?;
             separator = "; ";
         }

@@ -1,5 +1,5 @@
-//! Connections: resolving, connecting, TLS, and one exchange at a time on each. The only room that
-//! knows which HTTP/1 engine, which TLS and which sockets are used.
+//! Connection layer: DNS, connecting, TLS, and one HTTP/1 exchange at a time per connection. The
+//! only folder that depends on the HTTP/1 engine, the TLS library and the sockets.
 
 mod bell;
 mod connect;
@@ -12,7 +12,6 @@ mod pem;
 mod resolve;
 mod socket;
 mod tls;
-mod verdict;
 
 pub(crate) use connect::{AddressFilter, Connector, Target};
 pub(crate) use engine::Http1;
