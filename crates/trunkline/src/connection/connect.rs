@@ -1,4 +1,5 @@
-//! Connector: opens a connection to a target in four steps (resolve, filter addresses, connect, TLS).
+//! Connector: opens a connection to a target in four steps (resolve, filter addresses, connect,
+//! TLS).
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -105,8 +106,8 @@ impl Connector {
         Ok((Stream::Tls(Box::new(stream)), socket))
     }
 
-    /// Resolves the target and applies the filter. Literal addresses and the targets of redirects go
-    /// through the filter too.
+    /// Resolves the target and applies the filter. Literal addresses and the targets of redirects
+    /// go through the filter too.
     async fn addresses(&self, target: &Target, deadline: Option<Instant>) -> Result<Vec<SocketAddr>> {
         let host = &target.host;
         let resolved = within(deadline, self.dns.lookup(host)).await;

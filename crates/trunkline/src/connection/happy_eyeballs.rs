@@ -16,8 +16,8 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Permits for parallel attempts: a dial needs one for each socket beyond its first.
 pub(crate) trait Attempts: Send + Sync {
-    /// Takes a permit and returns true, if the limit allows one more socket. Each `true` is followed
-    /// by exactly one [`end`](Self::end).
+    /// Takes a permit and returns true, if the limit allows one more socket. Each `true` is
+    /// followed by exactly one [`end`](Self::end).
     fn begin(&self) -> bool;
 
     /// Returns a permit, after its socket was dropped.
@@ -75,8 +75,8 @@ where
             Event::Connected(index, socket) => {
                 let winner = race.running.swap_remove(index);
                 race.running.clear();
-                // The winner's permit goes last: only with all other sockets closed does the dial's own slot
-                // cover the winning socket.
+                // The winner's permit goes last: only with all other sockets closed does the dial's
+                // own slot cover the winning socket.
                 drop(winner);
                 return Ok(socket);
             }
@@ -117,8 +117,8 @@ struct Race<'a, C, F> {
     connect: C,
     /// Earliest start of the next attempt beside the running ones.
     next_start: Instant,
-    /// End of the latest attempt's share of the time. After it, an attempt without a permit replaces
-    /// the oldest running one.
+    /// End of the latest attempt's share of the time. After it, an attempt without a permit
+    /// replaces the oldest running one.
     share_ends: Option<Instant>,
 }
 
@@ -187,7 +187,8 @@ where
         self.share_ends = self.deadline.map(|deadline| now + deadline.saturating_duration_since(now) / shares);
     }
 
-    /// Waits for a result of a running attempt, for the time of the next start, or for the deadline.
+    /// Waits for a result of a running attempt, for the time of the next start, or for the
+    /// deadline.
     async fn next_event(&mut self) -> Event<S> {
         let next_start =
             (!self.untried.is_empty()).then(|| self.share_ends.map_or(self.next_start, |end| end.min(self.next_start)));
@@ -214,7 +215,7 @@ where
     fn record_failure(&mut self, index: usize, error: io::Error) {
         let ConnectAttempt { connecting, address, permit } = self.running.remove(index);
         drop(connecting);
-        // When the attempt in the dial's own slot ends, another attempt takes that slot over and
+        // If the attempt in the dial's own slot ends, another attempt takes that slot over and
         // returns its permit.
         let returned = permit.or_else(|| self.running.first_mut().and_then(|successor| successor.permit.take()));
         drop(returned);
@@ -276,7 +277,8 @@ mod tests {
 
     use super::*;
 
-    /// Grants `free` permits beside the dial's own slot, and asserts that sockets never outnumber permits.
+    /// Grants `free` permits beside the dial's own slot, and asserts that sockets never outnumber
+    /// permits.
     #[derive(Default)]
     struct Permits {
         free: AtomicUsize,

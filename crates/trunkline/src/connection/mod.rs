@@ -15,9 +15,9 @@ mod tls;
 
 pub(crate) use connect::{AddressFilter, Connector, Target};
 pub(crate) use engine::Http1;
-pub(crate) use expect::patience;
+pub(crate) use expect::continue_timeout;
 pub(crate) use happy_eyeballs::Attempts;
-pub(crate) use http1::{Connection, Failure, Received};
+pub(crate) use http1::{Connection, ExchangeFailure, Received};
 pub(crate) use resolve::SystemResolver;
 pub use resolve::{Resolve, Resolving};
 pub use socket::ConnectionHandle;

@@ -20,7 +20,7 @@ use super::response::ResponseBody;
 use super::state::{Owner, SlotId};
 use super::{ConnectionInfo, Inner};
 use crate::body::Body;
-use crate::connection::{Connection, ConnectionHandle, Failure, Probe, Received, Target, patience};
+use crate::connection::{Connection, ConnectionHandle, ExchangeFailure, Probe, Received, Target, continue_timeout};
 use crate::error::{Error, Phase, RequestSent, Result};
 use crate::stats::CloseReason;
 use crate::timeouts::{self, Timeouts};
@@ -158,12 +158,12 @@ impl Inner {
     /// the connection's first. None if somebody has asked that the connection serves nobody
     /// else: then nothing is sent.
     fn begin(&self, lease: &PoolLease, outgoing: &mut impl Outgoing, call: &Call, waited: Duration) -> Option<bool> {
-        let patience = patience(outgoing.headers());
+        let continue_timeout = continue_timeout(outgoing.headers());
         // The clock is asked again only if there was something to wait for, or if every moment since
         // counts.
-        let at_once = waited.is_zero() && patience.is_zero();
+        let at_once = waited.is_zero() && continue_timeout.is_zero();
         let now = if at_once { call.begun } else { timeouts::now() };
-        let limits = Limits::new(call.deadline, call.timeouts.read, now + patience);
+        let limits = Limits::new(call.deadline, call.timeouts.read, now + continue_timeout);
         let mut retired = false;
         let served = lease.begin(outgoing.method().clone(), limits, |connection| {
             retired = connection.is_retired();
@@ -299,8 +299,8 @@ fn check(outgoing: &mut impl Outgoing) -> Result<()> {
 
 /// P10: may the request that failed be sent again? Then its body is in its place again. Tells
 /// whether the server may have seen it.
-fn recover(failed: Failure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
-    let Failure { error, unsent, sent } = failed;
+fn recover(failed: ExchangeFailure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
+    let ExchangeFailure { error, unsent, sent } = failed;
     if error.is_timeout() || error.is_closed() || error.is_body() {
         return Err(error);
     }
@@ -325,7 +325,7 @@ struct Answer {
 }
 
 /// Waits for the head of the response, driving the connection from here.
-fn converse(lease: &PoolLease) -> impl Future<Output = Result<Answer, Failure>> {
+fn converse(lease: &PoolLease) -> impl Future<Output = Result<Answer, ExchangeFailure>> {
     let mut sent = RequestSent::No;
     std::future::poll_fn(move |cx| {
         let polled = lease.poll(cx, |connection, cx| {
@@ -339,7 +339,7 @@ fn converse(lease: &PoolLease) -> impl Future<Output = Result<Answer, Failure>> 
         });
         Poll::Ready(ready!(polled).unwrap_or_else(|error| {
             // It was taken away.
-            Err(Failure { error: error.at(Phase::Response).sent(sent), unsent: None, sent })
+            Err(ExchangeFailure { error: error.at(Phase::Response).sent(sent), unsent: None, sent })
         }))
     })
 }

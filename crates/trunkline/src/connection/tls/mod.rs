@@ -57,8 +57,8 @@ struct Inner {
     config: Mutex<LazyConfig>,
 }
 
-/// Client configuration, built once, at the first handshake: loading the platform's roots takes tens
-/// of milliseconds of blocking work.
+/// Client configuration, built once, at the first handshake: loading the platform's roots takes
+/// tens of milliseconds of blocking work.
 enum LazyConfig {
     Unbuilt,
     Building(watch::Receiver<Option<BuildResult>>),
@@ -137,7 +137,8 @@ impl Tls {
         let mut config = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
         match &*config {
             LazyConfig::Ready(config) => return Ok(config.clone()),
-            // The sender is dropped without a result only if its runtime ended: the next caller builds anew.
+            // The sender is dropped without a result only if its runtime ended: the next caller
+            // builds anew.
             LazyConfig::Building(building) if building.has_changed().is_ok() => return Err(building.clone()),
             LazyConfig::Building(_) | LazyConfig::Unbuilt => {}
         }
@@ -145,10 +146,12 @@ impl Tls {
         *config = LazyConfig::Building(building.clone());
         drop(config);
         let inner = self.0.clone();
-        // A blocking thread also runs while its runtime is not polled, so all runtimes may wait for it.
+        // A blocking thread also runs while its runtime is not polled, so all runtimes may wait for
+        // it.
         tokio::task::spawn_blocking(move || {
             let built = inner.build().map(Arc::new);
-            // A failure is reported to the waiting callers and not kept: the machine may be repaired.
+            // A failure is reported to the waiting callers and not kept: the machine may be
+            // repaired.
             let next = built.as_ref().map_or(LazyConfig::Unbuilt, |config| LazyConfig::Ready(config.clone()));
             *inner.config.lock().unwrap_or_else(PoisonError::into_inner) = next;
             done.send_replace(Some(built));

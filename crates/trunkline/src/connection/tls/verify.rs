@@ -17,7 +17,8 @@ impl AcceptAny {
     fn accept_unless_forged(checked: Result<HandshakeSignatureValid, Error>) -> Result<HandshakeSignatureValid, Error> {
         match checked {
             Err(Error::InvalidCertificate(CertificateError::BadSignature)) => checked,
-            // webpki cannot parse the certificate (X.509 v1, unknown critical extensions), as on old devices.
+            // webpki cannot parse the certificate (X.509 v1, unknown critical extensions), as on
+            // old devices.
             Err(Error::InvalidCertificate(_)) => Ok(HandshakeSignatureValid::assertion()),
             _ => checked,
         }
