@@ -423,7 +423,7 @@ fn describe(error: hyper::Error) -> Error {
     let detail = if error.is_parse() && error.to_string().contains("too large") {
         "the head of the response has more headers, or is larger, than this session accepts (max_headers, max_header_size)"
     } else if error.is_parse() {
-        "the server did not respond in HTTP/1"
+        "the server did not answer in HTTP/1"
     } else if error.is_incomplete_message() {
         "the server closed the connection before its response was complete"
     } else if error.is_user() {
