@@ -1,5 +1,5 @@
-//! Whatever a `Location` says: no panic, no hang, every request sent is a proper one, and what is
-//! secret is seen by nobody but the origin it was meant for.
+//! Fuzz target for `Location`: no panic, no hang, only valid requests, and credentials reach only
+//! the origin they were meant for.
 //!
 //! The first byte of an input chooses status and method, the rest is the `Location`; in it `$H` and
 //! `$T` stand for the two servers' `host:port`, `$h` and `$t` for their ports.
@@ -19,13 +19,13 @@ const ENCODED: &str = "czNjcjN0OnMzY3IzdA";
 
 fuzz_target!(|input: &[u8]| {
     let [choice, location @ ..] = input else { return };
-    // These end the header; what follows would be another.
+    // These bytes would end the header.
     if location.iter().any(|byte| b"\r\n\0".contains(byte)) || contains(location, SECRET) {
         return;
     }
     let ground = &*GROUND;
     let status = [301, 302, 303, 307, 308][usize::from(*choice) % 5];
-    let redirect = redirect(status, &filled_in(ground, location));
+    let redirect = redirect(status, &fill_in(ground, location));
     ground.here.answer(move |head| if head.contains(" /start") { redirect.clone() } else { arrived() });
     ground.there.answer(|_| arrived());
     ground.run(async {
@@ -41,8 +41,8 @@ fuzz_target!(|input: &[u8]| {
         match request.await {
             Ok(response) => drop(response.bytes().await),
             Err(error) => {
-                let told = format!("{error} {error:?}");
-                assert!(!error.is_input() && !told.contains(SECRET), "{told}");
+                let text = format!("{error} {error:?}");
+                assert!(!error.is_input() && !text.contains(SECRET), "{text}");
             }
         }
     });
@@ -58,7 +58,7 @@ fn check(ground: &Ground, head: &str) {
     assert!(target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic()), "{line:?}");
     let host = header(head, "host").expect("every request has a host");
     let secret = [SECRET, ENCODED].iter().any(|secret| head.contains(secret));
-    assert!(!secret || host == ground.here.authority(), "told to {host}: {head}");
+    assert!(!secret || host == ground.here.authority(), "a secret was sent to {host}: {head}");
 }
 
 fn redirect(status: u16, location: &[u8]) -> Answer {
@@ -70,8 +70,8 @@ fn arrived() -> Answer {
     Answer { pieces: vec![b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec()], then: Then::Keep }
 }
 
-/// The servers' addresses in place of what stands for them: no input can know their ports.
-fn filled_in(ground: &Ground, location: &[u8]) -> Vec<u8> {
+/// Replaces the placeholders by the servers' addresses, whose ports no input can know.
+fn fill_in(ground: &Ground, location: &[u8]) -> Vec<u8> {
     let mut filled = Vec::new();
     let mut bytes = location.iter().copied().peekable();
     while let Some(byte) = bytes.next() {

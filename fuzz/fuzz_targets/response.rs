@@ -1,8 +1,8 @@
-//! Whatever bytes a server sends as its response, read in every way: no panic, no hang, nothing
-//! left in use, no socket too many.
+//! Fuzz target for responses, read in every way: no panic, no hang, no leaked connection, no socket
+//! beyond the limit.
 //!
-//! The first two bytes of an input say how it is sent and read ([`Plan`]); the rest is the
-//! response, to the byte.
+//! The first two bytes of an input choose how it is sent and read ([`Plan`]); the rest is the raw
+//! response.
 
 #![no_main]
 
@@ -37,13 +37,13 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// How an input is sent and read.
+/// Way to send and read an input.
 #[derive(Clone, Copy)]
 struct Plan {
     read: u8,
     method: u8,
     requests: Requests,
-    /// Sent in two pieces.
+    /// True if the response is sent in two pieces.
     split: bool,
     then: Then,
 }
@@ -66,7 +66,7 @@ impl Plan {
                 _ => Requests::ThreeAtOnce,
             },
             split: first & 0x80 != 0,
-            // One that is kept open is waited for if it is not whole: few shall be.
+            // Rarely `Keep`: an incomplete response on an open connection waits for the timeout.
             then: match second % 16 {
                 0 => Then::Keep,
                 1 => Then::Reset,
@@ -95,7 +95,7 @@ impl Plan {
         }
         match self.request().await {
             Ok(response) => self.read(response).await,
-            // What cannot be sent is nothing a server can bring about.
+            // A server cannot cause an input error.
             Err(error) => assert!(!error.is_input() && !format!("{error} {error:?}").is_empty(), "{error:?}"),
         }
     }
@@ -113,7 +113,7 @@ impl Plan {
         }
     }
 
-    /// The request is dropped somewhere on its way.
+    /// Cancels the request at some point.
     async fn give_up(self) {
         let some_turns = async {
             for _ in 0..self.requests as u8 + 2 {
