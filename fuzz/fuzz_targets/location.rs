@@ -9,9 +9,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use trunkline_fuzz::{Answer, Ground, Then, header};
+use trunkline_fuzz::{Answer, Harness, Then, header};
 
-static GROUND: LazyLock<Ground> = LazyLock::new(|| Ground::new(3));
+static HARNESS: LazyLock<Harness> = LazyLock::new(|| Harness::new(3));
 
 const SECRET: &str = "s3cr3t";
 /// `s3cr3t:s3cr3t`
@@ -23,14 +23,14 @@ fuzz_target!(|input: &[u8]| {
     if location.iter().any(|byte| b"\r\n\0".contains(byte)) || contains(location, SECRET) {
         return;
     }
-    let ground = &*GROUND;
+    let harness = &*HARNESS;
     let status = [301, 302, 303, 307, 308][usize::from(*choice) % 5];
-    let redirect = redirect(status, &fill_in(ground, location));
-    ground.here.answer(move |head| if head.contains(" /start") { redirect.clone() } else { arrived() });
-    ground.there.answer(|_| arrived());
-    ground.run(async {
-        let start = ground.here.url("/start");
-        let session = &ground.session;
+    let redirect = redirect(status, &fill_in(harness, location));
+    harness.first.answer(move |head| if head.contains(" /start") { redirect.clone() } else { arrived() });
+    harness.second.answer(|_| arrived());
+    harness.run(async {
+        let start = harness.first.url("/start");
+        let session = &harness.session;
         let request = match choice / 5 % 4 {
             0 => session.get(&start).bearer_auth(SECRET),
             1 => session.post(&start).body("hello").basic_auth(SECRET, SECRET),
@@ -46,19 +46,19 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     });
-    for head in ground.here.heads().iter().chain(&ground.there.heads()) {
-        check(ground, head);
+    for head in harness.first.heads().iter().chain(&harness.second.heads()) {
+        check(harness, head);
     }
 });
 
-fn check(ground: &Ground, head: &str) {
+fn check(harness: &Harness, head: &str) {
     let line = head.split("\r\n").next().unwrap_or_default();
     let words: Vec<_> = line.split(' ').collect();
     let [_, target, "HTTP/1.1"] = words[..] else { panic!("no request line: {line:?}") };
     assert!(target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic()), "{line:?}");
     let host = header(head, "host").expect("every request has a host");
     let secret = [SECRET, ENCODED].iter().any(|secret| head.contains(secret));
-    assert!(!secret || host == ground.here.authority(), "a secret was sent to {host}: {head}");
+    assert!(!secret || host == harness.first.authority(), "a secret was sent to {host}: {head}");
 }
 
 fn redirect(status: u16, location: &[u8]) -> Answer {
@@ -71,15 +71,15 @@ fn arrived() -> Answer {
 }
 
 /// Replaces the placeholders by the servers' addresses, whose ports no input can know.
-fn fill_in(ground: &Ground, location: &[u8]) -> Vec<u8> {
+fn fill_in(harness: &Harness, location: &[u8]) -> Vec<u8> {
     let mut filled = Vec::new();
     let mut bytes = location.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         let value = match (byte, bytes.peek()) {
-            (b'$', Some(b'H')) => ground.here.authority(),
-            (b'$', Some(b'T')) => ground.there.authority(),
-            (b'$', Some(b'h')) => ground.here.port.to_string(),
-            (b'$', Some(b't')) => ground.there.port.to_string(),
+            (b'$', Some(b'H')) => harness.first.authority(),
+            (b'$', Some(b'T')) => harness.second.authority(),
+            (b'$', Some(b'h')) => harness.first.port.to_string(),
+            (b'$', Some(b't')) => harness.second.port.to_string(),
             _ => {
                 filled.push(byte);
                 continue;

@@ -11,18 +11,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use libfuzzer_sys::fuzz_target;
 use trunkline::{RequestBuilder, Response};
-use trunkline_fuzz::{Answer, Ground, MAX_BODY, Then};
+use trunkline_fuzz::{Answer, Harness, MAX_BODY, Then};
 
-static GROUND: LazyLock<Ground> = LazyLock::new(|| Ground::new(3));
+static HARNESS: LazyLock<Harness> = LazyLock::new(|| Harness::new(3));
 static INPUTS: AtomicU32 = AtomicU32::new(0);
 
 fuzz_target!(|input: &[u8]| {
     let [first, second, response @ ..] = input else { return };
     let plan = Plan::new(*first, *second);
-    let ground = &*GROUND;
+    let harness = &*HARNESS;
     let answer = plan.answer(response);
-    ground.here.answer(move |_| answer.clone());
-    ground.run(async {
+    harness.first.answer(move |_| answer.clone());
+    harness.run(async {
         match plan.requests {
             Requests::One => plan.ask().await,
             Requests::OneThenAnother => {
@@ -33,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
         }
     });
     if INPUTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(1024) {
-        ground.count_sockets();
+        harness.count_sockets();
     }
 });
 
@@ -81,7 +81,7 @@ impl Plan {
     }
 
     fn request(self) -> RequestBuilder {
-        let (session, url) = (&GROUND.session, GROUND.here.url("/"));
+        let (session, url) = (&HARNESS.session, HARNESS.first.url("/"));
         match self.method {
             0 | 1 => session.get(url),
             2 => session.head(url),

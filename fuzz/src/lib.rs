@@ -148,20 +148,20 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Session for all inputs, and two servers as two origins.
-pub struct Ground {
+pub struct Harness {
     runtime: Runtime,
     pub session: Session,
-    pub here: Site,
-    pub there: Site,
+    pub first: Site,
+    pub second: Site,
 }
 
-impl Ground {
+impl Harness {
     /// # Panics
     ///
     /// Panics without a loopback interface.
     pub fn new(max_redirects: usize) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let (here, there) = runtime.block_on(async { (Site::start().await, Site::start().await) });
+        let (first, second) = runtime.block_on(async { (Site::start().await, Site::start().await) });
         let pool = Pool::builder().limit(LIMIT).resolver(LoopbackResolver).address_filter(|ip| ip == HOST);
         let session = Session::builder()
             .pool(pool.build().expect("valid settings"))
@@ -170,7 +170,7 @@ impl Ground {
             .max_body_size(MAX_BODY)
             .build()
             .expect("valid settings");
-        Self { runtime, session, here, there }
+        Self { runtime, session, first, second }
     }
 
     /// Runs an input and checks that it leaves no connection behind.
@@ -212,7 +212,7 @@ impl Ground {
     /// Fails if the kernel lists more sockets to the servers than the pool's limit. It costs more
     /// than an input.
     pub fn count_sockets(&self) {
-        let owned = owned_sockets([self.here.port, self.there.port]).unwrap_or(0);
+        let owned = owned_sockets([self.first.port, self.second.port]).unwrap_or(0);
         assert!(owned <= LIMIT, "{owned} sockets are open, the limit is {LIMIT}");
     }
 }
