@@ -148,11 +148,6 @@ impl Error {
         self
     }
 
-    /// The detail alone, without kind and request.
-    pub(crate) fn told(&self) -> &str {
-        self.0.detail.as_deref().unwrap_or_default()
-    }
-
     /// Names the request, unless it is named already.
     pub(crate) fn of(mut self, method: &Method, url: &Url) -> Self {
         if self.0.request.is_none() {

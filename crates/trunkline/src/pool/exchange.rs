@@ -20,7 +20,7 @@ use super::response::ResponseBody;
 use super::state::{Checkout, SlotId};
 use super::{ConnectionInfo, Inner, SlotAttempts};
 use crate::body::Body;
-use crate::connection::{Connection, ConnectionHandle, Failure, Probe, Received, patience};
+use crate::connection::{Connection, ConnectionHandle, ExchangeFailure, Probe, Received, continue_timeout};
 use crate::error::{Error, Phase, RequestSent, Result};
 use crate::stats::CloseReason;
 use crate::timeouts;
@@ -110,11 +110,11 @@ impl Inner {
     /// Sends the request; its limits hold from now on. True if the connection has served another
     /// request. None, with nothing sent, if the connection was retired by its handle.
     fn begin(&self, lease: &PoolLease, outgoing: &mut impl Outgoing, call: &Call, waited: Duration) -> Option<bool> {
-        let patience = patience(outgoing.headers());
+        let continue_timeout = continue_timeout(outgoing.headers());
         // The clock is read again only after a wait, or if the limits must be exact for a 100.
-        let at_once = waited.is_zero() && patience.is_zero();
+        let at_once = waited.is_zero() && continue_timeout.is_zero();
         let now = if at_once { call.begun } else { timeouts::now() };
-        let limits = ExchangeLimits::new(call.deadline, call.timeouts.read, now + patience);
+        let limits = ExchangeLimits::new(call.deadline, call.timeouts.read, now + continue_timeout);
         let mut retired = false;
         let served = lease.begin(outgoing.method().clone(), limits, |connection| {
             retired = connection.is_retired();
@@ -215,8 +215,8 @@ async fn probe(lease: &PoolLease) -> Result<Probe> {
 /// P10: puts the body of a failed request back in its place, if the request may be sent again.
 /// Returns the server's possible knowledge of the request; fails with the request's error
 /// otherwise.
-fn recover(failed: Failure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
-    let Failure { error, unsent, sent } = failed;
+fn recover(failed: ExchangeFailure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
+    let ExchangeFailure { error, unsent, sent } = failed;
     if error.is_timeout() || error.is_closed() || error.is_body() {
         return Err(error);
     }
@@ -241,7 +241,7 @@ struct ResponseHead {
 }
 
 /// Waits for the head of the response, and drives the connection meanwhile.
-fn response_head(lease: &PoolLease) -> impl Future<Output = Result<ResponseHead, Failure>> {
+fn response_head(lease: &PoolLease) -> impl Future<Output = Result<ResponseHead, ExchangeFailure>> {
     let mut sent = RequestSent::No;
     std::future::poll_fn(move |cx| {
         let polled = lease.poll(cx, |connection, cx| {
@@ -255,7 +255,7 @@ fn response_head(lease: &PoolLease) -> impl Future<Output = Result<ResponseHead,
         });
         Poll::Ready(ready!(polled).unwrap_or_else(|error| {
             // The connection was taken away.
-            Err(Failure { error: error.at(Phase::Response).sent(sent), unsent: None, sent })
+            Err(ExchangeFailure { error: error.at(Phase::Response).sent(sent), unsent: None, sent })
         }))
     })
 }

@@ -1,8 +1,8 @@
-//! Tables in Markdown, legible as they are, and the numbers in them.
+//! Markdown tables with aligned columns, and the format of their numbers.
 
-use crate::figures::Rounds;
+use crate::results::Group;
 
-/// The first column is words, the others are numbers.
+/// Formats a table; the first column is text, the others are numbers.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter().map(|row| row[column].chars().count()).chain([header[column].chars().count(), 3]).max()
@@ -25,30 +25,30 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     line(&header) + &line(&rule) + &rows
 }
 
-/// A column of a table: a figure of each contestant, or trunkline's divided by it.
+/// A column of a comparison: a metric of each client, or trunkline's value divided by it.
 pub(crate) enum Column {
-    Figure(&'static str),
+    Metric(&'static str),
     Ratio(&'static str),
 }
 
-/// A row for each contestant that has a figure, in this order.
-pub(crate) fn compare(rounds: &Rounds, contestants: &[&str], columns: &[Column]) -> Vec<Vec<String>> {
-    let row = |who: &&str| {
+/// Rows of a comparison: one for each client that was measured, in this order.
+pub(crate) fn compare(group: &Group, clients: &[&str], columns: &[Column]) -> Vec<Vec<String>> {
+    let row = |client: &&str| {
         let cells: Vec<Option<f64>> = columns
             .iter()
             .map(|column| match column {
-                Column::Figure(figure) => rounds.median(who, figure),
-                Column::Ratio(figure) => rounds.ratio("trunkline", who, figure).filter(|_| *who != "trunkline"),
+                Column::Metric(metric) => group.median(client, metric),
+                Column::Ratio(metric) => group.ratio(client, metric),
             })
             .collect();
-        let some = cells.iter().any(Option::is_some);
+        let measured = cells.iter().any(Option::is_some);
         let cells = cells.into_iter().map(|cell| cell.map_or("–".to_owned(), number));
-        some.then(|| std::iter::once((*who).to_owned()).chain(cells).collect())
+        measured.then(|| std::iter::once((*client).to_owned()).chain(cells).collect())
     };
-    contestants.iter().filter_map(row).collect()
+    clients.iter().filter_map(row).collect()
 }
 
-/// Three digits that count, and commas: 123,456 / 12.3 / 1.23
+/// Formats with three significant digits and thousands separators: 123,456 / 12.3 / 1.23
 pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         value if value >= 99.95 => 0,
@@ -73,9 +73,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_that_count() {
-        let shown: Vec<String> = [0.0, 1.1, 1.234, 12.34, 123.4, 1234.5, 123_456.7].into_iter().map(number).collect();
-        assert_eq!(shown, ["0", "1.1", "1.23", "12.3", "123", "1,234", "123,457"]);
+    fn numbers_have_three_significant_digits() {
+        let formatted: Vec<String> =
+            [0.0, 1.1, 1.234, 12.34, 123.4, 1234.5, 123_456.7].into_iter().map(number).collect();
+        assert_eq!(formatted, ["0", "1.1", "1.23", "12.3", "123", "1,234", "123,457"]);
     }
 
     #[test]
