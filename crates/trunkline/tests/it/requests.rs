@@ -1,5 +1,4 @@
-//! Requests as they are put together and responses as they are read, against httpbin and word by
-//! word.
+//! Building of requests and reading of responses, against httpbin and byte for byte.
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode};
@@ -10,12 +9,12 @@ use url::Url;
 use crate::support::{Httpbin, Recorded, Rogue, Step};
 use crate::{SOON, within};
 
-/// What httpbin says it was sent.
+/// The request as httpbin received it.
 async fn echoed(request: RequestBuilder) -> Value {
     within(SOON, async { request.await?.json().await }).await.unwrap()
 }
 
-/// What a server is sent, word by word.
+/// The request as the server received it, byte for byte.
 async fn sent(rogue: &Rogue, request: RequestBuilder) -> Recorded {
     within(SOON, async { request.await?.bytes().await }).await.unwrap();
     rogue.requests().pop().unwrap()
@@ -262,7 +261,7 @@ async fn a_header_that_is_none_is_an_input_error_without_its_value() {
         |b| b.header("bad name", "v"),
         |b| b.header("x", "a\nb"),
         |b| b.user_agent("a\rb"),
-        // What belongs to one request's body.
+        // Headers that belong to one request's body.
         |b| b.header("content-length", "1"),
         |b| b.header("expect", "100-continue"),
     ];
