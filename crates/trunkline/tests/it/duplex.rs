@@ -163,8 +163,7 @@ async fn a_server_that_leaves_after_its_success_has_had_enough() {
 async fn a_successful_upload_arrives_though_the_session_closes() {
     const STEP: usize = 16 * 1024;
     let ca = TestCa::new();
-    // The number of steps that both sockets' buffers take while the server reads nothing, and how many they do
-    // not.
+    // Bisects the number of steps that both sockets' buffers take while the server reads nothing.
     let (mut gone, mut stuck) = (0, 1024);
     while stuck - gone > 1 {
         let (size, go) = ((gone + stuck) / 2, Gate::new());

@@ -14,14 +14,15 @@ use crate::{EXAMPLE_LIMIT, within};
 /// A command that runs the example as built together with this test binary.
 ///
 /// # Panics
-/// If cargo has not built the examples, as with `cargo test --test it`.
+/// If cargo has not built the examples, as with `cargo test --test it`. (`--examples` would build
+/// their unit tests, not the programs.)
 fn example(name: &str) -> Command {
     // target/debug/deps/it-… → target/debug/examples/NAME
     let test = std::env::current_exe().unwrap();
     let program = test.parent().unwrap().with_file_name("examples").join(name);
     assert!(
         program.is_file(),
-        "{} is missing: `cargo test -p trunkline` builds it, `--test it` alone does not (add `--examples`)",
+        "{} is missing: `cargo test -p trunkline` builds it; before `--test it`, run `cargo build --examples`",
         program.display()
     );
     let mut command = Command::new(program);

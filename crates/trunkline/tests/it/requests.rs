@@ -202,8 +202,7 @@ async fn addresses_come_in_every_kind() {
         assert_eq!(sent(&rogue, request).await.path, "/kind");
     }
     assert_eq!(sent(&rogue, session.get(url)).await.path, "/kind");
-    // As the URL standard has it: dots resolved, what is not ASCII encoded, the name in lower case, the
-    // fragment kept at home.
+    // The URL standard: dots resolved, non-ASCII encoded, the name in lower case, no fragment sent.
     let odd = format!("HTTP://LOCALHOST:{}/a/./b/../ü ?q=é#f", rogue.port());
     let seen = sent(&rogue, session.get(odd)).await;
     assert_eq!(seen.path, "/a/%C3%BC%20?q=%C3%A9");
