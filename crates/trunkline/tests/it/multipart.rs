@@ -10,7 +10,7 @@ use trunkline::{Body, Multipart, Part, RequestBuilder, Session};
 use crate::support::{Httpbin, Rogue, Step, TempDir};
 use crate::{SOON, within};
 
-/// What httpbin makes of it.
+/// The request as httpbin parsed it.
 async fn echoed(request: RequestBuilder) -> Value {
     within(SOON, async { request.await?.json().await }).await.unwrap()
 }
@@ -132,7 +132,7 @@ async fn a_content_type_set_by_hand_is_completed_or_refused() {
         let error = session.post(rogue.url("/")).header(CONTENT_TYPE, given).multipart(form()).await.unwrap_err();
         assert!(error.is_input() && error.to_string().contains(given), "{error:?}");
     }
-    // What replaces the form replaces its type.
+    // A body that replaces the form also replaces its type.
     within(SOON, session.post(rogue.url("/")).multipart(form()).json(&1).send()).await.unwrap();
     assert_eq!(rogue.requests().pop().unwrap().header("content-type"), Some("application/json"));
 }
