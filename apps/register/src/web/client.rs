@@ -1,4 +1,4 @@
-//! Who asks: the client's address, behind proxies too, if they are trusted.
+//! Client address of a request, resolved through trusted proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -29,7 +29,7 @@ impl TrustedProxies {
         };
         let mut nearest = peer;
         for hop in chain.into_iter().rev() {
-            // What is no address ("unknown", "_hidden") was at least seen by the one that wrote it.
+            // An entry without an address ("unknown", "_hidden"): the proxy that wrote it is the nearest known.
             let Some(hop) = hop else { return nearest };
             nearest = hop;
             if !self.trusts(hop) {

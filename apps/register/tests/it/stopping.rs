@@ -1,4 +1,4 @@
-//! SIGTERM: who was heard is answered, nobody else gets in, and nothing is left.
+//! SIGTERM: accepted requests are answered, new ones refused, and nothing is left behind.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ async fn under_load_each_request_that_was_read_is_answered_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_load_each_request_that_was_read_is_answered_on_postgres() {
+async fn on_postgres_every_request_read_under_load_is_answered() {
     under_load_each_request_that_was_read_is_answered(Database::postgres().await).await;
 }
 
@@ -126,7 +126,7 @@ async fn the_listener_is_gone_while_the_last_request_is_answered() {
     assert_eq!(held.answer().await.unwrap().0, 204);
     let finished = service.finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.log);
-    // Its mail was sent before the end, or waits for the next start; in either case nobody holds it.
+    // Its mail was sent before the end, or waits for the next start; in either case no claim is left.
     assert_eq!(database.leased().await, 0);
 }
 

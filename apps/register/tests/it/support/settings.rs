@@ -1,4 +1,4 @@
-//! How a service is started: its flags and its environment, and nothing of the environment of the
+//! Settings of a started service: its flags and its environment, and nothing of the environment of the
 //! tests.
 
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use super::{Database, Service, Ses, TempDir};
 pub(crate) struct Settings {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    /// Where they run and write their logs; gone with the last of them.
+    /// Working and log directory of the copies, removed with the last of them.
     dir: Arc<TempDir>,
 }
 
