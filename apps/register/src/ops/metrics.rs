@@ -117,7 +117,8 @@ impl Snapshot {
     }
 
     fn by_host(&self) -> impl Iterator<Item = &HostUsage> + Clone {
-        // The last is there also while it is nothing: a series that comes and goes is hard to compute with.
+        // The last is there also while it is nothing: a series that comes and goes is hard to
+        // compute with.
         self.hosts.iter().chain([&self.others])
     }
 }

@@ -1,4 +1,5 @@
-//! One attempt to send one mail: recipient, token, composition, send, and the record of the outcome.
+//! One attempt to send one mail: recipient, token, composition, send, and the record of the
+//! outcome.
 
 use std::time::Duration;
 

@@ -4,9 +4,10 @@
 //! becomes a dead letter (constants in `pace.rs`).
 //!
 //! A mail is claimed under a lease, gets its token at that moment, is sent, and is marked as sent.
-//! No transaction is open meanwhile. The lease of a killed sender runs out, and another sender sends
-//! the mail, perhaps for a second time, with the same id ([`Mail::id`](crate::mail::Mail::id)). Any
-//! number of copies do this in parallel. Each copy tracks SES's throttling by itself (`pace.rs`).
+//! No transaction is open meanwhile. The lease of a killed sender runs out, and another sender
+//! sends the mail, perhaps for a second time, with the same id
+//! ([`Mail::id`](crate::mail::Mail::id)). Any number of copies do this in parallel. Each copy
+//! tracks SES's throttling by itself (`pace.rs`).
 
 mod attempt;
 mod pace;
@@ -214,7 +215,8 @@ impl Outbox {
         if timeout(self.settings.finish_within, all).await.is_ok() {
             return;
         }
-        // Read before the abort, which drops the guards. Handing back a finished mail changes nothing.
+        // Read before the abort, which drops the guards. Handing back a finished mail changes
+        // nothing.
         let claims: Vec<_> = self.state().claims.values().copied().collect();
         sends.shutdown().await;
         tracing::warn!(count = claims.len(), "handing back mails that could not be sent in time");

@@ -70,7 +70,8 @@ impl Pace {
         }
     }
 
-    /// Records an accepted mail. During a rest it was sent before the rest began, so the rest stays.
+    /// Records an accepted mail. During a rest it was sent before the rest began, so the rest
+    /// stays.
     pub(super) fn sent(&mut self, now: Instant) {
         self.pause = None;
         if let Some((until, times)) = self.rest

@@ -88,8 +88,8 @@ impl Store {
         Ok(rows.into_iter().map(claimed).collect())
     }
 
-    /// Returns the recipient of a mail, or None if the lease has ended. Stores the digest of the token
-    /// of an activation mail, which is valid for `lifetime` from now.
+    /// Returns the recipient of a mail, or None if the lease has ended. Stores the digest of the
+    /// token of an activation mail, which is valid for `lifetime` from now.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! Database access: the same queries for SQLite and Postgres.
 //!
 //! `accounts.rs` has the queries of [`accounts`](crate::accounts), `mails.rs` those of
-//! [`outbox`](crate::outbox), `dead_letters.rs` those of operators; `sweep.rs` removes expired rows.
-//! Each statement is written once (`dialect.rs`). No transaction stays open during other waits.
+//! [`outbox`](crate::outbox), `dead_letters.rs` those of operators; `sweep.rs` removes expired
+//! rows. Each statement is written once (`dialect.rs`). No transaction stays open during other
+//! waits.
 
 mod accounts;
 mod dead_letters;
@@ -33,8 +34,8 @@ use self::open::Sqlite;
 pub use self::wake_ups::WakeUps;
 use crate::settings::DatabaseSettings;
 
-/// Time limit of a query. An unreachable database would block for ever. Postgres gets the same limit
-/// (`open.rs`).
+/// Time limit of a query. An unreachable database would block for ever. Postgres gets the same
+/// limit (`open.rs`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The database. A clone is a handle to the same.

@@ -51,7 +51,8 @@ pub(super) async fn open(place: &DatabasePlace, connections: u32) -> anyhow::Res
     Ok(match place {
         DatabasePlace::Sqlite(path) => Database::Sqlite(open_sqlite(path, connections).await?),
         DatabasePlace::Postgres(options) => {
-            // A single connection first: the pool retries a refused connection and does not report why.
+            // A single connection first: the pool retries a refused connection and does not report
+            // why.
             let first = timeout(CONNECT_WITHIN, PgConnection::connect_with(options));
             let first =
                 first.await.map_err(|_| anyhow!("no answer within {CONNECT_WITHIN:?}"))?.map_err(connection_error)?;
@@ -71,8 +72,9 @@ fn postgres(connections: u32) -> PgPoolOptions {
         .after_connect(|connection, _| Box::pin(async { connection.execute(LIMITS).await.map(drop) }))
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
-        // Drains the response of a cancelled statement. sqlx's own ping follows it without a limit (sqlx issue 4349):
-        // a connection lost between the two pings keeps its slot until TCP gives up.
+        // Drains the response of a cancelled statement. sqlx's own ping follows it without a limit
+        // (sqlx issue 4349): a connection lost between the two pings keeps its slot until TCP gives
+        // up.
         .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
 }
 
@@ -140,7 +142,8 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
     let migrated = match database {
         Database::Sqlite(sqlite) => migrate_sqlite(&migrator(&SQLITE), sqlite).await,
         Database::Postgres(pool) => {
-            // A pool without the session limits: a migration may be slow, and waits for other copies.
+            // A pool without the session limits: a migration may be slow, and waits for other
+            // copies.
             let patient = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_WITHIN);
             let patient = patient.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
             let migrated = migrator(&POSTGRES).run(&patient).await;

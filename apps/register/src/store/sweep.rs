@@ -1,4 +1,5 @@
-//! Retention: removes expired rows, so that tables stay small and unconfirmed addresses are not kept.
+//! Retention: removes expired rows, so that tables stay small and unconfirmed addresses are not
+//! kept.
 
 use std::time::Duration;
 

@@ -72,7 +72,8 @@ impl WakeUps {
         let Some(listener) = &mut self.listener else { return self.local_wakeups.notified().await };
         let lost = tokio::select! {
             () = self.local_wakeups.notified() => return,
-            // None: the connection was lost and made again. What came between is not known, so it is worth a look.
+            // None: the connection was lost and made again. What came between is not known, so it
+            // is worth a look.
             heard = listener.try_recv() => heard.err(),
         };
         if let Some(error) = lost {

@@ -1,5 +1,5 @@
-//! Request fields from a JSON object or an HTML form, validated together: all errors are reported at
-//! once.
+//! Request fields from a JSON object or an HTML form, validated together: all errors are reported
+//! at once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use super::problem::{FieldError, Problem};
 /// Maximum size of a request body, in bytes. Valid bodies have less than two kilobytes.
 pub const BODY_LIMIT: usize = 16 * 1024;
 
-/// Maximum number of unknown fields named in an error. All of them could make a response ten times as
-/// long as the request.
+/// Maximum number of unknown fields named in an error. All of them could make a response ten times
+/// as long as the request.
 const UNKNOWN: usize = 10;
 
 /// Time limit for the request body.

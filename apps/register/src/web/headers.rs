@@ -12,8 +12,9 @@ const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src '
 const ALWAYS: [(HeaderName, &str); 7] = [
     (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Hides path and query, which may hold a token. "no-referrer" would make browsers send "Origin: null" with a
-    // form (Fetch Standard, "append a request Origin header"), so its origin could not be checked.
+    // Hides path and query, which may hold a token. "no-referrer" would make browsers send "Origin:
+    // null" with a form (Fetch Standard, "append a request Origin header"), so its origin could not
+    // be checked.
     (REFERRER_POLICY, "strict-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -25,8 +26,8 @@ const ALWAYS: [(HeaderName, &str); 7] = [
 /// Two years, without subdomains, which may belong to other services.
 const TRANSPORT: &str = "max-age=63072000";
 
-/// Adds the headers that a response does not set itself. `secure`: the service is served over https,
-/// so that `Strict-Transport-Security` applies.
+/// Adds the headers that a response does not set itself. `secure`: the service is served over
+/// https, so that `Strict-Transport-Security` applies.
 pub(crate) fn add<B>(mut response: Response<B>, secure: bool) -> Response<B> {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {

@@ -49,7 +49,7 @@ enum CheckStatus {
     Failed,
 }
 
-/// Whether the process is alive.
+/// Liveness of the process.
 ///
 /// It depends on nothing else: a service whose database is away does not get well by being
 /// restarted.
@@ -58,7 +58,7 @@ pub(super) async fn livez() -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
-/// Whether to send requests here.
+/// Readiness for requests.
 #[utoipa::path(
     get, path = "/readyz", tag = "service",
     responses(

@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 
-/// Refuses requests for host names other than IP addresses, `localhost` and the public name, if set.
+/// Refuses requests for host names other than IP addresses, `localhost` and the public name, if
+/// set.
 pub(crate) async fn require_own(State(public): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
     match asked_for(&request) {
         Some(host) if is_own(host.host(), public.as_deref()) => next.run(request).await,

@@ -47,8 +47,8 @@ impl Limits {
         Self(quota.map(|quota| Arc::new(RateLimiter::dashmap(quota))))
     }
 
-    /// Background task that forgets clients whose allowance is full again, so that memory is bounded
-    /// by the number of recent clients. Ends when the stop is requested.
+    /// Background task that forgets clients whose allowance is full again, so that memory is
+    /// bounded by the number of recent clients. Ends when the stop is requested.
     pub async fn sweep(self, stop: Stop) {
         let Some(clients) = self.0 else { return };
         let mut ticks = interval(SWEEP_EVERY);

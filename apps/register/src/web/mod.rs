@@ -70,8 +70,8 @@ pub struct App {
 /// Settings of the public router.
 #[derive(Clone, Debug)]
 pub struct WebSettings {
-    /// Public URL of the service. `https` turns on `Strict-Transport-Security`; links begin with its
-    /// path.
+    /// Public URL of the service. `https` turns on `Strict-Transport-Security`; links begin with
+    /// its path.
     pub public_url: Url,
     /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,

@@ -47,8 +47,8 @@ pub struct Problem {
 pub struct FieldError {
     /// Its name.
     pub field: String,
-    /// Explanation and remedy: a sentence that continues the field's name. Never contains the value,
-    /// which may be a secret.
+    /// Explanation and remedy: a sentence that continues the field's name. Never contains the
+    /// value, which may be a secret.
     pub detail: String,
 }
 
@@ -69,7 +69,8 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
-    /// 500, or 503 while the database is unreachable. The cause is logged and not sent to the client.
+    /// 500, or 503 while the database is unreachable. The cause is logged and not sent to the
+    /// client.
     pub(crate) fn internal(error: &anyhow::Error) -> Self {
         tracing::error!(error = format!("{error:#}"), "request failed");
         match store::is_away(error) {

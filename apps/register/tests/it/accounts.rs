@@ -1,4 +1,4 @@
-//! Accounts as a whole: passwords are hashed, addresses are told apart, and nobody gets at
+//! Accounts as a whole: passwords are hashed, addresses are distinguished, and no one gets at
 //! another's.
 
 use std::time::Duration;

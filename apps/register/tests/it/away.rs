@@ -1,4 +1,4 @@
-//! A database that has stopped to answer is told of in time, nobody hangs, and it is found again
+//! A silent database is reported in time, no request hangs, and the database is found again
 //! when it is back.
 
 use std::ops::RangeBounds;

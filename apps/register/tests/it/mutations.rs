@@ -18,7 +18,8 @@ async fn ten_thousand_mutated_requests_match_the_openapi_document() {
     let service = Settings::new(&Database::sqlite()).with("--address-limit", "off").start().await;
     let (schema, dir) = (service.url("/openapi.json"), TempDir::new("schemathesis"));
     let mut made = 0;
-    // Each run takes another seed; how many requests it makes of the same settings is its own business.
+    // Each run takes another seed; how many requests it makes of the same settings is its own
+    // business.
     for seed in 1..=100 {
         let mut command = Command::new(program());
         command.args(["run", &schema, "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--no-color"]);

@@ -185,17 +185,19 @@ async fn a_stop_finishes_current_sends_and_starts_no_more() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         ses.set(Mode::Slow(Duration::from_millis(300)));
-        register(&bench, 10).await;
+        // More than SES can take before the stop, also on a busy machine.
+        register(&bench, 60).await;
         let sender = Sender::start(&bench.store, &ses).await;
         until("some are under way", async || (ses.under_way().0 == SENDERS).then_some(())).await;
         sender.stop().await;
         let sent = ses.count();
-        assert!(sent < 10, "{sent}");
+        assert!(sent < 60, "{sent}");
         assert_eq!(bench.database.count("SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL").await, sent as i64);
         assert_eq!(bench.database.count("SELECT count(*) FROM outbox WHERE claim IS NOT NULL").await, 0);
+        ses.set(Mode::Take);
         let sender = Sender::start(&bench.store, &ses).await;
         all_sent(&bench).await;
-        assert_eq!((ses.count(), ids(&ses).len()), (10, 10));
+        assert_eq!((ses.count(), ids(&ses).len()), (60, 60));
         sender.stop().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the database keeps of a registration, and what becomes of it: the same for SQLite and for
+//! Registrations in the store, and their later states: the same for SQLite and for
 //! Postgres.
 
 use std::time::Duration;
@@ -239,7 +239,8 @@ async fn after_a_lease_both_tokens_work_until_one_is_used() {
         let again = bench.claim_one().await;
         assert_eq!((again.id, again.attempt), (killed.id, 2));
         assert_ne!(again.claim, killed.claim);
-        // The first one's sender was only slow: it can store no token any more, nor put the mail off.
+        // The first one's sender was only slow: it can store no token any more, nor put the mail
+        // off.
         assert_eq!(bench.store.address(killed, &[3; 32], DAY).await.unwrap(), None);
         bench.store.later(killed, HOUR, "failed").await.unwrap();
         bench.store.give_up(killed, "refused").await.unwrap();

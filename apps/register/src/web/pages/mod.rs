@@ -1,8 +1,8 @@
 //! The pages, for people. They work without scripts; with scripts the forms talk to the API.
 //!
-//! The forms carry no session and no cookie: who sends one does what anybody can do from anywhere,
-//! so there is nothing that another site could borrow by having a visitor send it. Forms that
-//! browsers say come from elsewhere are refused all the same.
+//! The forms carry no session and no cookie: sending one does no more than any client can do from
+//! anywhere, so there is nothing that another site could borrow by having a visitor send it. Forms
+//! that browsers say come from elsewhere are refused all the same.
 
 mod activate;
 mod dev_mail;

@@ -82,7 +82,8 @@ impl Bench {
         self.store.activate(&[token; 32]).await.unwrap()
     }
 
-    /// Lets time pass: everything in the database is that much older, and sleeping senders are woken.
+    /// Lets time pass: everything in the database is that much older, and sleeping senders are
+    /// woken.
     pub(crate) async fn pass(&self, time: Duration) {
         let time = time.as_millis();
         for (table, columns) in [

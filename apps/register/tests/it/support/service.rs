@@ -30,7 +30,8 @@ pub(crate) struct Finished {
 
 impl Service {
     pub(super) fn new(child: Child, log: PathBuf, dir: Arc<TempDir>) -> Self {
-        // Half of its time for the crowd that a test sends, and more connections than any test needs.
+        // Half of its time for the crowd that a test sends, and more connections than any test
+        // needs.
         let pool = Pool::builder().limit(2000).build().unwrap();
         let session = Session::builder().pool(pool).timeouts(Timeouts::new().total(PATIENCE)).build().unwrap();
         Self { child, log, site: String::new(), ops: String::new(), session, _dir: dir }
