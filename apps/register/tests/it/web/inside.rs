@@ -27,7 +27,7 @@ use trunkline_lifespan::{App, Lifespan, Report, Shutdown};
 
 use crate::support::{Database, until};
 
-/// How an application is set up.
+/// Setup of an application.
 pub(crate) struct Inside {
     public_url: String,
     rate: Option<Rate>,

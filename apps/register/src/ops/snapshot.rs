@@ -1,4 +1,4 @@
-//! The figures of this moment, for the metrics and the console alike.
+//! Snapshot of all figures, for the metrics and the console.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -13,36 +13,35 @@ use crate::outbox::OutboxFigures;
 use crate::store::{Backlog, DatabaseFigures};
 use crate::web::WebState;
 
-/// How long the database may take to say something. Without its answer that is left out.
+/// Time limit of the database. Figures that it does not return in time are left out.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// How many hosts are told apart. A session may come to know any number; those that have the most
-/// of it are of interest.
+/// Maximum number of hosts listed. A session may know any number; the busiest are of interest.
 const HOSTS: usize = 50;
 
-/// What the session, the outbox and the database say of themselves.
+/// Figures of the session, the outbox, the database and the process.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(super) struct Snapshot {
     /// All of one instant.
     pub(super) pool: PoolStats,
     /// Its hosts, the largest first.
-    pub(super) hosts: Vec<Host>,
+    pub(super) hosts: Vec<HostUsage>,
     /// All hosts beyond those, as one.
-    pub(super) others: Host,
+    pub(super) others: HostUsage,
     pub(super) limit: usize,
     pub(super) outbox: OutboxFigures,
-    /// Mails that are not sent; None, if the database did not say.
+    /// Mails that are not sent. None if the database did not answer.
     pub(super) backlog: Option<Backlog>,
     pub(super) database: DatabaseFigures,
     /// The connections of clients, to each of the addresses that are listened on.
     pub(super) clients: Vec<ListenerStats>,
-    /// What the process has in memory, in bytes; None, where that is not told.
+    /// Resident memory of the process, in bytes. None where the platform does not report it.
     pub(super) memory: Option<u64>,
 }
 
 /// A host's share of the session.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Host {
+pub(super) struct HostUsage {
     pub(super) address: String,
     pub(super) port: String,
     pub(super) in_use: usize,
@@ -51,7 +50,7 @@ pub(super) struct Host {
     pub(super) waiting: usize,
 }
 
-impl Figures {
+impl Snapshot {
     pub(super) async fn now(session: &Session, app: &WebState) -> Self {
         // Asked first: the rest is then as fresh as it can be.
         let backlog = in_time("the mails that wait cannot be counted", app.outbox.backlog()).await;
@@ -62,13 +61,13 @@ impl Figures {
         Self { pool, hosts, others, limit, outbox, backlog, database, clients, memory }
     }
 
-    /// Why connections ended, in words with underscores, and how many.
+    /// Close reasons in snake case, with counts.
     pub(super) fn closed(&self) -> impl Iterator<Item = (String, u64)> {
         self.pool.closed.iter().map(|(reason, count)| (snake(reason), count))
     }
 }
 
-impl Host {
+impl HostUsage {
     fn new(stats: &HostStats) -> Self {
         let (address, port) = stats.host.rsplit_once(':').unwrap_or((&stats.host, ""));
         let address = address.trim_matches(['[', ']']).to_owned();
@@ -87,8 +86,8 @@ impl Host {
     }
 }
 
-/// What the database says, if it does so at once; who looks at figures wants the others all the
-/// same.
+/// Returns the answer of the database, or None after [`ANSWER_WITHIN`]: the other figures are shown
+/// all the same.
 pub(super) async fn in_time<T>(otherwise: &str, question: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
     match timeout(ANSWER_WITHIN, question).await {
         Ok(Ok(answer)) => Some(answer),
@@ -100,12 +99,12 @@ pub(super) async fn in_time<T>(otherwise: &str, question: impl Future<Output = a
     }
 }
 
-fn largest(all: &[HostStats]) -> (Vec<Host>, Host) {
+fn largest(all: &[HostStats]) -> (Vec<HostUsage>, HostUsage) {
     let mut all: Vec<_> = all.iter().collect();
     all.sort_by_key(|host| (Reverse(host.open + host.waiting), &host.host));
     let (told, others) = all.split_at(all.len().min(HOSTS));
-    let rest = Host { address: "_OTHER".to_owned(), ..Host::default() };
-    (told.iter().map(|host| Host::new(host)).collect(), others.iter().fold(rest, |rest, host| rest.add(host)))
+    let rest = HostUsage { address: "_OTHER".to_owned(), ..HostUsage::default() };
+    (told.iter().map(|host| HostUsage::new(host)).collect(), others.iter().fold(rest, |rest, host| rest.add(host)))
 }
 
 fn snake(reason: CloseReason) -> String {
@@ -119,7 +118,7 @@ fn snake(reason: CloseReason) -> String {
     name
 }
 
-/// Linux tells: see proc_pid_status(5).
+/// Resident memory on Linux: see proc_pid_status(5).
 fn resident() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,32 +1,32 @@
-//! What was typed into a form, and what is wrong with it, for the form to be shown again.
+//! Contents and errors of a form that is shown again.
 
 use crate::web::problem::Problem;
 
-/// A form as it is shown. The password is typed anew.
+/// A form with the values to show. The password is typed anew.
 #[derive(Default)]
-pub(super) struct Entry {
+pub(super) struct FilledForm {
     pub(super) email: String,
     pub(super) email_error: Option<String>,
     pub(super) password_error: Option<String>,
-    /// What is wrong with no field of the form's.
+    /// Error that belongs to no field of the form.
     pub(super) notice: Option<String>,
 }
 
-impl Entry {
+impl FilledForm {
     pub(super) fn refused(email: String, problem: &Problem) -> Self {
-        let mut entry = Self { email, ..Self::default() };
+        let mut form = Self { email, ..Self::default() };
         for error in problem.errors() {
             let detail = error.detail.clone();
             match error.field.as_str() {
-                "email" => entry.email_error = Some(detail),
-                "password" => entry.password_error = Some(detail),
-                field => entry.notice = Some(format!("The field {field} {detail}.")),
+                "email" => form.email_error = Some(detail),
+                "password" => form.password_error = Some(detail),
+                field => form.notice = Some(format!("The field {field} {detail}.")),
             }
         }
         if problem.errors().is_empty() {
-            entry.notice = Some(problem.detail().to_owned());
+            form.notice = Some(problem.detail().to_owned());
         }
-        entry
+        form
     }
 
     /// The address is the first field that is not valid: that is where one begins to type.

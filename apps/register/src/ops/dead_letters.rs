@@ -1,5 +1,4 @@
-//! The mails that were given up, on the console: what became of each, and a button that sends it
-//! again.
+//! Dead letters on the console: recipient, time and reason of each, and a button to send it again.
 
 use askama::Template;
 use axum::Router;
@@ -11,63 +10,68 @@ use axum::routing::post;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::figures::in_time;
+use super::snapshot::in_time;
 use crate::outbox::Outbox;
-use crate::store::{Backlog, GivenUp};
-use crate::web::{Problem, WebState};
+use crate::store::{Backlog, DeadLetter};
+use crate::web::{WebState, Problem};
 
-/// How many are told apart. There may be any number, most likely for the same reason.
-const SHOWN: usize = 50;
+/// Maximum number of rows. Any further dead letters are only counted.
+const ROWS: usize = 50;
 
-/// Where they are on the page.
-const PLACE: &str = "/console#given-up";
+/// Redirect target: the section of the console.
+const SECTION_PATH: &str = "/console#given-up";
 
 pub(super) fn router() -> Router<WebState> {
     Router::new().route("/console/mails/again", post(all)).route("/console/mails/{id}/again", post(one))
 }
 
-/// What a press of a button means is what was shown beside it, not what has become of that since.
+/// Form of the button. The time identifies the refusal that the operator saw, so that a later one
+/// is not affected.
 #[derive(Deserialize)]
-struct Shown {
+struct ResendForm {
     given_up_at: i64,
 }
 
-type Pressed = Result<Form<Shown>, FormRejection>;
+type SubmittedForm = Result<Form<ResendForm>, FormRejection>;
 
-async fn one(State(outbox): State<Outbox>, Path(id): Path<String>, pressed: Pressed) -> Result<Redirect, Problem> {
+async fn one(
+    State(outbox): State<Outbox>,
+    Path(id): Path<String>,
+    submitted: SubmittedForm,
+) -> Result<Redirect, Problem> {
     let no_such_mail = |_| Problem::new(StatusCode::NOT_FOUND, "There is no such mail.");
-    let (id, shown) = (id.parse().map_err(no_such_mail)?, shown(pressed)?);
-    outbox.send_again(id, shown.given_up_at).await.map_err(|error| Problem::internal(&error))?;
-    Ok(Redirect::to(PLACE))
+    let (id, form) = (id.parse().map_err(no_such_mail)?, resend_form(submitted)?);
+    outbox.send_again(id, form.given_up_at).await.map_err(|error| Problem::internal(&error))?;
+    Ok(Redirect::to(SECTION_PATH))
 }
 
-async fn all(State(outbox): State<Outbox>, pressed: Pressed) -> Result<Redirect, Problem> {
-    let shown = shown(pressed)?;
-    outbox.send_all_again(shown.given_up_at).await.map_err(|error| Problem::internal(&error))?;
-    Ok(Redirect::to(PLACE))
+async fn all(State(outbox): State<Outbox>, submitted: SubmittedForm) -> Result<Redirect, Problem> {
+    let form = resend_form(submitted)?;
+    outbox.send_all_again(form.given_up_at).await.map_err(|error| Problem::internal(&error))?;
+    Ok(Redirect::to(SECTION_PATH))
 }
 
-fn shown(pressed: Pressed) -> Result<Shown, Problem> {
+fn resend_form(submitted: SubmittedForm) -> Result<ResendForm, Problem> {
     let wrong = |rejection: FormRejection| {
         let detail = "The form has one field, given_up_at: a time in milliseconds since 1970, as the console shows it.";
         Problem::new(rejection.status(), detail)
     };
-    pressed.map(|Form(shown)| shown).map_err(wrong)
+    submitted.map(|Form(form)| form).map_err(wrong)
 }
 
-/// What the page says of them.
+/// Section of the console.
 #[derive(Template)]
-#[template(path = "given_up.html")]
-pub(super) struct Section {
-    mails: Vec<Mail>,
-    /// How many there are beyond those.
+#[template(path = "dead_letters.html")]
+pub(super) struct DeadLetterSection {
+    mails: Vec<DeadLetterRow>,
+    /// Number of dead letters beyond the rows.
     more: i64,
     backlog: Backlog,
-    /// The database did not say.
+    /// True if the database did not answer.
     unknown: bool,
 }
 
-struct Mail {
+struct DeadLetterRow {
     id: Uuid,
     address: String,
     /// In UTC (RFC 3339).
@@ -76,16 +80,16 @@ struct Mail {
     reason: String,
 }
 
-impl Section {
+impl DeadLetterSection {
     pub(super) async fn now(outbox: &Outbox, backlog: Option<Backlog>) -> Self {
-        // Whom the database has not told the number, it need not be asked for more.
+        // No second query if the first one failed.
         let mails = match backlog {
             Some(Backlog { given_up: 0, .. }) => Some(Vec::new()),
-            Some(_) => in_time("the mails that were given up cannot be shown", outbox.given_up(SHOWN)).await,
+            Some(_) => in_time("the mails that were given up cannot be shown", outbox.dead_letters(ROWS)).await,
             None => None,
         };
         let (unknown, backlog) = (mails.is_none(), backlog.unwrap_or_default());
-        let mails: Vec<_> = mails.unwrap_or_default().into_iter().map(Mail::from).collect();
+        let mails: Vec<_> = mails.unwrap_or_default().into_iter().map(DeadLetterRow::from).collect();
         let more = backlog.given_up - i64::try_from(mails.len()).unwrap_or(i64::MAX);
         Self { mails, more, backlog, unknown }
     }
@@ -104,14 +108,14 @@ impl Section {
     }
 }
 
-impl From<GivenUp> for Mail {
-    fn from(mail: GivenUp) -> Self {
+impl From<DeadLetter> for DeadLetterRow {
+    fn from(mail: DeadLetter) -> Self {
         let at = humantime::format_rfc3339_seconds(mail.time()).to_string();
         Self { id: mail.id, address: mail.address, at, given_up_at: mail.at, reason: mail.reason }
     }
 }
 
-impl Mail {
+impl DeadLetterRow {
     /// The day and the time, without the `T` and the `Z`.
     fn clock(&self) -> String {
         self.at.replace('T', " ").replace('Z', "")

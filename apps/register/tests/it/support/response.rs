@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) headers: http::HeaderMap,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub(crate) async fn of(request: trunkline::RequestBuilder) -> trunkline::Result<Self> {
         let response = request.max_redirects(0).error_for_status(false).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -1,5 +1,4 @@
-//! Tells senders that there is a mail: those of this copy by a bell, those of the others by
-//! Postgres.
+//! Wake-ups of mail senders: in this copy by a local notification, in other copies by Postgres.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,30 +11,28 @@ use tokio::time::Instant;
 use super::open::answers;
 use super::{Database, Store, answered};
 
-/// What Postgres calls the bell.
+/// Postgres channel (`LISTEN`/`NOTIFY`) of the wake-ups.
 const CHANNEL: &str = "register_outbox";
 
-/// How often to find out whether Postgres would still be heard. Routers forget a connection on
-/// which nothing is said, and tell nobody.
+/// Interval of the checks of the listening connection. Routers drop idle connections silently.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
-/// Hears when a mail is put into the outbox. What is missed, while the database is out of reach,
-/// has to be looked for.
+/// Wake-ups when a mail is put into the outbox. Those missed while the database is unreachable are
+/// not repeated, so a sender polls as well.
 #[derive(Debug)]
 pub struct WakeUps {
-    bell: Arc<Notify>,
+    local_wakeups: Arc<Notify>,
     listener: Option<PgListener>,
     checked: Instant,
 }
 
 impl Store {
-    /// Begins to listen. Without a connection for it, it hears what this copy does, and nothing of
-    /// the others.
+    /// Starts to listen. Without a connection for it, only wake-ups of this copy arrive.
     pub async fn wake_ups(&self) -> WakeUps {
         let listener = match &self.database {
             Database::Sqlite(_) => None,
             Database::Postgres(pool) => {
-                // Connecting makes a large future, and everybody's who waits for this would be.
+                // Boxed, because the connect future is large.
                 let listening = answered(Box::pin(async {
                     let mut listener = PgListener::connect_with(pool).await?;
                     listener.listen(CHANNEL).await?;
@@ -46,11 +43,10 @@ impl Store {
                 listening.await.inspect_err(warn).ok()
             }
         };
-        WakeUps { bell: self.bell.clone(), listener, checked: Instant::now() }
+        WakeUps { local_wakeups: self.local_wakeups.clone(), listener, checked: Instant::now() }
     }
 
-    /// Sees to it that the other copies are heard: now and then asks whether Postgres is still
-    /// there, and listens anew if not.
+    /// Checks the listening connection now and then, and replaces a dead one.
     pub async fn keep_listening(&self, wake_ups: &mut WakeUps) {
         if wake_ups.checked.elapsed() >= CHECK_EVERY {
             wake_ups.check().await;
@@ -60,9 +56,9 @@ impl Store {
         }
     }
 
-    /// For this copy, when a transaction with a mail is committed. Postgres tells the others.
-    pub(super) fn ring(&self) {
-        self.bell.notify_one();
+    /// Wakes the senders of this copy after a commit. Postgres notifies the other copies.
+    pub(super) fn wake_local(&self) {
+        self.local_wakeups.notify_one();
     }
 }
 
@@ -73,10 +69,11 @@ impl WakeUps {
     ///
     /// Dropped, it loses nothing.
     pub async fn next(&mut self) {
-        let Some(listener) = &mut self.listener else { return self.bell.notified().await };
+        let Some(listener) = &mut self.listener else { return self.local_wakeups.notified().await };
         let lost = tokio::select! {
-            () = self.bell.notified() => return,
-            // None: the connection was lost and made again. What came between is not known, so it is worth a look.
+            () = self.local_wakeups.notified() => return,
+            // None: the connection was lost and made again. What came between is not known, so it
+            // is worth a look.
             heard = listener.try_recv() => heard.err(),
         };
         if let Some(error) = lost {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Browser, Database, Mode, PASSWORD, Service, Ses, Settings, until};
+use crate::support::{Browser, Database, Mode, PASSWORD, Service, Ses, Settings, TestResponse, until};
 
 /// A service with so many mails that SES has refused.
 async fn with_refused(database: &Database, mails: usize) -> (Service, Ses) {
@@ -34,16 +34,16 @@ fn forms(page: &str) -> Vec<(String, String)> {
     page.split("<form ").skip(1).map(|form| (value(form, "action"), value(form, "value"))).collect()
 }
 
-async fn press(service: &Service, form: &(String, String), headers: &[(&str, &str)]) -> Answer {
+async fn press(service: &Service, form: &(String, String), headers: &[(&str, &str)]) -> TestResponse {
     let mut request = service.session().post(service.ops_url(&form.0)).form(&[("given_up_at", &form.1)]);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    Answer::of(request).await.unwrap()
+    TestResponse::of(request).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_console_says_why_and_its_button_sends_again_what_was_shown() {
+async fn the_console_shows_the_reason_and_resends_what_it_showed() {
     let database = Database::sqlite();
     let (service, ses) = with_refused(&database, 3).await;
     let page = service.get_ops("/console").await.unwrap().body;
@@ -68,7 +68,7 @@ async fn the_console_says_why_and_its_button_sends_again_what_was_shown() {
         answer.problem();
     }
     assert_eq!(press(&service, &forms[0], &[("host", "evil.example")]).await.status, 421);
-    // What is no form of ours.
+    // Invalid forms.
     for (path, field, status) in [
         ("/console/mails/again", "", 422),
         ("/console/mails/again", "given_up_at=soon", 422),
@@ -76,7 +76,7 @@ async fn the_console_says_why_and_its_button_sends_again_what_was_shown() {
     ] {
         let form =
             service.session().post(service.ops_url(path)).header("content-type", "application/x-www-form-urlencoded");
-        let answer = Answer::of(form.body(field)).await.unwrap();
+        let answer = TestResponse::of(form.body(field)).await.unwrap();
         assert_eq!(answer.status, status, "{path} {field}");
         answer.problem();
     }
