@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use trunkline::CookieJar;
-use trunkline_scrape::{Entrance, Error, Renew, Renewing, Result};
+use trunkline_scrape::{LoginContext, Error, Renew, RenewFuture, Result};
 
 use super::address::Address;
 use super::store::{LoginTurn, Store, is_passing};
@@ -24,7 +24,7 @@ impl SharedLogin {
     }
 
     /// Takes over what another worker has left since, or logs in.
-    async fn renew_in(&self, store: &mut Store, entrance: Entrance<'_>) -> Result<()> {
+    async fn renew_in(&self, store: &mut Store, entrance: LoginContext<'_>) -> Result<()> {
         store.take_turn(&self.name).await.map_err(|error| of_database(&error))?;
         let last = store.last_login(&self.name).await.map_err(|error| of_database(&error))?;
         let turn = self.turn.load(Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl SharedLogin {
 }
 
 impl Renew for SharedLogin {
-    fn renew<'a>(&'a self, entrance: Entrance<'a>) -> Renewing<'a> {
+    fn renew<'a>(&'a self, entrance: LoginContext<'a>) -> RenewFuture<'a> {
         Box::pin(async move {
             let mut store = Store::connect(&self.address).await.map_err(|error| of_database(&error))?;
             let renewed = self.renew_in(&mut store, entrance).await;

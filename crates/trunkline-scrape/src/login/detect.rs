@@ -1,32 +1,32 @@
-//! Where a login goes in, and what it looks like when it is shut.
+//! Detection of an expired login: answers that mean that the session is logged out.
 
 use http::StatusCode;
 use url::{Position, Url};
 
 use crate::page::Page;
 
-/// Where a login went in.
+/// Login page of a site, and the sites that its login is good for.
 #[derive(Clone)]
-pub(crate) struct Door {
-    /// Where its form was.
+pub(crate) struct LoginPage {
+    /// URL of the form.
     at: Url,
-    /// Pages of the sites that it let in to, as far as is known: its own may be another one's.
+    /// Pages of the sites that the login opens, if known: the form may be on another site.
     sites: Vec<Url>,
 }
 
-impl Door {
-    /// Where it is said to be.
+impl LoginPage {
+    /// Login page at this URL, before its first use.
     pub(crate) fn at(url: Url) -> Self {
         Self { at: url, sites: Vec::new() }
     }
 
-    /// The page with the form, and the one that it led to.
+    /// Login page of a login that led from `form` to `inside`.
     pub(super) fn found(form: &Page, inside: &Page) -> Self {
         Self { at: form.url.clone(), sites: vec![form.requested.clone(), form.url.clone(), inside.url.clone()] }
     }
 
-    /// Does this page say that nobody is logged in? Whoever asks for the login page itself gets it,
-    /// logged in or not, and what another site wants to know is no matter of this login.
+    /// True if the page means that the session is logged out: it is the login page although another
+    /// one was requested, or it has the status 401 and belongs to a site of the login.
     pub(super) fn is_shut(&self, page: &Page) -> bool {
         let is_here = |url| place(url) == place(&self.at);
         let is_home = self.sites.is_empty() || self.sites.iter().any(|url| is_same_site(url, &page.url));
@@ -35,14 +35,14 @@ impl Door {
     }
 }
 
-/// An address but for its query and fragment. Of `/login` and `/login/`, one mostly redirects to
-/// the other.
+/// The URL without query, fragment and trailing slash: `/login` mostly redirects to `/login/`, or
+/// the other way round.
 fn place(url: &Url) -> &str {
     url[..Position::AfterPath].trim_end_matches('/')
 }
 
-/// May a cookie of the one go to the other? By the last two labels of their names: sites below one
-/// public suffix, such as `co.uk`, are not told apart.
+/// True if both hosts can share a cookie. Compares the last two labels of the names, so that all
+/// sites below a public suffix such as `co.uk` count as one.
 fn is_same_site(one: &Url, other: &Url) -> bool {
     match (one.domain(), other.domain()) {
         (Some(one), Some(other)) => site(one) == site(other),
@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn it_is_shut_to_those_who_wanted_something_else() {
         let (form, inside) = ("https://id.test/login/", "https://www.example.com/home");
-        let found = Door::found(&page("https://id.test/login", form, 200), &page(form, inside, 200));
-        let given = Door::at(Url::parse("https://id.test/login").unwrap());
+        let found = LoginPage::found(&page("https://id.test/login", form, 200), &page(form, inside, 200));
+        let given = LoginPage::at(Url::parse("https://id.test/login").unwrap());
         for (requested, url, status, shut, shut_if_given) in [
             ("https://example.com/a", "https://example.com/a", 200, false, false),
             ("https://example.com/a", "https://id.test/login/?next=/a", 200, true, true),

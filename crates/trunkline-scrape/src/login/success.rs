@@ -1,4 +1,8 @@
-//! What tells that a login worked.
+//! Success of a login: the conditions on the page at the end of its redirects.
+//!
+//! By default the login succeeded if that page has the status 200 and no form with a password
+//! field. Conditions given with [`Login::expect`](super::Login::expect) replace the default, and all
+//! of them must hold.
 
 use std::str::FromStr;
 
@@ -8,11 +12,12 @@ use url::{Position, Url};
 
 use crate::document::Document;
 use crate::error::{Error, Result};
+use crate::forms::Form;
 use crate::page::Page;
 use crate::tree::collapsed;
 use trunkline::redact_url;
 
-/// What tells that a login worked, of the page that it leads to in the end.
+/// Condition of a successful login, checked on the page at the end of its redirects.
 ///
 /// Written as text, for configurations and command lines, it is `status=200`, `url=/account`,
 /// `cookie=sessionid`, `present=a.logout`, `absent=form.login` or `text=Welcome`.
@@ -28,23 +33,53 @@ use trunkline::redact_url;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expect {
-    /// Its status.
+    /// The page has this status.
     Status(StatusCode),
-    /// Its address: a path, `/account`, or a whole one. Queries and fragments are not looked at.
+    /// The page has this URL: a path such as `/account`, or an absolute URL. Query and fragment
+    /// are ignored.
     Url(String),
-    /// A cookie with this name would be sent to it.
+    /// The session has a cookie of this name for the page.
     Cookie(String),
-    /// This CSS selector finds something on it.
+    /// This CSS selector matches an element of the page.
     Present(String),
-    /// This CSS selector finds nothing on it.
+    /// This CSS selector matches no element of the page.
     Absent(String),
-    /// It says this. White space is as good as other white space.
+    /// The page has this text. Runs of white space count as one space.
     Text(String),
 }
 
+/// The first condition of success that the page does not meet, as a message. None: the login
+/// succeeded.
+pub(super) fn unmet_condition(
+    expected: &[Expect],
+    page: &Page,
+    document: &Document,
+    session: &Session,
+) -> Result<Option<String>> {
+    if expected.is_empty() {
+        return Ok(unmet_default(page, document));
+    }
+    for condition in expected {
+        let unmet = condition.unmet(page, document, session)?;
+        if unmet.is_some() {
+            return Ok(unmet);
+        }
+    }
+    Ok(None)
+}
+
+/// Default condition: status 200 and no form with a password field.
+fn unmet_default(page: &Page, document: &Document) -> Option<String> {
+    if document.forms().iter().any(Form::has_password) {
+        return Some("the password form is still there".to_owned());
+    }
+    let message = || format!("{} answers with the status {}", redact_url(&page.url), page.status);
+    (page.status != StatusCode::OK).then(message)
+}
+
 impl Expect {
-    /// What is not as it should be.
-    pub(super) fn unmet(&self, page: &Page, document: &Document, session: &Session) -> Result<Option<String>> {
+    /// Message that names the failed condition. None if the page meets it.
+    fn unmet(&self, page: &Page, document: &Document, session: &Session) -> Result<Option<String>> {
         let here = redact_url(&page.url);
         Ok(match self {
             Self::Status(status) if page.status != *status => {
@@ -60,7 +95,7 @@ impl Expect {
                 Some(format!("{here} has nothing that {selector:?} finds"))
             }
             Self::Absent(selector) if document.has(selector)? => Some(format!("{here} has what {selector:?} finds")),
-            Self::Text(text) if !said(page, document).contains(&collapsed(text)) => {
+            Self::Text(text) if !page_text(page, document).contains(&collapsed(text)) => {
                 Some(format!("{here} does not say {text:?}"))
             }
             _ => None,
@@ -68,8 +103,8 @@ impl Expect {
     }
 }
 
-/// What a page that is no HTML says, JSON for instance, it says as it stands.
-fn said(page: &Page, document: &Document) -> String {
+/// Text of the page. The body as it is if the page is not HTML, JSON for example.
+fn page_text(page: &Page, document: &Document) -> String {
     if page.is_html() { document.text() } else { collapsed(&String::from_utf8_lossy(&page.body)) }
 }
 

@@ -1,21 +1,20 @@
-//! A login that has run out, found out by a page: renewed once for all who find out.
+//! Renewal of an expired login during the attempt at one page.
 
 use http::StatusCode;
 
 use crate::error::{Error, Result};
-use crate::logins::Current;
+use crate::login::LoginSnapshot;
 use crate::page::Page;
 use crate::scraper::Scraper;
 
-/// So often a page may find that the login has run out since it logged in for it: under load,
-/// others use up what the login is good for.
+/// Renewals per attempt at a page. More than one is useful under load, where other requests can use
+/// up a login before this page is fetched.
 const MOST: usize = 3;
 
-/// What one page makes of the login. It is asked for again for as long as the login was over and
-/// could be renewed.
+/// The login as one page finds it. The page is requested again after each renewal.
 pub(crate) struct Renewal<'a> {
     scraper: &'a Scraper,
-    before: Current,
+    before: LoginSnapshot,
     renewals: usize,
 }
 
@@ -24,26 +23,26 @@ impl<'a> Renewal<'a> {
         Self { scraper, before: scraper.logins().current(), renewals: 0 }
     }
 
-    /// Is there a login that could be over?
+    /// True if the scraper has a login.
     pub(crate) fn is_possible(&self) -> bool {
         self.before.login.is_some()
     }
 
-    /// Does this page say that it is?
+    /// True if the page means that the login has expired.
     pub(crate) fn is_over(&self, page: &Page) -> bool {
         self.before.login.as_ref().is_some_and(|known| known.is_over(page))
     }
 
-    /// The page is one from behind the login.
+    /// Records that the page was served to the login.
     pub(crate) fn let_in(&self) {
         if self.is_possible() {
             self.scraper.logins().let_in(self.before.turn);
         }
     }
 
-    /// Logs in again. `status` is that of the page which said that the login is over.
+    /// Logs in again. `status` is the status of the page that showed the expiry.
     pub(crate) async fn renew(&mut self, status: StatusCode) -> Result<()> {
-        // A login that has not let anybody in yet has not run out either.
+        // A login that has served no page yet cannot have expired.
         let useless = self.renewals > 0 && !self.scraper.logins().current().let_in;
         if useless || self.renewals == MOST {
             let told = format!("logged in again, and still the page is not to be had (status {status})");
