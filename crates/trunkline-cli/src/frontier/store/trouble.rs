@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
-use crate::frontier::address::Address;
+use crate::frontier::database::Database;
 
 /// Why the database did not do what it was asked for, in words for people.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl Trouble {
     }
 
     /// No connection came about.
-    pub(super) fn connecting(error: sqlx::Error, address: &Address) -> Self {
+    pub(super) fn connecting(error: sqlx::Error, database: &Database) -> Self {
         let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
         let more = match &*code {
-            "28P01" if !address.has_password() => {
+            "28P01" if !database.has_password() => {
                 ": there is none in the address or in PGPASSWORD, and none in ~/.pgpass that fits"
             }
             "3D000" => ": `createdb` makes one",
