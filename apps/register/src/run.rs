@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use trunkline::{Pool, Session};
-use trunkline_lifespan::{self as lifespan, Ending, Life, Lifespan, Stop, resource};
+use trunkline_lifespan::{self as lifespan, App, Lifespan, Report, Stop, resource};
 use url::Url;
 
 use crate::accounts::{AccountSettings, Accounts};
@@ -23,7 +23,7 @@ use crate::outbox::{Outbox, OutboxSettings};
 use crate::settings::{DatabaseSettings, Limit, MailMode, Settings};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
-use crate::web::{self, App, Durations, Limits, Rate, WebSettings};
+use crate::web::{self, Durations, Limits, Rate, WebSettings, WebState};
 
 /// How many mails the development mailbox keeps.
 const KEPT_MAILS: usize = 1000;
@@ -42,79 +42,79 @@ const SWEEP_WITHIN: Duration = Duration::from_secs(600);
 const TO_HAND_BACK: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is asked to stop, or fails.
-pub async fn run(settings: Settings, telemetry: Telemetry) -> Ending {
+pub async fn run(settings: Settings, telemetry: Telemetry) -> Report {
     let lifespan = Lifespan::new().connections(settings.connections.get());
     let lifespan = lifespan.pause(settings.drain_pause).drain_within(settings.drain);
-    let walk = async |life: &Life| {
-        let walked = walk(life, &settings, telemetry).await;
+    let walk = async |app: &App| {
+        let walked = walk(app, &settings, telemetry).await;
         // Back to what it was, so that the lifespan knows its own errors.
         walked.map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace)
     };
     lifespan.run(walk).await
 }
 
-async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow::Result<()> {
+async fn walk(app: &App, settings: &Settings, telemetry: Telemetry) -> anyhow::Result<()> {
     let trusted_proxies = settings.trust_proxy.clone().unwrap_or_default();
     let limits = Limits::new(rate(settings.ip_limit));
 
     // In development, SES is ours. As a part of the world outside, it is there before the session and
     // after it.
-    let dev_mail = open_dev_mail(life, settings).await?;
+    let dev_mail = open_dev_mail(app, settings).await?;
 
     // The one session: every request to another service goes over it.
     let pool = Pool::builder().limit(usize::try_from(settings.session_limit.get())?).build()?;
-    let session = life.open("session", lifespan::session(Session::builder().pool(pool))).await?;
+    let session = app.open("session", lifespan::session(Session::builder().pool(pool))).await?;
 
     // The one database pool.
-    let store = open_store(life, settings.database()?).await?;
+    let store = open_store(app, settings.database()?).await?;
 
     // Bound, so that the addresses are known and ours. Nobody is served yet.
-    let listener = bind(life, "listen", settings.listen).await?;
-    let ops_listener = bind(life, "ops-listen", settings.ops_listen).await?;
+    let listener = bind(app, "listen", settings.listen).await?;
+    let ops_listener = bind(app, "ops-listen", settings.ops_listen).await?;
     let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
     let public_url = public_url(settings, address)?;
 
     // What works beside the requests, and is stopped after the last of them.
     let ses = Ses::open(ses_settings(settings, dev_mail.as_ref()), session.pool()).await?;
     let outbox = Outbox::new(store.clone(), ses, outbox_settings(settings, &public_url));
-    life.background("outbox", |stop| outbox.clone().run(stop)).stop_within(settings.drain + TO_HAND_BACK);
-    life.background("sweep", |stop| sweep(store.clone(), settings.keep, stop));
+    app.background("outbox", |stop| outbox.clone().run(stop)).stop_within(settings.drain + TO_HAND_BACK);
+    app.background("sweep", |stop| sweep(store.clone(), settings.keep, stop));
     if settings.ip_limit != Limit::Off {
-        life.background("limits", |stop| limits.clone().sweep(stop));
+        app.background("limits", |stop| limits.clone().sweep(stop));
     }
 
-    let app = App {
+    let state = WebState {
         accounts: Accounts::new(store.clone(), &account_settings(settings))?,
         session,
         session_limit: usize::try_from(settings.session_limit.get())?,
         store,
         outbox,
         mailbox: dev_mail.as_ref().map(DevMail::mailbox),
-        readiness: life.readiness(),
+        readiness: app.readiness(),
         durations: Durations::default(),
-        listeners: life.listeners(),
+        listeners: app.listeners(),
     };
     // The console goes on until the last request of the others has ended.
-    life.serve_throughout(ops_listener, ops::router(app.clone(), &public_url))?;
+    app.serve_throughout(ops_listener, ops::router(state.clone(), &public_url))?;
     telemetry.announce(&announcement(address, ops_address, dev_mail.is_some()));
-    let web = web::router(app, WebSettings { public_url, trusted_proxies, limits });
-    Ok(life.serve(listener, web).await?)
+    let web = web::router(state, WebSettings { public_url, trusted_proxies, limits });
+    Ok(app.serve(listener, web).await?)
 }
 
-async fn open_dev_mail(life: &Life, settings: &Settings) -> anyhow::Result<Option<DevMail>> {
+async fn open_dev_mail(app: &App, settings: &Settings) -> anyhow::Result<Option<DevMail>> {
     if settings.mail != MailMode::Dev {
         return Ok(None);
     }
     let dev_mail = resource(async || DevMail::open(KEPT_MAILS).await)
         .release(async |dev_mail: DevMail| cannot_fail(dev_mail.close()).await);
-    Ok(Some(life.open("development mailbox", dev_mail).await?))
+    Ok(Some(app.open("development mailbox", dev_mail).await?))
 }
 
-async fn open_store(life: &Life, settings: DatabaseSettings) -> anyhow::Result<Store> {
+async fn open_store(app: &App, settings: DatabaseSettings) -> anyhow::Result<Store> {
     let store = resource(async move || Store::open(&settings).await)
         .check(async |store: Store| store.ready().await)
         .release(async |store: Store| cannot_fail(store.close()).await);
-    Ok(life.open("database", store).await?)
+    Ok(app.open("database", store).await?)
 }
 
 async fn cannot_fail(close: impl Future<Output = ()>) -> Result<(), Infallible> {
@@ -122,8 +122,8 @@ async fn cannot_fail(close: impl Future<Output = ()>) -> Result<(), Infallible> 
     Ok(())
 }
 
-async fn bind(life: &Life, flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = life.bind(address).await;
+async fn bind(app: &App, flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = app.bind(address).await;
     bound.with_context(|| format!("'--{flag} {address}' cannot be listened on: set another address"))
 }
 

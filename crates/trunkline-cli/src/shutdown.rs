@@ -1,11 +1,11 @@
-//! Signals and graceful shutdown: the first signal stops new pages and starts the grace period,
+//! Graceful shutdown of a run: the first signal stops new pages and starts the grace period,
 //! the second ends the program at once.
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use trunkline::Session;
+pub(crate) use trunkline_lifespan::Signals;
 
 /// Grace period for pages under way.
 const GRACE: Duration = Duration::from_secs(5);
@@ -13,50 +13,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const WRITE_TIME: Duration = Duration::from_secs(1);
 /// Minimum time for closing connections and writing the last lines, even past the deadline.
 pub(crate) const MIN_FINISH_TIME: Duration = Duration::from_millis(100);
-
-/// Received SIGINT and SIGTERM signals, in order of arrival.
-pub(crate) struct Signals(mpsc::Receiver<u8>);
-
-impl Signals {
-    /// Starts to listen. The signals no longer end the process by themselves.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses to register a signal handler.
-    #[cfg(unix)]
-    pub(crate) fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let (sender, receiver) = mpsc::channel(4);
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let (mut signals, sender) = (signal(kind)?, sender.clone());
-            let number = u8::try_from(kind.as_raw_value()).unwrap_or_default();
-            tokio::spawn(async move { while signals.recv().await.is_some() && sender.send(number).await.is_ok() {} });
-        }
-        Ok(Self(receiver))
-    }
-
-    /// Other systems have Ctrl-C only, which counts as SIGINT.
-    #[cfg(not(unix))]
-    pub(crate) fn listen() -> std::io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(4);
-        tokio::spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && sender.send(2).await.is_ok() {} });
-        Ok(Self(receiver))
-    }
-
-    /// Waits for the next signal and returns its number.
-    ///
-    /// # Cancel safety
-    ///
-    /// No signal is lost.
-    pub(crate) async fn next(&mut self) -> u8 {
-        match self.0.recv().await {
-            Some(signal) => signal,
-            // The listeners ended with their runtime.
-            None => std::future::pending().await,
-        }
-    }
-}
 
 /// Shutdown state of a run: the signals and, after the first one, the deadline.
 pub(crate) struct GracefulShutdown {

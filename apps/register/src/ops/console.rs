@@ -13,9 +13,9 @@ use trunkline::{Histogram, Session};
 use super::figures::{Figures, Host};
 use super::given_up;
 use crate::store::Backlog;
-use crate::web::{App, Problem, assets};
+use crate::web::{Problem, WebState, assets};
 
-pub(super) fn router() -> Router<App> {
+pub(super) fn router() -> Router<WebState> {
     Router::new().route("/console", get(console)).route("/console/figures", get(figures))
 }
 
@@ -28,7 +28,7 @@ struct ConsolePage {
 
 /// The page has the figures of when it was asked for, so that it says something without scripts
 /// too.
-async fn console(State(session): State<Session>, State(app): State<App>) -> Response {
+async fn console(State(session): State<Session>, State(app): State<WebState>) -> Response {
     let figures = Figures::now(&session, &app).await;
     let given_up = given_up::Section::now(&app.outbox, figures.backlog).await;
     match (ConsolePage { shown: Shown::new(figures), given_up }).render() {
@@ -38,7 +38,7 @@ async fn console(State(session): State<Session>, State(app): State<App>) -> Resp
 }
 
 /// What its script asks for each second.
-async fn figures(State(session): State<Session>, State(app): State<App>) -> Json<Shown> {
+async fn figures(State(session): State<Session>, State(app): State<WebState>) -> Json<Shown> {
     Json(Shown::new(Figures::now(&session, &app).await))
 }
 

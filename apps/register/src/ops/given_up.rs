@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::figures::in_time;
 use crate::outbox::Outbox;
 use crate::store::{Backlog, GivenUp};
-use crate::web::{App, Problem};
+use crate::web::{Problem, WebState};
 
 /// How many are told apart. There may be any number, most likely for the same reason.
 const SHOWN: usize = 50;
@@ -22,7 +22,7 @@ const SHOWN: usize = 50;
 /// Where they are on the page.
 const PLACE: &str = "/console#given-up";
 
-pub(super) fn router() -> Router<App> {
+pub(super) fn router() -> Router<WebState> {
     Router::new().route("/console/mails/again", post(all)).route("/console/mails/{id}/again", post(one))
 }
 

@@ -1,7 +1,6 @@
 //! The settings: flags and environment, all checked before anything is opened.
 
 mod database;
-mod parameters;
 mod proxies;
 mod values;
 

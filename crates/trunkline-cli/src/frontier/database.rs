@@ -8,7 +8,6 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-use super::parameters;
 use crate::args::DatabaseUrl;
 
 /// Advice on a wrong URL.
@@ -36,21 +35,15 @@ impl Database {
     pub(super) fn parse(url: &DatabaseUrl) -> anyhow::Result<Self> {
         let text = url.as_str();
         let unusable = |why: &str| anyhow!("the frontier's address cannot be used: {why}: {ADVICE}");
-        let rest = match text.split_once(':') {
-            Some(("postgres" | "postgresql", rest)) => rest,
+        match text.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => {}
             // Other text before the colon may be a password.
             Some((scheme, rest)) if rest.starts_with("//") && scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
                 return Err(unusable(&format!("it begins with `{scheme}://`, and the frontier is kept in Postgres")));
             }
             _ => return Err(unusable("it does not begin with `postgres://`")),
-        };
-        if is_torn(rest) {
-            return Err(unusable(
-                "there is an `@` behind where the host has ended (in a password, `%40` stands for `@`, `%2F` for `/`, `%3F` for `?`, `%23` for `#`)",
-            ));
         }
-        let url = Url::parse(text).map_err(|error| unusable(&error.to_string()))?;
-        parameters::check(&url).map_err(|why| unusable(&why))?;
+        postgres_url::check(text).map_err(|reason| unusable(&reason))?;
         // The driver's messages do not repeat the URL.
         let options: PgConnectOptions = text.parse().map_err(|error| match error {
             sqlx::Error::Configuration(why) => unusable(&why.to_string()),
@@ -65,18 +58,6 @@ fn has_password(address: &str) -> bool {
     let address = Url::parse(address).ok();
     let has_one = |url: &Url| url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password");
     address.as_ref().is_some_and(has_one) || env::var_os("PGPASSWORD").is_some()
-}
-
-/// True if the host ends before the last `@`, at a `/`, `?` or `#` of an unencoded password. The rest
-/// of the password would be taken for the name of the database, which messages show.
-fn is_torn(behind_scheme: &str) -> bool {
-    let behind_host = match behind_scheme.strip_prefix("//") {
-        Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),
-        None => behind_scheme,
-    };
-    let (path, query) = behind_host.split_once('?').unwrap_or((behind_host, ""));
-    let parameter = query.split('=').next().unwrap_or_default();
-    path.contains('@') || parameter.contains('@')
 }
 
 impl Database {

@@ -26,7 +26,6 @@
 mod commands;
 mod database;
 mod login;
-mod parameters;
 mod store;
 mod worker;
 

@@ -166,7 +166,7 @@ async fn what_the_page_cannot_take_is_told_before_anything_is_sent() {
         (&[&at, "--field", "name=ann"], 2, &["no field \"name\"", "\"user\" (text)", "\"pass\" (password)"]),
         (&[&at, "--form", "id=in"], 2, &["no form with the id \"in\"", "0: action="]),
         (&[&at, "--form", "selector=:::"], 2, &["\":::\""]),
-        (&[&at, "--password-field", "user"], 2, &["\"user\" is no field for a password", "the form has \"pass\""]),
+        (&[&at, "--password-field", "user"], 2, &["\"user\" is not a field for a password", "the form has \"pass\""]),
         (&[&home], 2, &["no form with a password field", "no form at all"]),
         (&[&site.url("/nowhere")], 1, &["login failed: the login page has the status 404"]),
         (&["http://127.0.0.1:1/login"], 1, &["http://127.0.0.1:1/login: no connection"]),

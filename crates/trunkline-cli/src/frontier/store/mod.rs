@@ -3,10 +3,10 @@
 
 mod add;
 mod claim;
+mod error;
 mod logins;
 mod retry;
 mod status;
-mod trouble;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use tokio::time::timeout;
 use super::database::Database;
 
 pub(super) use self::claim::{ClaimTerms, ClaimedUrl, QueueState, Settlement, SettlementKind};
+use self::error::StoreError;
+pub(super) use self::error::{Backoff, is_lease_over, is_passing};
 pub(super) use self::logins::StoredLogin;
 pub(super) use self::retry::FailedUrls;
 pub(super) use self::status::FrontierStatus;
 #[cfg(test)]
 pub(super) use self::status::{HostStatus, WorkerStatus};
-use self::trouble::Trouble;
-pub(super) use self::trouble::{Backoff, is_lease_over, is_passing};
 
 /// Time limit of connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -51,8 +51,8 @@ impl FrontierStore {
     /// The connection failed. The message does not contain the password.
     pub(super) async fn connect(database: &Database) -> anyhow::Result<Self> {
         let connection = match timeout(CONNECT_WITHIN, PgConnection::connect_with(database.options())).await {
-            Ok(connected) => connected.map_err(|error| Trouble::connecting(error, database)),
-            Err(_) => Err(Trouble::silence(CONNECT_WITHIN)),
+            Ok(connected) => connected.map_err(|error| StoreError::connecting(error, database)),
+            Err(_) => Err(StoreError::silence(CONNECT_WITHIN)),
         };
         Ok(Self { connection: connection.with_context(|| format!("cannot open the frontier in {database}"))? })
     }
@@ -110,7 +110,7 @@ impl FrontierStore {
                 Err(anyhow!("its schema \"trunkline\" has other tables: use another database"))
             }
             Ok(Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))) => {
-                Err(Trouble::from(error)).context("the tables could not be created")
+                Err(StoreError::from(error)).context("the tables could not be created")
             }
             Ok(made) => made.context("the tables could not be created"),
         }
@@ -139,8 +139,8 @@ impl FrontierStore {
 /// Waits for the answer to a query, with a time limit.
 async fn answered<T>(query: impl Future<Output = sqlx::Result<T>>) -> anyhow::Result<T> {
     match timeout(ANSWER_WITHIN, query).await {
-        Ok(answer) => Ok(answer.map_err(Trouble::from)?),
-        Err(_) => Err(Trouble::silence(ANSWER_WITHIN).into()),
+        Ok(answer) => Ok(answer.map_err(StoreError::from)?),
+        Err(_) => Err(StoreError::silence(ANSWER_WITHIN).into()),
     }
 }
 

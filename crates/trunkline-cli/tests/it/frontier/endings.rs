@@ -35,7 +35,7 @@ async fn a_file_that_is_none_of_its_own_is_refused_and_left_alone() {
         assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{run:?}");
         assert!(run.stderr.starts_with("error: cannot go on from \"") && !run.stderr.contains("se-cret"), "{run:?}");
         assert!(
-            run.stderr.contains("notes.txt\": its line 1 is none that `trunkline fetch --output` writes"),
+            run.stderr.contains("notes.txt\": line 1 is not a line of `trunkline fetch --output`"),
             "{run:?}"
         );
         assert_eq!(fs::read_to_string(&file).unwrap(), text);

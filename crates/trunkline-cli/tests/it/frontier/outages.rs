@@ -22,7 +22,7 @@ async fn a_database_that_is_restarted_in_the_middle_loses_nothing() {
     for worker in workers {
         let run = finished(worker).await;
         assert_eq!(run.code, Some(0), "{run:?}");
-        assert_eq!(run.stderr.matches("the frontier fails, and is tried again: ").count(), 1, "{run:?}");
+        assert_eq!(run.stderr.matches("the frontier fails, trying again: ").count(), 1, "{run:?}");
         assert!(run.stderr.contains("\nthe frontier answers again\n"), "{run:?}");
     }
     frontier.assert_all_ended(i64::try_from(pages).unwrap(), 0).await;

@@ -43,7 +43,7 @@ async fn a_database_that_cannot_be_used_is_told_without_its_password() {
     assert_told(&["frontier", "add", &nobody, "http://a.example/"], "permission denied for database");
     // Who looks makes no tables.
     for command in ["status", "retry"] {
-        assert_told(&["frontier", command, &nobody], "there is none yet: `trunkline frontier add` makes it");
+        assert_told(&["frontier", command, &nobody], "there is none yet: `trunkline frontier add` creates it");
     }
     // Where no address belongs.
     let stray = "postgres://me:se-cret@localhost/x";
@@ -109,7 +109,7 @@ async fn a_password_that_is_missing_is_not_told_as_a_wrong_one() {
     until("a password is asked for", || status("").contains("password authentication failed for user"));
     assert!(status("").ends_with(": there is none in the address or in PGPASSWORD, and none in ~/.pgpass that fits\n"));
     assert!(status(":wr-ong").ends_with(&format!("password authentication failed for user \"{role}\"\n")));
-    assert!(status(":se-cret").contains("there is none yet: `trunkline frontier add` makes it"));
+    assert!(status(":se-cret").contains("there is none yet: `trunkline frontier add` creates it"));
 }
 
 #[test]
