@@ -30,7 +30,7 @@ pub(crate) struct InputLine {
     pub(crate) text: Result<String, LineError>,
 }
 
-/// Why a line cannot be a URL.
+/// Fault of a line that cannot be a URL.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum LineError {
     TooLong,

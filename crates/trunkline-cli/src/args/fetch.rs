@@ -11,7 +11,7 @@ const ABOUT: &str = "\
 Fetch many URLs at once over one session
 
 Prints the line `status bytes url` for each page, in the order of completion. An
-incomplete page has the status ERR, with the reason on standard error. At most 10
+incomplete page has the status ERR, with the reason on standard error. Up to 10
 redirects are followed. The last line on standard error is a summary: pages,
 failures, bytes, and connections.";
 
@@ -44,28 +44,27 @@ Resuming:
   again, unless they failed. Lines of failed pages are removed, and so is an
   incomplete line at the end, which a crash leaves. In the end, the file has one
   complete line per URL, after any number of interruptions, even if the input
-  repeats a URL. With --bodies, a page whose file is missing, or shorter than its
-  line says, is fetched again too; use the same input, because its lines number
-  the files. A million URLs take about 40 MB of memory.
+  repeats a URL. With --bodies, a page whose file is missing or incomplete is
+  fetched again too; use the same input, because its lines number the files. A million URLs take about 40 MB of memory.
   A line is written after its page and its file, so kill -9 loses only the pages
   under way. Neither is synced to the disk: after a power failure, the pages of
   the last seconds may be missing, and are fetched again.
 
 Time:
-  Each attempt has the time limit of --timeout. It also fails if no connection is
-  established within 30 seconds.
+  Each attempt has the time limit of --timeout. It also fails if connecting
+  takes more than 30 seconds.
 
 Cookies:
   Cookies that a page sets are sent with later requests to its site. Without
-  --cookies they are lost at the end. The file is also written after failures and
-  Ctrl-C. Only its owner can read it, because it gives access to your logins. If
+  --cookies they are lost at the end. The file is written after failures and
+  Ctrl-C too. Only its owner can read it, because it gives access to your logins. If
   it is a link, the target of the link is written.
 
 Login:
   With --login it logs in before the first page, as `trunkline login` does (see
   its --help), and again when the login has expired: a page of the same site has
-  the status 401, redirects to the login page, or matches --logged-out. All pages
-  wait for that one login. If the first login fails, nothing is fetched, and the
+  the status 401, redirects to the login page, or matches --logged-out. All
+  pages wait for that one login. If the first login fails, nothing is fetched, and the
   files of --output and --cookies are unchanged.
 
 Failures:
@@ -73,7 +72,7 @@ Failures:
   line has the status, and its body is counted but not saved in --bodies. After
   429, 500, 502, 503, 504 or a failed connection, a page is tried again, up to
   --retries times: after the time of Retry-After, or else after a random time up
-  to 0.5 s, 1 s, 2 s and so on. Other pages go on meanwhile. If a server asks for
+  to 0.5 s, 1 s, 2 s and so on. Other pages go on meanwhile. If Retry-After is
   more than ten minutes, the page fails. With --retries 0 each page has one
   attempt.
 

@@ -20,12 +20,12 @@ later commands only read and write them. Use one database per crawl: `createdb
 news` creates one. A pooler such as PgBouncer has to be in session mode.
 
 Guarantees:
-  A worker leases the URLs that it fetches. If it dies, nothing is lost: when its
-  lease is over, other workers fetch its URLs. Lines that it had already written
+  A worker leases the URLs that it fetches. If it dies, nothing is lost: other
+  workers fetch its URLs when its lease is over. Lines that it had already written
   for them appear twice, at most twice its --concurrency. A power failure may
   lose the last lines that were not on the disk yet.
   --limit-per-host and --delay apply to all workers together: give each worker
-  the same values. Pauses of Retry-After and robots.txt apply to all workers too.
+  the same values. So do the pauses of Retry-After and robots.txt.
   A machine that was suspended for longer than its lease may hold additional
   connections until it resumes.
   --login logs in once for all workers with the same login. The cookies are
@@ -70,8 +70,8 @@ Exit status:
   130  stopped by Ctrl-C (143: by SIGTERM): the counted URLs are queued";
 
 const STATUS_MORE: &str = "\
-A URL that waits for another attempt is `retrying`. A worker whose lease is `over`
-is silent: other workers take over its URLs. Hosts with URLs left to fetch come
+A URL that waits for another attempt is `retrying`. A worker whose lease is
+`over` is silent: other workers take over its URLs. Hosts with URLs left to fetch come
 first, ordered from slow to fast.
 
 Exit status:

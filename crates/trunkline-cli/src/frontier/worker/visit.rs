@@ -30,7 +30,7 @@ pub(super) struct Visited {
     pub(super) settlement: Settlement,
 }
 
-/// How an attempt ended.
+/// End of an attempt.
 enum VisitResult {
     Ended(Result<SavedBody, Error>),
     /// The URL cannot be fetched.
