@@ -1,4 +1,4 @@
-//! The cookie file of `--cookies`: read before the first page, written after the last.
+//! Cookie file of `--cookies`: read before the first page, written after the last.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,31 +8,36 @@ use anyhow::{Context as _, anyhow, ensure};
 use tokio::time::timeout;
 use trunkline::CookieJar;
 
-use crate::bodies::try_writing;
-use crate::count::Count;
+use crate::atomic_file::check_writable;
+use crate::exit::Exit;
+use crate::summary::Count;
 
-/// Only a disk that does not answer takes longer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit of writing the file. Only a disk that does not respond takes longer.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
+/// Cookie file, with the jar of the session.
 pub(crate) struct CookieFile {
-    /// As it was given.
+    /// Path as given in the arguments.
     path: PathBuf,
-    /// Where it is.
+    /// Path with links resolved.
     target: PathBuf,
-    /// The session's.
     pub(crate) jar: CookieJar,
 }
 
 impl CookieFile {
-    /// With what the file has, or empty if there is none yet.
+    /// Reads the file. The jar is empty if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is not a cookie file, or could not be replaced later.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let unusable = || format!("cannot use the cookie file {path:?}");
         ensure!(
             path != Path::new("-"),
-            "{}: it is read and written, which standard input and output are not for",
+            "{}: it is read and written, so it cannot be standard input or output",
             unusable()
         );
-        let target = target(path);
+        let target = resolve_links(path);
         let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let jar = match std::fs::metadata(path) {
             Ok(kind) => {
@@ -46,32 +51,45 @@ impl CookieFile {
             }
             Err(error) => return Err(error).with_context(unusable),
         };
-        // It is replaced at the end, by one that is made beside it.
-        try_writing(dir).with_context(|| format!("{}: the directory {dir:?} has to be writable", unusable()))?;
+        // The new file is made beside the old one, and then replaces it.
+        check_writable(dir).with_context(|| format!("{}: the directory {dir:?} has to be writable", unusable()))?;
         Ok(Self { path: path.to_owned(), target, jar })
     }
 
-    /// Says how many it has saved.
+    /// Writes the file, and returns a description such as `3 cookies in "jar.txt"`.
     ///
     /// # Errors
     ///
-    /// The file cannot be written; it is then as it was.
+    /// The file cannot be written; the old one is unchanged.
     pub(crate) async fn save(self) -> anyhow::Result<String> {
-        match timeout(PATIENCE, self.jar.save(&self.target)).await {
+        match timeout(WRITE_WITHIN, self.jar.save(&self.target)).await {
             Ok(saved) => {
                 saved?;
                 Ok(format!("{} in {:?}", Count(self.jar.len() as u64, "cookie"), self.path))
             }
-            Err(_) => Err(anyhow!("the cookie file {:?} could not be written within {PATIENCE:?}", self.path)),
+            Err(_) => Err(anyhow!("the cookie file {:?} could not be written within {WRITE_WITHIN:?}", self.path)),
+        }
+    }
+
+    /// Writes the file at the end of a run, also of a failed one.
+    ///
+    /// # Errors
+    ///
+    /// The run's error, or else the error of writing the file.
+    pub(crate) async fn save_after(file: Option<Self>, exit: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+        let Some(file) = file else { return exit };
+        match (exit, file.save().await) {
+            (Err(error), Err(also)) => Err(error.context(also)),
+            (Ok(_), Err(error)) => Err(error),
+            (exit, Ok(_)) => exit,
         }
     }
 }
 
-/// Where links lead. The file is written beside itself, and would take the place of a link
-/// otherwise.
-fn target(path: &Path) -> PathBuf {
+/// Follows links to the file itself: replacing the path would replace the link.
+fn resolve_links(path: &Path) -> PathBuf {
     let mut target = path.to_owned();
-    // As many as the system follows.
+    // Linux follows 40 links at most.
     for _ in 0..40 {
         let Ok(link) = std::fs::read_link(&target) else { break };
         target = target.parent().unwrap_or(Path::new("")).join(link);

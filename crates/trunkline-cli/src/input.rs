@@ -1,9 +1,8 @@
-//! The URLs to fetch, read only as they are needed.
+//! URLs of the arguments and the input file, read as they are needed.
 //!
-//! Reading may block for as long as it likes (a pipe, a terminal, a network's file): it is done by
-//! a thread of its own, which the end of the program does not wait for. Lines travel in chunks, so
-//! that a fast input wakes nobody for each of them; a chunk is never held back for more
-//! lines to come.
+//! Reading may block for any time (a pipe, a terminal, a network file system). A thread of its own
+//! reads, and the end of the program does not wait for it. Lines travel in chunks, which saves a
+//! wake-up for each line of a fast input; a slow input sends each line at once.
 
 use std::fmt;
 use std::fs::File;
@@ -16,54 +15,59 @@ use std::thread;
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use crate::lines::{Line, Lines, Step};
+use crate::lines::{InputLine, LineRead, Lines};
 
-/// The most entries of a chunk: what is read ahead is two chunks, and one more being made.
+/// Most entries of a chunk. Up to two chunks are read ahead while the thread fills a third.
 const CHUNK: usize = 64;
-/// The most bytes of a chunk, give or take a line.
+/// Size at which a chunk is full, in bytes. Its last line may exceed it.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Something to fetch, or a line that is no such thing.
-pub(crate) enum Entry {
-    Url(Url),
-    Bad { place: Place, reason: String },
+/// A URL to fetch, or a line that cannot be a URL.
+pub(crate) enum InputEntry {
+    Url(InputUrl),
+    Bad { location: LineLocation, reason: String },
 }
 
-/// A URL as it was given.
-pub(crate) struct Url {
-    /// The how many-th of the input it is, from 1.
+/// A URL as given.
+pub(crate) struct InputUrl {
+    /// Position among the URLs of the input, from 1.
     pub(crate) ordinal: u64,
     pub(crate) text: String,
-    /// Where it was read, unless it was an argument.
-    pub(crate) place: Option<Place>,
+    /// Line of the input file; `None` for an argument.
+    pub(crate) location: Option<LineLocation>,
 }
 
-/// A line of a file.
+/// Location of a line in an input file, shown as `file:line`.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct LineLocation {
     source: Arc<str>,
     line: u64,
 }
 
 /// An opened source of URLs.
 pub(crate) struct InputFile {
-    /// What messages call it.
+    /// Name in messages.
     pub(crate) name: String,
     pub(crate) reader: Box<dyn Read + Send>,
-    /// The same file once more, if it has an end: its URLs can be counted ahead.
+    /// A second handle of a regular file, to count its URLs ahead.
     pub(crate) countable: Option<Box<dyn Read + Send>>,
 }
 
-/// The receiving end.
+/// Receiving end of the reading thread.
 pub(crate) struct Input {
-    chunks: mpsc::Receiver<Vec<Entry>>,
-    current: std::vec::IntoIter<Entry>,
+    chunks: mpsc::Receiver<Vec<InputEntry>>,
+    current: std::vec::IntoIter<InputEntry>,
     taken: u64,
     ended: bool,
     total: Arc<AtomicU64>,
 }
 
 impl InputFile {
+    /// Opens the file, or standard input for `-`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self { name: "stdin".into(), reader: Box::new(io::stdin()), countable: None });
@@ -71,7 +75,7 @@ impl InputFile {
         let unreadable = || format!("cannot read the input {path:?}");
         let unusable = || format!("{}: it has to be a file of URLs, one a line, or - for standard input", unreadable());
         let file = match File::open(path) {
-            // There, and perhaps such a file.
+            // The file exists; the advice below would not help.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error).with_context(unreadable)?,
             opened => opened.with_context(unusable)?,
         };
@@ -85,16 +89,16 @@ impl InputFile {
     }
 }
 
-/// No count: the input is endless, or not counted yet.
+/// Total of an input that is endless or not counted yet.
 const UNKNOWN: u64 = u64::MAX;
 
 impl Input {
-    /// Starts to read. `count` asks for a look ahead at how many there are, where that can be
-    /// known.
+    /// Starts the reading thread. `count` starts a second thread that counts the URLs of a regular
+    /// file ahead.
     ///
     /// # Errors
     ///
-    /// The system's, if it has no thread to give.
+    /// The system has no thread left.
     pub(crate) fn start(urls: Vec<String>, file: Option<InputFile>, count: bool) -> io::Result<Self> {
         let (sender, chunks) = mpsc::channel(1);
         let arguments = urls.len() as u64;
@@ -112,19 +116,19 @@ impl Input {
             })?;
         }
         thread::Builder::new().name("input".into()).spawn(move || {
-            // It ends when the input does, or when nobody wants more.
-            let mut feed = Feed { sender, chunk: Vec::new(), bytes: 0, ordinal: 0 };
-            let _ = feed.run(urls, file);
+            let mut reading = InputReader { sender, chunk: Vec::new(), bytes: 0, ordinal: 0 };
+            // It ends with the input, or when the receiver is dropped.
+            let _ = reading.run(urls, file);
         })?;
         Ok(Self { chunks, current: Vec::new().into_iter(), taken: 0, ended: false, total })
     }
 
-    /// The next entry, `None` at the end.
+    /// Returns the next entry, `None` at the end.
     ///
     /// # Cancel safety
     ///
     /// No entry is lost.
-    pub(crate) async fn next(&mut self) -> Option<Entry> {
+    pub(crate) async fn next(&mut self) -> Option<InputEntry> {
         loop {
             if let Some(entry) = self.current.next() {
                 self.taken += 1;
@@ -144,7 +148,7 @@ impl Input {
         self.ended
     }
 
-    /// How many entries there are in all, once that is known.
+    /// Total number of entries, once known.
     pub(crate) fn total(&self) -> Option<u64> {
         if self.ended {
             return Some(self.taken);
@@ -158,26 +162,26 @@ fn count_lines(file: impl Read) -> io::Result<u64> {
     let mut count = 0;
     loop {
         match lines.step()? {
-            Step::Line(_) => count += 1,
-            Step::Skipped => {}
-            Step::End => return Ok(count),
+            LineRead::InputLine(_) => count += 1,
+            LineRead::Skipped => {}
+            LineRead::End => return Ok(count),
         }
     }
 }
 
-/// The reading thread's side.
-struct Feed {
-    sender: mpsc::Sender<Vec<Entry>>,
-    chunk: Vec<Entry>,
+/// Sending end, on the reading thread.
+struct InputReader {
+    sender: mpsc::Sender<Vec<InputEntry>>,
+    chunk: Vec<InputEntry>,
     bytes: usize,
     ordinal: u64,
 }
 
-/// Nobody wants more.
-struct Unwanted;
+/// Error: the receiver was dropped.
+struct InputClosed;
 
-impl Feed {
-    fn run(&mut self, urls: Vec<String>, file: Option<(String, Box<dyn Read + Send>)>) -> Result<(), Unwanted> {
+impl InputReader {
+    fn run(&mut self, urls: Vec<String>, file: Option<(String, Box<dyn Read + Send>)>) -> Result<(), InputClosed> {
         for text in urls {
             self.add_url(text, None)?;
         }
@@ -187,35 +191,35 @@ impl Feed {
         }
     }
 
-    fn read(&mut self, source: &Arc<str>, mut lines: Lines<impl Read>) -> Result<(), Unwanted> {
+    fn read(&mut self, source: &Arc<str>, mut lines: Lines<impl Read>) -> Result<(), InputClosed> {
         loop {
             if !lines.has_one_ready() {
                 self.send()?;
             }
             let step = lines.step();
-            let place = Place { source: source.clone(), line: lines.number() };
+            let location = LineLocation { source: source.clone(), line: lines.number() };
             match step {
-                Ok(Step::Line(Line { text: Ok(text), .. })) => self.add_url(text, Some(place))?,
-                Ok(Step::Line(Line { text: Err(fault), .. })) => {
-                    self.add(Entry::Bad { place, reason: fault.to_string() }, 0)?;
+                Ok(LineRead::InputLine(InputLine { text: Ok(text), .. })) => self.add_url(text, Some(location))?,
+                Ok(LineRead::InputLine(InputLine { text: Err(error), .. })) => {
+                    self.add(InputEntry::Bad { location, reason: error.to_string() }, 0)?;
                 }
-                Ok(Step::Skipped) => {}
-                Ok(Step::End) => return self.send(),
+                Ok(LineRead::Skipped) => {}
+                Ok(LineRead::End) => return self.send(),
                 Err(error) => {
-                    self.add(Entry::Bad { place, reason: format!("reading ended here: {error}") }, 0)?;
+                    self.add(InputEntry::Bad { location, reason: format!("reading ended here: {error}") }, 0)?;
                     return self.send();
                 }
             }
         }
     }
 
-    fn add_url(&mut self, text: String, place: Option<Place>) -> Result<(), Unwanted> {
+    fn add_url(&mut self, text: String, location: Option<LineLocation>) -> Result<(), InputClosed> {
         self.ordinal += 1;
         let (ordinal, length) = (self.ordinal, text.len());
-        self.add(Entry::Url(Url { ordinal, text, place }), length)
+        self.add(InputEntry::Url(InputUrl { ordinal, text, location }), length)
     }
 
-    fn add(&mut self, entry: Entry, length: usize) -> Result<(), Unwanted> {
+    fn add(&mut self, entry: InputEntry, length: usize) -> Result<(), InputClosed> {
         self.chunk.push(entry);
         self.bytes += length;
         if self.chunk.len() < CHUNK && self.bytes < CHUNK_BYTES {
@@ -224,17 +228,17 @@ impl Feed {
         self.send()
     }
 
-    /// Waits until there is room for it.
-    fn send(&mut self) -> Result<(), Unwanted> {
+    /// Sends the chunk; blocks until the channel has room.
+    fn send(&mut self) -> Result<(), InputClosed> {
         self.bytes = 0;
         if self.chunk.is_empty() {
             return Ok(());
         }
-        self.sender.blocking_send(std::mem::take(&mut self.chunk)).map_err(|_| Unwanted)
+        self.sender.blocking_send(std::mem::take(&mut self.chunk)).map_err(|_| InputClosed)
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LineLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.source, self.line)
     }

@@ -1,39 +1,38 @@
-//! The lines of an input that mean something, however long it is and whatever is in it.
+//! Lines of an input file: skips blank lines and comments, and bounds the memory of a line.
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// The longest line that is looked at.
+/// Longest line that can be a URL, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Reads lines and tells those that count from blank ones and comments. It holds one line at a
-/// time, and never more than [`LONGEST`] of it.
+/// Reader of lines. It holds one line at a time, and at most [`LONGEST`] bytes of it.
 pub(crate) struct Lines<R> {
     reader: BufReader<R>,
     number: u64,
     line: Vec<u8>,
 }
 
-/// What a step came upon.
+/// Result of [`Lines::step`].
 #[derive(Debug, PartialEq)]
-pub(crate) enum Step {
-    Line(Line),
+pub(crate) enum LineRead {
+    InputLine(InputLine),
     /// A blank line or a comment.
     Skipped,
     End,
 }
 
-/// A line without the space around it.
+/// A line without the white space around it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Line {
+pub(crate) struct InputLine {
     /// Counted from 1, blank lines and comments included.
     pub(crate) number: u64,
-    pub(crate) text: Result<String, Fault>,
+    pub(crate) text: Result<String, LineError>,
 }
 
-/// Why a line cannot be a URL.
+/// Fault of a line that cannot be a URL.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fault {
+pub(crate) enum LineError {
     TooLong,
     NotUtf8,
 }
@@ -43,7 +42,7 @@ impl<R: Read> Lines<R> {
         Self { reader: BufReader::with_capacity(LONGEST, reader), number: 0, line: Vec::new() }
     }
 
-    /// The line that was read last, or is being read.
+    /// Number of the line that was read last, or is being read.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -52,15 +51,14 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     ///
-    /// The input's own.
-    pub(crate) fn step(&mut self) -> io::Result<Step> {
+    /// The input cannot be read.
+    pub(crate) fn step(&mut self) -> io::Result<LineRead> {
         self.number += 1;
         self.line.clear();
-        // One byte more than fits tells a line that fits from one that does not; another is for the line
-        // break.
+        // One byte beyond the limit reveals a line that is too long; one more is for the line break.
         let longest = LONGEST as u64 + 2;
         if self.reader.by_ref().take(longest).read_until(b'\n', &mut self.line)? == 0 {
-            return Ok(Step::End);
+            return Ok(LineRead::End);
         }
         if self.line.len() as u64 == longest && self.line.last() != Some(&b'\n') {
             self.reader.skip_until(b'\n')?;
@@ -71,23 +69,23 @@ impl<R: Read> Lines<R> {
         let too_long = line.len() > LONGEST;
         let line = line.trim_ascii();
         if line.is_empty() && !too_long || line.first() == Some(&b'#') {
-            return Ok(Step::Skipped);
+            return Ok(LineRead::Skipped);
         }
         let text = match std::str::from_utf8(line) {
-            _ if too_long => Err(Fault::TooLong),
+            _ if too_long => Err(LineError::TooLong),
             Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(Fault::NotUtf8),
+            Err(_) => Err(LineError::NotUtf8),
         };
-        Ok(Step::Line(Line { number, text }))
+        Ok(LineRead::InputLine(InputLine { number, text }))
     }
 
-    /// Whether a whole line has been read ahead: the next [`step`](Self::step) will not wait.
+    /// True if a whole line is buffered, so that the next [`step`](Self::step) does not block.
     pub(crate) fn has_one_ready(&self) -> bool {
         self.reader.buffer().contains(&b'\n')
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => write!(f, "longer than {} KiB, which no URL should be", LONGEST / 1024),
@@ -100,14 +98,14 @@ impl fmt::Display for Fault {
 mod tests {
     use super::*;
 
-    fn lines(input: &[u8]) -> Vec<Line> {
+    fn lines(input: &[u8]) -> Vec<InputLine> {
         let mut lines = Lines::new(input);
-        let steps = std::iter::from_fn(|| Some(lines.step().unwrap()).filter(|step| *step != Step::End));
-        steps.filter_map(|step| if let Step::Line(line) = step { Some(line) } else { None }).collect()
+        let steps = std::iter::from_fn(|| Some(lines.step().unwrap()).filter(|step| *step != LineRead::End));
+        steps.filter_map(|step| if let LineRead::InputLine(line) = step { Some(line) } else { None }).collect()
     }
 
-    fn good(number: u64, text: &str) -> Line {
-        Line { number, text: Ok(text.to_owned()) }
+    fn good(number: u64, text: &str) -> InputLine {
+        InputLine { number, text: Ok(text.to_owned()) }
     }
 
     #[test]
@@ -120,11 +118,11 @@ mod tests {
 
     #[test]
     fn a_line_that_is_not_utf8_does_not_hide_the_next() {
-        assert_eq!(lines(b"\xFF\xFE\ntwo\n"), [Line { number: 1, text: Err(Fault::NotUtf8) }, good(2, "two")]);
+        assert_eq!(lines(b"\xFF\xFE\ntwo\n"), [InputLine { number: 1, text: Err(LineError::NotUtf8) }, good(2, "two")]);
     }
 
     #[test]
-    fn a_line_may_have_64_kib_and_no_more() {
+    fn a_line_has_at_most_64_kib() {
         for (length, fits) in [(LONGEST, true), (LONGEST + 1, false), (LONGEST + 2, false), (3 * LONGEST, false)] {
             for (end, following) in [("\n", vec![]), ("\ntwo", vec![good(2, "two")])] {
                 let read = lines(("x".repeat(length) + end).as_bytes());
@@ -133,6 +131,6 @@ mod tests {
             }
         }
         let blank = " ".repeat(2 * LONGEST);
-        assert_eq!(lines(blank.as_bytes()), [Line { number: 1, text: Err(Fault::TooLong) }]);
+        assert_eq!(lines(blank.as_bytes()), [InputLine { number: 1, text: Err(LineError::TooLong) }]);
     }
 }

@@ -1,7 +1,7 @@
 //! The `trunkline` command: arguments in, an exit code out.
 
 mod args;
-mod config;
+mod fetch_config;
 
 mod fetch;
 #[cfg_attr(not(feature = "frontier"), path = "no_frontier.rs")]
@@ -10,72 +10,73 @@ mod login;
 
 mod input;
 mod lines;
+mod options;
 mod page;
-mod signals;
-mod target;
+mod url_argument;
 
 mod bodies;
-mod hosts;
+mod host_table;
+mod json_output;
 mod output;
 mod progress;
-mod results;
 mod resume;
 mod summary;
 mod table;
 mod terminal;
 
-mod closing;
+mod atomic_file;
 mod cookies;
-mod count;
-mod ending;
-mod failure;
-mod session;
+mod error_text;
+mod exit;
+mod shutdown;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use self::args::{Args, Command};
-use self::config::Config;
-use self::ending::{Ending, Unusable};
-use self::signals::Shutdown;
+use self::exit::{Exit, UsageError};
+use self::fetch_config::FetchConfig;
+use self::login::LoginConfig;
+use self::shutdown::Signals;
 
-/// What may still run at the end: a look-up of a name whose page was given up.
-const LEFTOVERS: Duration = Duration::from_millis(100);
+/// Time limit of blocking tasks at the end, such as the name look-up of a cancelled page.
+const BLOCKING_TASKS: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     #[cfg(unix)]
     raise_open_files();
-    let unusable = |error| Unusable::arguments(&error);
-    ending::exit_code(match Args::given().command {
-        Command::Fetch(args) if args.work.is_asked_for() => on_a_runtime(|shutdown| frontier::work(*args, shutdown)),
-        Command::Frontier(args) => on_a_runtime(|shutdown| frontier::run(args, shutdown)),
-        Command::Fetch(args) => Config::check(*args)
-            .map_err(unusable)
-            .and_then(|config| on_a_runtime(|shutdown| fetch::run(config, shutdown))),
-        Command::Login(args) => login::Config::check(*args)
-            .map_err(unusable)
-            .and_then(|config| on_a_runtime(|shutdown| login::run(config, shutdown))),
+    let usage = |error| UsageError::from_error(&error);
+    exit::exit_code(match Args::from_process().command {
+        Command::Fetch(args) if args.worker.is_requested() => run(|signals| frontier::work(*args, signals)),
+        Command::Frontier(args) => run(|signals| frontier::run(args, signals)),
+        Command::Fetch(args) => {
+            FetchConfig::check(*args).map_err(usage).and_then(|config| run(|signals| fetch::command(config, signals)))
+        }
+        Command::Login(args) => {
+            LoginConfig::check(*args).map_err(usage).and_then(|config| run(|signals| login::run(config, signals)))
+        }
     })
 }
 
-/// Connections are files, and shells let a program have fewer of them than it may have if it asks:
-/// 1,024 as a rule.
+/// Raises the limit of open files, which bounds the number of connections. The default of most
+/// shells, 1,024, is below the permitted maximum.
 #[cfg(unix)]
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);
-    // Where it cannot be had, what there is may do.
+    // If it fails, the current limit may still suffice.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-fn on_a_runtime<F>(command: impl FnOnce(Shutdown) -> F) -> anyhow::Result<Ending>
+/// Runs a command on a new runtime.
+fn run<F>(command: impl FnOnce(Signals) -> F) -> anyhow::Result<Exit>
 where
-    F: Future<Output = anyhow::Result<Ending>>,
+    F: Future<Output = anyhow::Result<Exit>>,
 {
-    // One thread: a page is little work, and handing it from thread to thread costs as much again.
+    // One thread: the work of a page is small, and moving it between threads costs as much.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ending = runtime.block_on(async { command(Shutdown::on_signals()?).await });
-    runtime.shutdown_timeout(LEFTOVERS);
-    ending
+    let exit = runtime.block_on(async { command(Signals::listen()?).await });
+    runtime.shutdown_timeout(BLOCKING_TASKS);
+    exit
 }

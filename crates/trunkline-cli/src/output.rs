@@ -1,8 +1,8 @@
-//! What is said of the pages, and the one thread that says it.
+//! Output of a run, and the thread that writes it.
 //!
-//! Writing may block (a pager, a stopped terminal): the loop gathers lines and hands them over when
-//! the writer has room. When it has none for long, no more pages are begun, and the loop still
-//! hears signals.
+//! Writing may block (a pager, a stopped terminal). The fetch loop therefore gathers lines and hands
+//! them over when the writer has room. A full output stops new pages, while the loop still reacts to
+//! signals.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,27 +13,28 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::failure::named;
-use crate::page::{Fate, Page};
-use crate::progress::{Figures, Progress};
-use crate::results::Json;
+use crate::error_text::without_credentials;
+use crate::json_output::JsonSink;
+use crate::page::{Page, PageOutcome};
+use crate::progress::{Progress, ProgressUpdate};
 
-/// How often lines are to be handed over, if not sooner.
-pub(crate) const BEAT: Duration = Duration::from_millis(50);
+/// Longest time between two hand-overs of lines.
+pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How much is gathered at most.
+/// Size of a full batch, in bytes.
 const FULL: usize = 64 * 1024;
 
-/// The gathering end.
+/// Gathering end of the output.
 pub(crate) struct Output {
-    batch: Batch,
+    batch: OutputBatch,
+    /// Write the line `status bytes url` for each page.
     plain: bool,
     json: Option<Sink>,
-    /// None when all has been handed over.
-    writer: Option<mpsc::Sender<Batch>>,
+    /// `None` after the last hand-over.
+    writer: Option<mpsc::Sender<OutputBatch>>,
     end: oneshot::Receiver<anyhow::Result<()>>,
     due: bool,
-    winding_down: bool,
+    ignores_closed_stdout: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -43,43 +44,57 @@ enum Sink {
 }
 
 #[derive(Default)]
-struct Batch {
+struct OutputBatch {
     stdout: Vec<u8>,
     file: Vec<u8>,
     stderr: Vec<u8>,
-    figures: Option<Figures>,
-    /// A closed standard output does not end what is left to do.
-    winding_down: bool,
-    /// Who wants to know when it is written.
+    progress: Option<ProgressUpdate>,
+    /// A closed standard output is not an error.
+    ignores_closed_stdout: bool,
+    /// Notified when the batch is written.
     written: Option<oneshot::Sender<()>>,
 }
 
-/// The writer has ended early: [`Output::finish`] tells why.
+/// Error: the writer ended early. [`Output::finish`] returns the reason.
 #[derive(Debug)]
 pub(crate) struct WriterEnded;
 
 impl Output {
+    /// Starts the writing thread.
+    ///
     /// # Errors
     ///
-    /// The system's, if it has no thread to give.
-    pub(crate) fn start(json: Json) -> io::Result<Self> {
+    /// The system has no thread left.
+    pub(crate) fn start(json: JsonSink) -> io::Result<Self> {
         let (writer, batches) = mpsc::channel(1);
         let (ended, end) = oneshot::channel();
         let (plain, json, file) = match json {
-            Json::None => (true, None, None),
-            Json::Stdout => (false, Some(Sink::Stdout), None),
-            Json::File(path, file) => (true, Some(Sink::File), Some((path, file))),
+            JsonSink::None => (true, None, None),
+            JsonSink::Stdout => (false, Some(Sink::Stdout), None),
+            JsonSink::File(path, file) => (true, Some(Sink::File), Some((path, file))),
         };
         thread::Builder::new().name("output".into()).spawn(move || {
-            // Nobody listens when the program ends without waiting for its output.
+            // Sending fails if the program ends without waiting for its output.
             let _ = ended.send(write_all(batches, file));
         })?;
-        Ok(Self { batch: Batch::default(), plain, json, writer: Some(writer), end, due: false, winding_down: false })
+        Ok(Self {
+            batch: OutputBatch::default(),
+            plain,
+            json,
+            writer: Some(writer),
+            end,
+            due: false,
+            ignores_closed_stdout: false,
+        })
     }
 
-    /// Adds a page. One that was given up is not spoken of.
+    /// Adds the line of a page. A page that was given up has none.
+    ///
+    /// # Errors
+    ///
+    /// The page cannot be written as JSON.
     pub(crate) fn page(&mut self, page: &Page) -> anyhow::Result<()> {
-        if page.fate == Fate::GivenUp {
+        if page.outcome == PageOutcome::GivenUp {
             return Ok(());
         }
         if self.plain {
@@ -102,31 +117,31 @@ impl Output {
 
     /// Adds a line to standard error.
     pub(crate) fn note(&mut self, text: &str) {
-        push_harmless(&mut self.batch.stderr, text);
+        push_escaped(&mut self.batch.stderr, text);
         self.batch.stderr.push(b'\n');
     }
 
-    pub(crate) fn figures(&mut self, figures: Figures) {
-        self.batch.figures = Some(figures);
+    pub(crate) fn progress(&mut self, update: ProgressUpdate) {
+        self.batch.progress = Some(update);
     }
 
-    /// What there is is handed over next.
-    pub(crate) fn beat(&mut self) {
+    /// Makes the next hand-over due, if there is something to hand over.
+    pub(crate) fn flush_soon(&mut self) {
         self.due = !self.batch.is_empty();
     }
 
-    /// From now on a closed standard output is taken in silence: the Ctrl-C that ends this program
-    /// ended its reader too, and what goes to files is to be whole.
-    pub(crate) fn wind_down(&mut self) {
-        self.winding_down = true;
-        self.batch.winding_down = true;
+    /// Ignores a closed standard output from now on: the Ctrl-C that ends this program has ended
+    /// its reader too, and the files still have to be complete.
+    pub(crate) fn ignore_closed_stdout(&mut self) {
+        self.ignores_closed_stdout = true;
+        self.batch.ignores_closed_stdout = true;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }
 
-    /// No more can be added until it has been handed over.
+    /// True if nothing should be added before the next hand-over.
     pub(crate) fn is_full(&self) -> bool {
         self.batch.len() >= FULL
     }
@@ -135,8 +150,12 @@ impl Output {
         self.due || self.is_full()
     }
 
-    /// Hands over what there is as soon as the writer has room. What comes out ends when that is
-    /// written: in the file, or at the other end of standard output.
+    /// Hands over the batch as soon as the writer has room. The receiver resolves when the batch is
+    /// written to the file or to standard output.
+    ///
+    /// # Errors
+    ///
+    /// The writer ended early.
     ///
     /// # Cancel safety
     ///
@@ -145,24 +164,24 @@ impl Output {
         let writer = self.writer.as_ref().ok_or(WriterEnded)?;
         let room = writer.reserve().await.map_err(|_| WriterEnded)?;
         let (written, when_written) = oneshot::channel();
-        let next = Batch { winding_down: self.winding_down, ..Batch::default() };
-        room.send(Batch { written: Some(written), ..std::mem::replace(&mut self.batch, next) });
+        let next = OutputBatch { ignores_closed_stdout: self.ignores_closed_stdout, ..OutputBatch::default() };
+        room.send(OutputBatch { written: Some(written), ..std::mem::replace(&mut self.batch, next) });
         self.due = false;
         Ok(when_written)
     }
 
-    /// Waits until everything is written. False if standard output was closed at its other end,
-    /// which is no error.
+    /// Waits until everything is written. Returns false if the reader of standard output has closed
+    /// it.
     ///
     /// # Errors
     ///
-    /// What could not be written.
+    /// The output could not be written.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost: call it again.
     pub(crate) async fn finish(&mut self) -> anyhow::Result<bool> {
-        // If the writer has ended, its reason follows.
+        // If the writer has ended, `end` has the reason.
         let _ = self.hand_over().await;
         self.writer = None;
         let end = (&mut self.end).await.map_err(|_| anyhow!("the writing thread ended early"))?;
@@ -177,29 +196,38 @@ fn is_broken_pipe(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
-impl Batch {
+impl OutputBatch {
     fn len(&self) -> usize {
         self.stdout.len() + self.file.len() + self.stderr.len()
     }
 
     fn is_empty(&self) -> bool {
-        self.len() == 0 && self.figures.is_none()
+        self.len() == 0 && self.progress.is_none()
     }
 }
 
-/// `status bytes url`
+/// Appends the line `status bytes url`.
 fn plain_line(line: &mut Vec<u8>, page: &Page) -> io::Result<()> {
-    match page.status.filter(|_| page.fate != Fate::Failed) {
+    match page.status.filter(|_| page.outcome != PageOutcome::Failed) {
         Some(status) => write!(line, "{status} {} ", page.bytes)?,
         None => write!(line, "ERR {} ", page.bytes)?,
     }
-    push_harmless(line, &named(&page.url));
+    push_escaped(line, &without_credentials(&page.url));
     line.push(b'\n');
     Ok(())
 }
 
-/// What came from elsewhere can neither begin a line of its own nor steer a terminal.
-pub(crate) fn push_harmless(line: &mut Vec<u8>, text: &str) {
+/// Prints a line to standard error. A closed standard error is not an error.
+pub(crate) fn print_note(text: &str) {
+    let mut line = Vec::new();
+    push_escaped(&mut line, text);
+    line.push(b'\n');
+    let _ = io::stderr().write_all(&line);
+}
+
+/// Appends text with its control characters escaped: foreign text can neither start a line nor
+/// control the terminal.
+pub(crate) fn push_escaped(line: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return line.extend_from_slice(text.as_bytes());
     }
@@ -212,28 +240,28 @@ pub(crate) fn push_harmless(line: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// The writing thread: until there is no more, or something cannot be written.
-fn write_all(mut batches: mpsc::Receiver<Batch>, mut file: Option<(PathBuf, File)>) -> anyhow::Result<()> {
+/// Body of the writing thread: writes batches until the last one, or until an error.
+fn write_all(mut batches: mpsc::Receiver<OutputBatch>, mut file: Option<(PathBuf, File)>) -> anyhow::Result<()> {
     let progress = Progress::new();
     let result = loop {
         let Some(batch) = batches.blocking_recv() else { break Ok(()) };
         if let Err(error) = write(&batch, &mut file, &progress) {
             break Err(error);
         }
-        // Few want to know.
+        // Sending fails if the receiver was dropped, which most are.
         let _ = batch.written.map(|written| written.send(()));
     };
     progress.clear();
     result
 }
 
-fn write(batch: &Batch, file: &mut Option<(PathBuf, File)>, progress: &Progress) -> anyhow::Result<()> {
+fn write(batch: &OutputBatch, file: &mut Option<(PathBuf, File)>, progress: &Progress) -> anyhow::Result<()> {
     let mut stdout = io::stdout();
     let mut to_terminals = || {
-        // Whoever closed standard error wants no messages.
+        // A closed standard error is not an error.
         let _ = io::stderr().write_all(&batch.stderr);
         match stdout.write_all(&batch.stdout).and_then(|()| stdout.flush()) {
-            Err(error) if batch.winding_down && is_broken_pipe(&error) => Ok(()),
+            Err(error) if batch.ignores_closed_stdout && is_broken_pipe(&error) => Ok(()),
             written => written.context("cannot write to standard output"),
         }
     };
@@ -245,8 +273,8 @@ fn write(batch: &Batch, file: &mut Option<(PathBuf, File)>, progress: &Progress)
     if let Some((path, file)) = file {
         file.write_all(&batch.file).with_context(|| format!("cannot write to {path:?}"))?;
     }
-    if let Some(figures) = batch.figures {
-        progress.show(figures);
+    if let Some(update) = batch.progress {
+        progress.show(update);
     }
     Ok(())
 }
@@ -255,15 +283,15 @@ fn write(batch: &Batch, file: &mut Option<(PathBuf, File)>, progress: &Progress)
 mod tests {
     use super::*;
 
-    fn harmless(text: &str) -> String {
+    fn escaped(text: &str) -> String {
         let mut line = Vec::new();
-        push_harmless(&mut line, text);
+        push_escaped(&mut line, text);
         String::from_utf8(line).unwrap()
     }
 
     #[test]
     fn a_url_cannot_break_its_line_or_steer_a_terminal() {
-        assert_eq!(harmless("http://a/b c"), "http://a/b c");
-        assert_eq!(harmless("http://é/\u{1b}[2J\n\t\u{9b}"), "http://é/\\u{1b}[2J\\n\\t\\u{9b}");
+        assert_eq!(escaped("http://a/b c"), "http://a/b c");
+        assert_eq!(escaped("http://é/\u{1b}[2J\n\t\u{9b}"), "http://é/\\u{1b}[2J\\n\\t\\u{9b}");
     }
 }

@@ -1,4 +1,4 @@
-//! One page: read to its end, and what is to be said of it.
+//! One page: its request, its body, and its line of output.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,58 +7,64 @@ use serde::{Serialize, Serializer};
 use trunkline::Response;
 use trunkline_scrape::{Error, Fetched};
 
-use crate::bodies::Bodies;
-use crate::failure;
-use crate::input::Url;
+use crate::bodies::BodyDirectory;
+use crate::error_text;
+use crate::input::InputUrl;
 
-/// What became of a URL: a line of the JSON output.
+/// Result of a URL: a line of the JSON output.
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
-    /// As it was given.
+    /// URL as given.
     pub(crate) url: String,
-    /// What answered: another one, if redirects were followed.
+    /// URL that answered, after redirects.
     pub(crate) final_url: Option<String>,
     pub(crate) status: Option<u16>,
-    /// Of the body, decoded, as far as it came.
+    /// Decoded bytes of the body that arrived.
     pub(crate) bytes: u64,
-    /// Of the last attempt.
+    /// Time of the last attempt.
     #[serde(serialize_with = "seconds")]
     pub(crate) elapsed: Duration,
-    /// Whether its connection had served another request; the last one's, if redirects were
-    /// followed.
+    /// True if the connection had served another request. After redirects, this is the connection
+    /// of the last request.
     pub(crate) reused: Option<bool>,
-    /// Its file in the directory of bodies.
+    /// Name of the file in the directory of bodies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     pub(crate) error: Option<String>,
-    /// What standard error says of it.
+    /// Line for standard error.
     #[serde(skip)]
     pub(crate) notice: Option<String>,
     #[serde(skip)]
-    pub(crate) fate: Fate,
+    pub(crate) outcome: PageOutcome,
 }
 
-/// What the page counts as.
+/// Outcome of a page in the summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PageOutcome {
     Fetched,
-    /// It came whole, with a status of 400 or above.
+    /// The page arrived completely, with a status of 400 or above.
     Refused,
-    /// It did not come whole.
+    /// The page did not arrive completely.
     Failed,
-    /// The program ended first.
+    /// The program ended before the page did.
     GivenUp,
 }
 
-/// A URL on its way to being a page.
-pub(crate) struct Asked {
-    url: Url,
-    sight: Arc<Mutex<Sight>>,
+impl PageOutcome {
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(self, Self::Refused | Self::Failed)
+    }
 }
 
-/// What has been seen of the last attempt: one that fails in the end tells no more than that.
+/// A URL to fetch, with the progress of its attempts.
+pub(crate) struct PageRequest {
+    url: InputUrl,
+    progress: Arc<Mutex<AttemptProgress>>,
+}
+
+/// Progress of the last attempt, which the line of a failed page reports.
 #[derive(Default)]
-struct Sight {
+struct AttemptProgress {
     begun: bool,
     status: Option<u16>,
     final_url: Option<String>,
@@ -66,46 +72,47 @@ struct Sight {
     bytes: u64,
 }
 
-/// Reads what answers to one URL.
+/// Reader of the response to one URL.
 #[derive(Clone)]
-pub(crate) struct Reader {
-    bodies: Option<Arc<Bodies>>,
+pub(crate) struct BodyReader {
+    bodies: Option<Arc<BodyDirectory>>,
     ordinal: u64,
-    sight: Arc<Mutex<Sight>>,
+    progress: Arc<Mutex<AttemptProgress>>,
 }
 
-/// A page that came.
-pub(crate) struct Kept {
-    /// Its file, if it was to have one. A disk that is full is not asked for another attempt.
+/// Body that was read to its end.
+pub(crate) struct SavedBody {
+    /// Name of the file, with `--bodies`. An error of the disk is part of the result, because
+    /// another attempt would not solve it.
     file: anyhow::Result<Option<String>>,
 }
 
-impl Asked {
-    pub(crate) fn new(url: Url) -> Self {
-        Self { url, sight: Arc::default() }
+impl PageRequest {
+    pub(crate) fn new(url: InputUrl) -> Self {
+        Self { url, progress: Arc::default() }
     }
 
-    /// Called for each attempt; says whether it is the first.
+    /// Begins an attempt. True for the first one.
     pub(crate) fn begin(&self) -> bool {
-        let first = !lock(&self.sight).begun;
-        *lock(&self.sight) = Sight { begun: true, ..Sight::default() };
+        let first = !lock(&self.progress).begun;
+        *lock(&self.progress) = AttemptProgress { begun: true, ..AttemptProgress::default() };
         first
     }
 
-    pub(crate) fn reader(&self, bodies: Option<Arc<Bodies>>) -> Reader {
-        Reader { bodies, ordinal: self.url.ordinal, sight: self.sight.clone() }
+    pub(crate) fn reader(&self, bodies: Option<Arc<BodyDirectory>>) -> BodyReader {
+        BodyReader { bodies, ordinal: self.url.ordinal, progress: self.progress.clone() }
     }
 }
 
-impl Reader {
-    /// Reads it to its end. Of the body no more is held than a file's next block.
+impl BodyReader {
+    /// Reads the body to its end. Memory holds at most the next block of its file.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no part of a file behind.
-    pub(crate) async fn read(self, mut response: Response) -> trunkline::Result<Kept> {
+    /// Dropped, it leaves no partial file behind.
+    pub(crate) async fn read(self, mut response: Response) -> trunkline::Result<SavedBody> {
         let refused = is_refused(response.status().as_u16());
-        *lock(&self.sight) = Sight {
+        *lock(&self.progress) = AttemptProgress {
             begun: true,
             status: Some(response.status().as_u16()),
             final_url: Some(response.url().as_str().to_owned()),
@@ -113,31 +120,31 @@ impl Reader {
             bytes: 0,
         };
         let bodies = self.bodies.filter(|_| !refused);
-        let mut file = bodies.map(|bodies| bodies.begin(self.ordinal, asked(&response)));
+        let mut file = bodies.map(|bodies| bodies.begin(self.ordinal, requested_url(&response)));
         let mut bytes = 0;
         while let Some(chunk) = response.chunk().await? {
             bytes += chunk.len() as u64;
-            lock(&self.sight).bytes = bytes;
+            lock(&self.progress).bytes = bytes;
             if let Some(file) = &mut file
                 && let Err(error) = file.write(&chunk).await
             {
-                return Ok(Kept { file: Err(error) });
+                return Ok(SavedBody { file: Err(error) });
             }
         }
         let file = match file {
             Some(file) => file.finish().await.map(Some),
             None => Ok(None),
         };
-        Ok(Kept { file })
+        Ok(SavedBody { file })
     }
 }
 
-fn lock(sight: &Mutex<Sight>) -> MutexGuard<'_, Sight> {
-    sight.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(progress: &Mutex<AttemptProgress>) -> MutexGuard<'_, AttemptProgress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The URL that was asked for first, as the library read it: without credentials.
-fn asked(response: &Response) -> &str {
+/// URL of the first request, as the library parsed it: without credentials.
+fn requested_url(response: &Response) -> &str {
     response.history().first().map_or(response.url(), |hop| &hop.url).as_str()
 }
 
@@ -146,40 +153,50 @@ fn is_refused(status: u16) -> bool {
 }
 
 impl Page {
-    /// What came of it.
-    pub(crate) fn of(fetched: Fetched<Asked, Kept>) -> Self {
-        Self::ended(fetched.key, &fetched.url, fetched.elapsed, fetched.result)
+    pub(crate) fn from_fetched(fetched: Fetched<PageRequest, SavedBody>) -> Self {
+        Self::from_result(fetched.key, &fetched.url, fetched.elapsed, fetched.result)
     }
 
-    /// The same, of what was fetched in another way.
-    pub(crate) fn ended(asked: Asked, url: &url::Url, elapsed: Duration, result: Result<Kept, Error>) -> Self {
-        let page = Self::seen(asked.url.text, std::mem::take(&mut lock(&asked.sight)), elapsed);
+    pub(crate) fn from_result(
+        request: PageRequest,
+        url: &url::Url,
+        elapsed: Duration,
+        result: Result<SavedBody, Error>,
+    ) -> Self {
+        let page = Self::from_request(request, elapsed);
         match result {
-            Ok(Kept { file: Ok(file) }) => Self { file, ..page.judged() },
-            Ok(Kept { file: Err(error) }) => page.failed(failure::words(error.as_ref())),
-            Err(error) if error.http().is_some_and(trunkline::Error::is_closed) => Self { fate: Fate::GivenUp, ..page },
-            Err(error) => page.failed(failure::of_page(&error, url)),
+            Ok(SavedBody { file: Ok(file) }) => Self { file, ..page.with_status_checked() },
+            Ok(SavedBody { file: Err(error) }) => page.failed(error_text::describe(error.as_ref())),
+            Err(error) if error.http().is_some_and(trunkline::Error::is_closed) => {
+                Self { outcome: PageOutcome::GivenUp, ..page }
+            }
+            Err(error) => page.failed(error_text::of_page(&error, url)),
         }
     }
 
-    /// There was no use in asking for it, or in asking again.
+    /// Failed page that was not requested, or is not requested again.
     #[cfg(feature = "frontier")]
-    pub(crate) fn refused(asked: Asked, elapsed: Duration, told: String) -> Self {
-        Self::seen(asked.url.text, std::mem::take(&mut lock(&asked.sight)), elapsed).failed(told)
+    pub(crate) fn refused(request: PageRequest, elapsed: Duration, reason: String) -> Self {
+        Self::from_request(request, elapsed).failed(reason)
     }
 
-    /// What is no URL; where it stands helps to find it.
-    pub(crate) fn unusable(url: Url, told: String) -> Self {
-        let told = match url.place {
-            Some(place) => format!("{place}: {told}"),
-            None => told,
+    /// Failed page of a text that is not a URL. The reason names its line of the input.
+    pub(crate) fn invalid_url(url: InputUrl, reason: String) -> Self {
+        let reason = match url.location {
+            Some(location) => format!("{location}: {reason}"),
+            None => reason,
         };
-        let page = Self::seen(url.text, Sight::default(), Duration::ZERO);
-        Self { fate: Fate::Failed, notice: Some(told.clone()), error: Some(told), ..page }
+        let page = Self::new(url.text, AttemptProgress::default(), Duration::ZERO);
+        Self { outcome: PageOutcome::Failed, notice: Some(reason.clone()), error: Some(reason), ..page }
     }
 
-    fn seen(url: String, sight: Sight, elapsed: Duration) -> Self {
-        let Sight { status, final_url, reused, bytes, begun: _ } = sight;
+    fn from_request(request: PageRequest, elapsed: Duration) -> Self {
+        let progress = std::mem::take(&mut *lock(&request.progress));
+        Self::new(request.url.text, progress, elapsed)
+    }
+
+    fn new(url: String, progress: AttemptProgress, elapsed: Duration) -> Self {
+        let AttemptProgress { status, final_url, reused, bytes, begun: _ } = progress;
         Self {
             url,
             final_url,
@@ -190,23 +207,23 @@ impl Page {
             file: None,
             error: None,
             notice: None,
-            fate: Fate::Fetched,
+            outcome: PageOutcome::Fetched,
         }
     }
 
-    fn judged(self) -> Self {
+    fn with_status_checked(self) -> Self {
         let refused = self.status.filter(|status| is_refused(*status));
         let Some(status) = refused.and_then(|status| http::StatusCode::from_u16(status).ok()) else { return self };
-        Self { fate: Fate::Refused, error: Some(format!("status {status}")), ..self }
+        Self { outcome: PageOutcome::Refused, error: Some(format!("status {status}")), ..self }
     }
 
-    fn failed(self, told: String) -> Self {
-        let notice = Some(format!("{}: {told}", failure::named(&self.url)));
-        Self { fate: Fate::Failed, notice, error: Some(told), ..self }
+    fn failed(self, reason: String) -> Self {
+        let notice = Some(format!("{}: {reason}", error_text::without_credentials(&self.url)));
+        Self { outcome: PageOutcome::Failed, notice, error: Some(reason), ..self }
     }
 }
 
 fn seconds<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    // Microseconds are as fine as anything here is measured.
+    // Times are measured in microseconds at best.
     serializer.serialize_f64((elapsed.as_secs_f64() * 1e6).round() / 1e6)
 }

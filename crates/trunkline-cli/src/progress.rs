@@ -1,4 +1,4 @@
-//! The bar on a terminal's last line.
+//! Progress bar on the last line of the terminal.
 
 use std::io::IsTerminal as _;
 
@@ -6,29 +6,29 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::terminal::Terminal;
 
-/// What the bar shows.
+/// Numbers that the bar shows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Figures {
+pub(crate) struct ProgressUpdate {
     pub(crate) done: u64,
-    /// Unknown for an input that has not been read to its end.
+    /// `None` for an input that was not read to its end.
     pub(crate) total: Option<u64>,
-    /// Connections.
+    /// Open connections.
     pub(crate) open: usize,
-    /// Requests that wait for one.
+    /// Requests that wait for a connection.
     pub(crate) waiting: usize,
 }
 
-/// A bar on standard error, if that is a terminal.
+/// Bar on standard error, if that is a terminal.
 pub(crate) struct Progress(Option<ProgressBar>);
 
 const COUNT: &str = "{pos} pages · {rate} · {msg}";
 const BAR: &str = "[{bar:30}] {pos}/{len} · {rate} · {msg}";
 
 impl Progress {
-    /// Whether there is anybody to show it to.
+    /// True if standard error is a terminal that can show a bar.
     pub(crate) fn is_wanted() -> bool {
         let attended = std::io::stderr().is_terminal();
-        // Such a terminal cannot go back to the start of a line.
+        // A dumb terminal cannot return to the start of a line.
         attended && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
     }
 
@@ -40,9 +40,9 @@ impl Progress {
         Self(Self::is_wanted().then(bar))
     }
 
-    pub(crate) fn show(&self, figures: Figures) {
+    pub(crate) fn show(&self, update: ProgressUpdate) {
         let Some(bar) = &self.0 else { return };
-        let Figures { done, total, open, waiting } = figures;
+        let ProgressUpdate { done, total, open, waiting } = update;
         bar.set_message(format!("{open} open, {waiting} waiting"));
         if total.is_some() != bar.length().is_some() {
             bar.set_style(style(if total.is_some() { BAR } else { COUNT }));
@@ -54,7 +54,7 @@ impl Progress {
         bar.set_position(done);
     }
 
-    /// Writes to the terminal what is to stay there, above the bar.
+    /// Hides the bar while `write` writes lines to the terminal.
     pub(crate) fn above<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(bar) => bar.suspend(write),
@@ -72,7 +72,7 @@ impl Progress {
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("the templates above are well formed");
     style.progress_chars("=> ").with_key("rate", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-        // A bar that cannot be drawn in full is drawn in part.
+        // An error of the formatter leaves the rate out.
         let _ = write!(text, "{:.0}/s", state.per_sec());
     })
 }

@@ -1,33 +1,32 @@
-//! What the run came to, in a line.
+//! Summary of a run: the last line on standard error.
 
 use std::fmt;
 use std::time::Duration;
 
 use trunkline::{CloseReason, PoolStats};
 
-use crate::count::Count;
-use crate::page::{Fate, Page};
+use crate::page::{Page, PageOutcome};
 
-/// Counts pages as they come.
+/// Counts of pages.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    /// Failed ones and unusable lines included, those given up not.
+pub(crate) struct PageCounts {
+    /// Ended pages, including failed pages and invalid lines, without those given up.
     pub(crate) pages: u64,
     pub(crate) failed: u64,
     pub(crate) given_up: u64,
-    /// Fetched by an earlier run, or in the input once more; not counted as pages.
+    /// URLs that an earlier run fetched, and repeated URLs; not included in `pages`.
     pub(crate) skipped: u64,
     pub(crate) bytes: u64,
 }
 
-impl Tally {
+impl PageCounts {
     pub(crate) fn count(&mut self, page: &Page) {
         self.bytes += page.bytes;
-        match page.fate {
-            Fate::Fetched => self.pages += 1,
-            Fate::Refused | Fate::Failed => self.count_failure(),
-            // As those that are cancelled: counted at the end.
-            Fate::GivenUp => {}
+        match page.outcome {
+            PageOutcome::Fetched => self.pages += 1,
+            PageOutcome::Refused | PageOutcome::Failed => self.count_failure(),
+            // Counted at the end, together with the cancelled pages.
+            PageOutcome::GivenUp => {}
         }
     }
 
@@ -37,25 +36,25 @@ impl Tally {
     }
 }
 
-/// The last line on standard error.
+/// Summary line.
 pub(crate) struct Summary {
-    pub(crate) tally: Tally,
+    pub(crate) counts: PageCounts,
     pub(crate) elapsed: Duration,
     pub(crate) opened: u64,
     pub(crate) reused: u64,
 }
 
 impl Summary {
-    pub(crate) fn new(tally: Tally, elapsed: Duration, stats: &PoolStats) -> Self {
+    pub(crate) fn new(counts: PageCounts, elapsed: Duration, stats: &PoolStats) -> Self {
         let unopened = [CloseReason::DialFailed, CloseReason::Superseded, CloseReason::Cancelled];
         let unopened: u64 = unopened.into_iter().map(|reason| stats.closed.by(reason)).sum();
-        Self { tally, elapsed, opened: stats.created.saturating_sub(unopened), reused: stats.reused }
+        Self { counts, elapsed, opened: stats.created.saturating_sub(unopened), reused: stats.reused }
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tally: Tally { pages, failed, given_up, skipped, bytes }, elapsed, opened, reused } = *self;
+        let Self { counts: PageCounts { pages, failed, given_up, skipped, bytes }, elapsed, opened, reused } = *self;
         write!(f, "{}, {failed} failed, ", Count(pages, "page"))?;
         if given_up > 0 {
             write!(f, "{given_up} given up, ")?;
@@ -73,7 +72,17 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A size for people, in powers of 1000.
+/// A number with its noun, such as `1 page` or `2 pages`.
+pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, noun) = self;
+        write!(f, "{count} {noun}{}", if *count == 1 { "" } else { "s" })
+    }
+}
+
+/// A size in units of powers of 1000, such as `1.2 MB`.
 pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
@@ -85,7 +94,7 @@ impl fmt::Display for Bytes {
         let mut size = self.0 as f64;
         let mut unit = "B";
         for larger in ["KB", "MB", "GB", "TB", "PB"] {
-            // What would be shown as 1000.0 is shown in the next unit.
+            // 999.95 would be rounded to 1000.0.
             if size < 999.95 {
                 break;
             }
@@ -102,14 +111,14 @@ mod tests {
 
     #[test]
     fn a_summary_reads_like_a_sentence() {
-        let tally = Tally { pages: 2_000, failed: 0, given_up: 0, skipped: 0, bytes: 24_000 };
-        let summary = Summary { tally, elapsed: Duration::from_millis(410), opened: 8, reused: 1_992 };
+        let counts = PageCounts { pages: 2_000, failed: 0, given_up: 0, skipped: 0, bytes: 24_000 };
+        let summary = Summary { counts, elapsed: Duration::from_millis(410), opened: 8, reused: 1_992 };
         let expected =
             "2000 pages, 0 failed, 24.0 KB in 0.41 s (4878 pages/s) · 8 connections opened, 1992 requests reused one";
         assert_eq!(summary.to_string(), expected);
 
-        let tally = Tally { pages: 1, failed: 1, given_up: 3, skipped: 20, bytes: 999 };
-        let summary = Summary { tally, elapsed: Duration::from_secs(2), opened: 1, reused: 1 };
+        let counts = PageCounts { pages: 1, failed: 1, given_up: 3, skipped: 20, bytes: 999 };
+        let summary = Summary { counts, elapsed: Duration::from_secs(2), opened: 1, reused: 1 };
         let expected = "1 page, 1 failed, 3 given up, 20 skipped, 999 B in 2.00 s (0 pages/s) · 1 connection opened, 1 request reused one";
         assert_eq!(summary.to_string(), expected);
     }

@@ -1,38 +1,37 @@
-//! A table for people: names to the left, figures to the right.
+//! Text table: names in the first column, numbers right-aligned in the others.
 
 use std::fmt;
 
-/// On a terminal that is too narrow for the table, so much is left of a name.
+/// Columns that a name keeps on a terminal too narrow for the table.
 const SHORTEST_NAME: usize = 16;
 
-/// Its lines, the first of which is its head.
+/// Rows of the table, including its head.
 pub(crate) struct Table<const N: usize> {
-    lines: Vec<[String; N]>,
+    rows: Vec<[String; N]>,
     width: Option<usize>,
 }
 
 impl<const N: usize> Table<N> {
-    /// `width` is that of the terminal, if it is for one.
+    /// Table with the given head. `width` is the width of the terminal, if the table is for one.
     pub(crate) fn new(head: [&str; N], width: Option<usize>) -> Self {
-        Self { lines: vec![head.map(str::to_owned)], width }
+        Self { rows: vec![head.map(str::to_owned)], width }
     }
 
-    pub(crate) fn line(&mut self, line: [String; N]) {
-        self.lines.push(line);
+    pub(crate) fn row(&mut self, row: [String; N]) {
+        self.rows.push(row);
     }
 }
 
 impl<const N: usize> fmt::Display for Table<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width =
-            |column: usize| self.lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
         let widths: Vec<_> = (1..N).map(width).collect();
-        let figures: usize = widths.iter().map(|width| 2 + width).sum();
-        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(figures).max(SHORTEST_NAME));
+        let numbers: usize = widths.iter().map(|width| 2 + width).sum();
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(numbers).max(SHORTEST_NAME));
         let name_width = width(0).min(room);
-        for line in &self.lines {
-            write!(f, "{:<name_width$}", shortened(&line[0], room))?;
-            for (cell, width) in line[1..].iter().zip(&widths) {
+        for row in &self.rows {
+            write!(f, "{:<name_width$}", shortened(&row[0], room))?;
+            for (cell, width) in row[1..].iter().zip(&widths) {
                 write!(f, "  {cell:>width$}")?;
             }
             writeln!(f)?;
@@ -41,8 +40,8 @@ impl<const N: usize> fmt::Display for Table<N> {
     }
 }
 
-/// Without its middle, if need be: names of hosts differ at their beginning, and belong together by
-/// their end. Each of their letters, `xn--` and all, is one column wide.
+/// Shortens a long name in its middle: names of hosts differ at their beginning, and share their
+/// end. Each letter is one column wide, because host names are in Punycode.
 fn shortened(name: &str, width: usize) -> String {
     let letters: Vec<_> = name.chars().collect();
     if letters.len() <= width {
@@ -59,7 +58,7 @@ mod tests {
 
     fn table(host: &str, width: Option<usize>) -> String {
         let mut table = Table::new(["host", "pages", "failed", "bytes", "retries", "reused", "p50", "p99"], width);
-        table.line([host, "1000", "0", "1.2 MB", "3", "98 %", "5 ms", "20 ms"].map(String::from));
+        table.row([host, "1000", "0", "1.2 MB", "3", "98 %", "5 ms", "20 ms"].map(String::from));
         table.to_string()
     }
 
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_gives_way_to_the_figures() {
+    fn a_long_name_is_shortened_for_the_numbers() {
         let host = format!("http://{}.example.com", "a".repeat(200));
         for width in [80, 200] {
             let table = table(&host, Some(width));

@@ -1,22 +1,22 @@
-//! The terminal that standard error may be.
+//! Terminal on standard error: its width, and the bar's drawing target.
 
 use std::io;
 
 use console::Term;
 use indicatif::TermLike;
 
-/// Where the bar is drawn. It leaves the cursor at the beginning of its line: behind its end, where
-/// indicatif leaves it, the `^C` that a terminal shows would begin a line of its own, and the bar
-/// would stay on the one above.
+/// Drawing target of the bar. It leaves the cursor at the beginning of the line. indicatif leaves it
+/// behind the end, where the `^C` that a terminal echoes would start a new line and leave the bar on
+/// the line above.
 #[derive(Debug)]
 pub(crate) struct Terminal(Term);
 
-/// How many columns it has, if it is one.
+/// Columns of standard error, if it is a terminal.
 pub(crate) fn width() -> Option<usize> {
     columns(&Term::stderr())
 }
 
-/// The same of standard output.
+/// Columns of standard output, if it is a terminal.
 #[cfg(feature = "frontier")]
 pub(crate) fn width_of_stdout() -> Option<usize> {
     columns(&Term::stdout())

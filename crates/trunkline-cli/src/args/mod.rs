@@ -1,6 +1,8 @@
-//! The arguments as they are written; `config` and `login` check what they mean.
+//! Arguments as parsed. `fetch_config`, `login` and `frontier` check their meaning.
 
 mod fetch;
+#[cfg_attr(not(feature = "frontier"), path = "no_frontier.rs")]
+mod frontier;
 mod login;
 
 use std::time::Duration;
@@ -8,12 +10,17 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::fetch::Fetch;
-pub(crate) use self::login::{Login, LoginForm};
+pub(crate) use self::fetch::FetchArgs;
+#[cfg(not(feature = "frontier"))]
+pub(crate) use self::frontier::FRONTIER_MISSING;
+#[cfg(feature = "frontier")]
+pub(crate) use self::frontier::{AddArgs, DatabaseUrl, FrontierCommand, RetryArgs, StatusArgs};
+pub(crate) use self::frontier::{FrontierArgs, WorkerArgs};
+pub(crate) use self::login::{LoginArgs, LoginForm};
 
 const ABOUT: &str = "One HTTP session for many requests: a few connections, kept alive and shared";
 
-/// Help is wrapped at the width of the terminal, and at this one if that is wider.
+/// Most columns of the help; a narrower terminal wraps it earlier.
 const WIDTH: usize = 80;
 
 #[derive(Parser, Debug)]
@@ -24,14 +31,14 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Those of this process. What is wrong with them is said, and is its end.
-    pub(crate) fn given() -> Self {
+    /// Parses the arguments of this process. An error ends the process.
+    pub(crate) fn from_process() -> Self {
         Self::try_parse().unwrap_or_else(|mut error| {
-            // An address that stands where none belongs is repeated.
+            // clap repeats the argument, which may be a URL with a password.
             for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
                 if let Some(ContextValue::String(text)) = error.get(kind) {
-                    let told = without_password(text);
-                    error.insert(kind, ContextValue::String(told));
+                    let shown = without_password(text);
+                    error.insert(kind, ContextValue::String(shown));
                 }
             }
             error.exit()
@@ -48,18 +55,18 @@ fn without_password(text: &str) -> String {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    Fetch(Box<Fetch>),
-    Login(Box<Login>),
-    Frontier(crate::frontier::Frontier),
+    Fetch(Box<FetchArgs>),
+    Login(Box<LoginArgs>),
+    Frontier(FrontierArgs),
 }
 
-/// More pages or connections no machine has.
+/// Largest number of pages or connections.
 const MOST: usize = 1_000_000;
-/// More attempts nobody waits for.
+/// Largest number of retries.
 const MOST_RETRIES: u32 = 1_000;
-/// Nor longer, for a page or between two.
+/// Longest time in seconds, for a page or between two.
 const A_WEEK: f64 = 604_800.0;
-/// No page comes sooner.
+/// Shortest timeout in seconds.
 const A_MILLISECOND: f64 = 0.001;
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -100,12 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_holds_together() {
+    fn the_definition_is_consistent() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn a_timeout_may_be_fractional_and_never_nothing() {
+    fn a_timeout_may_be_fractional_but_not_zero() {
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
         for unusable in ["0", "1e-9", "-1", "nan", "inf", "1e18", "1e300", "soon", ""] {
             seconds(unusable).unwrap_err();
@@ -113,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_such_as_mean_something() {
+    fn numbers_have_useful_bounds() {
         for (usable, unusable) in [("0", "-1"), ("1000", "1001"), ("7", "9999999999"), ("3", "0.5")] {
             assert!(number(usable).is_ok() && number(unusable).is_err(), "{usable} {unusable}");
         }

@@ -1,32 +1,32 @@
-//! One login for all workers: who logs in leaves the cookies on the frontier, and the others take
-//! them from there.
+//! Login shared by all workers: one worker logs in and stores the cookies on the frontier, the others
+//! copy them.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use trunkline::CookieJar;
-use trunkline_scrape::{LoginContext, Error, Renew, RenewFuture, Result};
+use trunkline_scrape::{Error, LoginContext, Renew, RenewFuture, Result};
 
-use super::address::Address;
-use super::store::{LoginTurn, Store, is_passing};
+use super::database::Database;
+use super::store::{FrontierStore, StoredLogin, is_passing};
 
-/// A worker's part in it.
+/// Shared login of one worker.
 pub(super) struct SharedLogin {
-    address: Address,
-    /// What workers know it by.
+    database: Database,
+    /// Name that identifies the login among workers.
     name: String,
-    /// Of all logins of all workers, the one whose cookies this worker has.
+    /// Number of the login whose cookies this worker has, among the logins of all workers.
     turn: AtomicI64,
 }
 
 impl SharedLogin {
-    pub(super) fn new(address: Address, name: String) -> Self {
-        Self { address, name, turn: AtomicI64::new(0) }
+    pub(super) fn new(database: Database, name: String) -> Self {
+        Self { database, name, turn: AtomicI64::new(0) }
     }
 
-    /// Takes over what another worker has left since, or logs in.
-    async fn renew_in(&self, store: &mut Store, entrance: LoginContext<'_>) -> Result<()> {
-        store.take_turn(&self.name).await.map_err(|error| of_database(&error))?;
-        let last = store.last_login(&self.name).await.map_err(|error| of_database(&error))?;
+    /// Copies the cookies of a newer login of another worker, or logs in.
+    async fn renew_in(&self, store: &mut FrontierStore, entrance: LoginContext<'_>) -> Result<()> {
+        store.take_turn(&self.name).await.map_err(|error| database_error(&error))?;
+        let last = store.last_login(&self.name).await.map_err(|error| database_error(&error))?;
         let turn = self.turn.load(Ordering::Relaxed);
         if let Some(last) = last.as_ref().filter(|last| last.turn > turn) {
             entrance.session().cookies().extend(&CookieJar::from_netscape(&last.cookies)?);
@@ -36,10 +36,10 @@ impl SharedLogin {
         let cookies = entrance.session().cookies().clone();
         entrance.log_in().await?;
         let login =
-            LoginTurn { turn: last.map_or(turn, |last| last.turn.max(turn)) + 1, cookies: cookies.to_netscape() };
+            StoredLogin { turn: last.map_or(turn, |last| last.turn.max(turn)) + 1, cookies: cookies.to_netscape() };
         self.turn.store(login.turn, Ordering::Relaxed);
-        // Without it others log in for themselves, and this worker has its own.
-        let _ = store.leave_login(&self.name, &login).await;
+        // If storing fails, other workers log in themselves.
+        let _ = store.store_login(&self.name, &login).await;
         Ok(())
     }
 }
@@ -47,7 +47,7 @@ impl SharedLogin {
 impl Renew for SharedLogin {
     fn renew<'a>(&'a self, entrance: LoginContext<'a>) -> RenewFuture<'a> {
         Box::pin(async move {
-            let mut store = Store::connect(&self.address).await.map_err(|error| of_database(&error))?;
+            let mut store = FrontierStore::connect(&self.database).await.map_err(|error| database_error(&error))?;
             let renewed = self.renew_in(&mut store, entrance).await;
             store.close().await;
             renewed
@@ -55,6 +55,6 @@ impl Renew for SharedLogin {
     }
 }
 
-fn of_database(error: &anyhow::Error) -> Error {
+fn database_error(error: &anyhow::Error) -> Error {
     Error::renewal(format!("{error:#}")).passing(is_passing(error))
 }

@@ -1,54 +1,58 @@
-//! `trunkline login`: logs in, keeps the cookies, says so in a line.
+//! `trunkline login`: logs in, saves the cookies, and prints a line.
 
 use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::Error;
+use trunkline::redact_url;
 use trunkline_scrape::Scraper;
 
-use super::{Plan, log_in};
-use crate::args::Login;
+use super::{LoginPlan, log_in};
+use crate::args::LoginArgs;
 use crate::cookies::CookieFile;
-use crate::ending::Ending;
-use crate::failure;
-use crate::session::{self, headers};
-use crate::signals::Shutdown;
-use crate::target;
+use crate::exit::Exit;
+use crate::options::{self, headers};
+use crate::shutdown::Signals;
+use crate::url_argument;
 
-/// What is to be done, checked as far as that goes without the page.
-pub(crate) struct Config {
+/// Checked arguments of `login`.
+pub(crate) struct LoginConfig {
     scraper: Scraper,
-    plan: Plan,
+    plan: LoginPlan,
     cookies: Option<CookieFile>,
 }
 
-impl Config {
-    pub(crate) fn check(args: Login) -> anyhow::Result<Self> {
+impl LoginConfig {
+    /// # Errors
+    ///
+    /// An argument or the cookie file cannot be used.
+    pub(crate) fn check(args: LoginArgs) -> anyhow::Result<Self> {
         let cookies = args.cookies.as_deref().map(CookieFile::open).transpose()?;
-        let session = session::builder(args.timeout, cookies.as_ref()).headers(headers(&args.headers)?).build()?;
-        target::parse(&args.url).map_err(Error::msg)?;
-        let plan = Plan::check(args.url, args.form)?;
+        let session =
+            options::session_builder(args.timeout, cookies.as_ref()).headers(headers(&args.headers)?).build()?;
+        url_argument::parse(&args.url).map_err(Error::msg)?;
+        let plan = LoginPlan::check(args.url, args.form)?;
         Ok(Self { scraper: Scraper::new(session), plan, cookies })
     }
 }
 
-/// Logs in. The session is closed then, whatever came of it.
+/// Logs in and closes the session.
 ///
 /// # Errors
 ///
-/// The login failed, or the cookie file cannot be written. If it failed, the file is as it was.
-pub(crate) async fn run(config: Config, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let Config { scraper, plan, cookies } = config;
-    let page = match log_in(plan, &scraper, &mut shutdown).await? {
+/// The login failed, and the cookie file is unchanged. Or the cookie file cannot be written.
+pub(crate) async fn run(config: LoginConfig, mut signals: Signals) -> anyhow::Result<Exit> {
+    let LoginConfig { scraper, plan, cookies } = config;
+    let page = match log_in(plan, &scraper, &mut signals).await? {
         Ok(page) => page,
-        Err(signal) => return Ok(Ending::Signal(signal)),
+        Err(signal) => return Ok(Exit::Signal(signal)),
     };
     scraper.session().close_within(Duration::ZERO).await;
-    let kept = match cookies {
+    let saved = match cookies {
         Some(file) => file.save().await?,
-        None => "its cookies are forgotten now: --cookies FILE keeps them".into(),
+        None => "its cookies are lost now: --cookies FILE keeps them".into(),
     };
-    // Whoever closed standard output wants no line.
-    let _ = writeln!(std::io::stdout(), "logged in: {} ({}); {kept}", failure::bare(page.url), page.status);
-    Ok(Ending::Complete { failed: 0 })
+    // A closed standard output is not an error.
+    let _ = writeln!(std::io::stdout(), "logged in: {} ({}); {saved}", redact_url(&page.url), page.status);
+    Ok(Exit::Complete { failed: 0 })
 }

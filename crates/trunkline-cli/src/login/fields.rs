@@ -1,4 +1,4 @@
-//! `--field`: names and values, none of them a password's.
+//! Form fields of `--field`. A password is never among them.
 
 use std::fmt;
 
@@ -6,19 +6,21 @@ use anyhow::Context as _;
 use trunkline_scrape::{Error, Form, Login};
 use url::form_urlencoded;
 
-use crate::ending::Unusable;
+use crate::exit::UsageError;
 
-/// What the fields are filled with, by name. A name that was given more than once has all its
-/// values.
-pub(super) struct Fields(Vec<(String, Vec<String>)>);
+/// Values by field name. A name that was given more than once has all its values.
+pub(super) struct LoginFields(Vec<(String, Vec<String>)>);
 
-impl Fields {
+impl LoginFields {
+    /// # Errors
+    ///
+    /// A text is not `NAME=VALUE`.
     pub(super) fn parse(texts: &[String]) -> anyhow::Result<Self> {
         let mut fields: Vec<(String, Vec<String>)> = Vec::new();
         for text in texts {
             let named = text.split_once('=').filter(|(name, _)| !name.is_empty());
             let (name, value) =
-                named.with_context(|| format!("the field {text:?} is no NAME=VALUE, such as username=ann"))?;
+                named.with_context(|| format!("the field {text:?} is not NAME=VALUE, such as username=ann"))?;
             match fields.iter_mut().find(|(known, _)| known == name) {
                 Some((_, values)) => values.push(value.to_owned()),
                 None => fields.push((name.to_owned(), vec![value.to_owned()])),
@@ -27,16 +29,16 @@ impl Fields {
         Ok(Self(fields))
     }
 
-    /// Whether the form can be filled in so. What a password goes into cannot.
+    /// Checks that the form has these fields, and that none of them is for a password.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], with the field's name.
+    /// [`UsageError`], with the field's name.
     pub(super) fn check(&self, form: &Form) -> anyhow::Result<()> {
         let mut trial = form.clone();
         for (name, values) in &self.0 {
             if form.fields().any(|field| field.name() == name && field.kind() == "password") {
-                return Err(Unusable::error(format!(
+                return Err(UsageError::new(format!(
                     "the field {name:?} is for a password, which is never an argument, as others can read those: leave it \
                      out to be asked for it, or use --password-file or --password-env"
                 )));
@@ -51,32 +53,32 @@ impl Fields {
     }
 }
 
-/// As a query has them.
-impl fmt::Display for Fields {
+/// Encoded as a query.
+impl fmt::Display for LoginFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = self.0.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         f.write_str(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
     }
 }
 
-/// The field that the password goes into, if the form has one.
+/// Name of the password field, if the form has one.
 ///
 /// # Errors
 ///
-/// [`Unusable`]: it has several and none was named, or the one that was is not among them.
+/// [`UsageError`]: the form has several and none was named, or the named field is not one.
 pub(super) fn for_password(form: &Form, named: Option<&str>) -> anyhow::Result<Option<String>> {
     let all = || form.fields().filter(|field| field.kind() == "password" && !field.is_disabled());
     let names = || all().map(|field| format!("{:?}", field.name())).collect::<Vec<_>>().join(", ");
     match named {
         Some(name) if all().any(|field| field.name() == name) => Ok(Some(name.to_owned())),
-        Some(name) if all().next().is_none() => {
-            Err(Unusable::error(format!("the form has no field for a password, so --password-field {name:?} is none")))
-        }
-        Some(name) => Err(Unusable::error(format!(
-            "--password-field {name:?} is no field for a password; the form has {}",
+        Some(name) if all().next().is_none() => Err(UsageError::new(format!(
+            "the form has no field for a password, so --password-field {name:?} does not apply"
+        ))),
+        Some(name) => Err(UsageError::new(format!(
+            "--password-field {name:?} is not a field for a password; the form has {}",
             names()
         ))),
-        None if all().nth(1).is_some() => Err(Unusable::error(format!(
+        None if all().nth(1).is_some() => Err(UsageError::new(format!(
             "the form has several fields for a password, {}: say which with --password-field NAME",
             names()
         ))),
@@ -84,9 +86,9 @@ pub(super) fn for_password(form: &Form, named: Option<&str>) -> anyhow::Result<O
     }
 }
 
-/// A form or a field that the page does not have is a mistake in what was asked.
+/// Converts the scraper's error: a missing form or field is an error in the arguments.
 pub(super) fn unusable(error: Error) -> anyhow::Error {
-    if error.is_input() { Unusable::error(error) } else { error.into() }
+    if error.is_input() { UsageError::new(error) } else { error.into() }
 }
 
 #[cfg(test)]
@@ -96,11 +98,11 @@ mod tests {
     #[test]
     fn a_field_is_a_name_and_a_value_and_may_have_several() {
         let texts = ["user=ann", "tag=a", "empty=", "tag=b=c"].map(String::from);
-        let fields = Fields::parse(&texts).unwrap().0;
+        let fields = LoginFields::parse(&texts).unwrap().0;
         let fields: Vec<_> = fields.iter().map(|(name, values)| (name.as_str(), values.join(","))).collect();
         assert_eq!(fields, [("user", "ann".into()), ("tag", "a,b=c".into()), ("empty", String::new())]);
         for unusable in ["", "ann", "=ann"] {
-            assert!(Fields::parse(&[unusable.into()]).is_err(), "{unusable}");
+            assert!(LoginFields::parse(&[unusable.into()]).is_err(), "{unusable}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Logging in: `trunkline login`, and what `fetch --login` does first.
+//! Login through a form, for `trunkline login` and `fetch --login`.
 
 mod command;
 mod plan;
@@ -11,20 +11,24 @@ use std::time::Duration;
 
 use trunkline_scrape::{Page, Scraper};
 
-pub(crate) use self::command::{Config, run};
-pub(crate) use self::plan::Plan;
+pub(crate) use self::command::{LoginConfig, run};
+pub(crate) use self::plan::LoginPlan;
 #[cfg(feature = "frontier")]
-pub(crate) use self::plan::Prepared;
-use crate::signals::Shutdown;
+pub(crate) use self::plan::PreparedLogin;
+use crate::shutdown::Signals;
 
-/// What it came to: the page that it led to, or the number of the signal that came first.
+/// Page that the login led to, or the number of the signal that came first.
 pub(crate) type LoggedIn = Result<Page, u8>;
 
-/// Logs in. Unless that works, the session is closed.
-pub(crate) async fn log_in(plan: Plan, scraper: &Scraper, shutdown: &mut Shutdown) -> anyhow::Result<LoggedIn> {
+/// Logs in. After a failure or a signal, the session is closed.
+///
+/// # Errors
+///
+/// The login failed.
+pub(crate) async fn log_in(plan: LoginPlan, scraper: &Scraper, signals: &mut Signals) -> anyhow::Result<LoggedIn> {
     let done = tokio::select! {
         biased;
-        signal = shutdown.next() => Ok(Err(signal)),
+        signal = signals.next() => Ok(Err(signal)),
         done = plan.log_in(scraper) => done.map(Ok),
     };
     if !matches!(done, Ok(Ok(_))) {

@@ -1,4 +1,4 @@
-//! Where the password comes from: a file, the environment, or whoever sits at the terminal.
+//! Password from a file, from the environment, or from a prompt on the terminal.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
@@ -6,16 +6,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 
-use super::terminal::Restored;
-use crate::ending::Unusable;
+use super::terminal::TerminalGuard;
+use crate::exit::UsageError;
 
-/// The largest file that is taken for one with a password.
+/// Largest password file, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// A password, or that it is to be asked for. It has no `Debug`.
+/// A password, or the choice to prompt for it. It has no `Debug`, which would show the password.
 pub(super) enum Password {
-    Given(String),
-    Asked,
+    Known(String),
+    Prompt,
 }
 
 impl Password {
@@ -25,34 +25,38 @@ impl Password {
     pub(super) fn read(file: Option<&Path>, variable: Option<&str>) -> anyhow::Result<Self> {
         match (file, variable) {
             (Some(file), _) => {
-                from_file(file).with_context(|| format!("cannot take the password from {file:?}")).map(Self::Given)
+                from_file(file).with_context(|| format!("cannot take the password from {file:?}")).map(Self::Known)
             }
-            (None, Some(variable)) => from_environment(variable).map(Self::Given),
-            (None, None) => Ok(Self::Asked),
+            (None, Some(variable)) => from_environment(variable).map(Self::Known),
+            (None, None) => Ok(Self::Prompt),
         }
     }
 
-    /// The password; `place` is what it is asked for.
+    /// Returns the password. A prompt names `place`.
     ///
     /// # Errors
     ///
-    /// There is no terminal to ask on, or nothing was entered.
+    /// There is no terminal for the prompt, or nothing was entered.
     ///
     /// # Cancel safety
     ///
-    /// The terminal is as it was.
+    /// The terminal's settings are restored.
     pub(super) async fn get(self, place: &str) -> anyhow::Result<String> {
         match self {
-            Self::Given(password) => Ok(password),
-            Self::Asked => ask(format!("Password for {place}: ")).await,
+            Self::Known(password) => Ok(password),
+            Self::Prompt => ask(format!("Password for {place}: ")).await,
         }
     }
 
-    /// The form has no field for it.
-    pub(super) fn not_wanted(self) -> anyhow::Result<()> {
+    /// Checks that no password was given for a form without a field for it.
+    ///
+    /// # Errors
+    ///
+    /// A password was given.
+    pub(super) fn ensure_none(self) -> anyhow::Result<()> {
         match self {
-            Self::Given(_) => Err(Unusable::error("the form has no field for a password, and one was given")),
-            Self::Asked => Ok(()),
+            Self::Known(_) => Err(UsageError::new("the form has no field for a password, and one was given")),
+            Self::Prompt => Ok(()),
         }
     }
 }
@@ -74,11 +78,11 @@ fn from_file(path: &Path) -> anyhow::Result<String> {
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     ensure!(!line.is_empty(), "it is empty");
-    ensure!(!line.contains(['\n', '\r']), "it has several lines, and a password is one");
+    ensure!(!line.contains(['\n', '\r']), "it has several lines, and a password has one");
     Ok(line.to_owned())
 }
 
-/// Not even the name is told: it may be the password itself, by mistake.
+/// Reads the variable. No message repeats the name: it may be the password itself, by mistake.
 fn from_environment(variable: &str) -> anyhow::Result<String> {
     let named = !variable.is_empty() && !variable.contains(['=', '\0']);
     let value = named.then(|| std::env::var_os(variable)).flatten();
@@ -92,19 +96,19 @@ fn from_environment(variable: &str) -> anyhow::Result<String> {
     Ok(value)
 }
 
-/// Asks on the terminal itself, whatever standard input and output are.
+/// Prompts on the terminal itself, even if standard input and output are redirected.
 async fn ask(prompt: String) -> anyhow::Result<String> {
-    let terminal = Restored::on_drop();
+    let terminal = TerminalGuard::on_drop();
     let asked = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt)).await?;
     drop(terminal);
     match asked {
         Ok(password) if password.is_empty() => Err(anyhow!("no password was entered")),
         Ok(password) => Ok(password),
-        // Ctrl-C: the signal that it makes of it is on its way, and ends this.
+        // Ctrl-C: its signal arrives next and ends the command.
         Err(error) if error.kind() == io::ErrorKind::Interrupted => std::future::pending().await,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(anyhow!("no password was entered")),
-        Err(error) => Err(Unusable::error(format!(
-            "there is no terminal to ask for the password on ({error}): use --password-file or --password-env"
+        Err(error) => Err(UsageError::new(format!(
+            "there is no terminal to prompt for the password ({error}): use --password-file or --password-env"
         ))),
     }
 }
@@ -114,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_the_password_for_its_only_line() {
+    fn a_password_file_has_one_line() {
         let path = std::env::temp_dir().join(format!("trunkline-password-{}", std::process::id()));
         for (content, password) in [
             ("s3cret", Some("s3cret")),

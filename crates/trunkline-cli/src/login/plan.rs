@@ -1,64 +1,70 @@
-//! How to log in: checked before anything is sent, looked at once more when the page is there, then
-//! done.
+//! Login plan: checked before anything is sent, checked again against the form, then executed.
 
 use http::StatusCode;
 use trunkline_scrape::{Document, Error, Expect, FormChoice, Login, Page, Scraper};
 use url::{Position, Url};
 
-use super::fields::{self, Fields, unusable};
+use super::fields::{self, LoginFields, unusable};
 use super::password::Password;
 use crate::args::LoginForm;
 
-/// How to log in, checked as far as that goes without the page.
-pub(crate) struct Plan {
+/// Plan checked without the page.
+pub(crate) struct LoginPlan {
     url: String,
     form: FormChoice,
-    fields: Fields,
+    fields: LoginFields,
     expected: Vec<Expect>,
     password: Password,
     password_field: Option<String>,
-    /// What tells, besides what always does, that it has run out.
-    over: Vec<Expect>,
+    /// Additional signs of an expired login.
+    logged_out: Vec<Expect>,
 }
 
-/// A login that needs nothing more but to be done.
-pub(crate) struct Prepared {
-    /// Where its form is, and what it is filled with but for the password: another user's is
-    /// another login.
-    #[cfg_attr(not(feature = "frontier"), expect(dead_code, reason = "workers know the login by it"))]
+/// Login that is ready to be executed.
+pub(crate) struct PreparedLogin {
+    /// URL and fields without the password: the login of another user has another name.
+    #[cfg_attr(not(feature = "frontier"), expect(dead_code, reason = "workers share a login by its name"))]
     pub(crate) name: String,
     pub(crate) login: Login,
 }
 
-/// What tells, besides what always does, that the login has run out.
-struct Over {
-    /// Where the form was: a worker that only takes cookies over does not come by.
-    at: Url,
-    told: Vec<Expect>,
+/// Signs of an expired login, besides a status of 401.
+struct LogoutSigns {
+    /// URL of the form. The scraper does not know it in a worker that only copies cookies.
+    form: Url,
+    additional: Vec<Expect>,
 }
 
-impl Plan {
+impl LoginPlan {
     /// # Errors
     ///
-    /// An option that cannot be used, a password that cannot be read.
+    /// An option cannot be used, or the password cannot be read.
     pub(crate) fn check(url: String, args: LoginForm) -> anyhow::Result<Self> {
         let LoginForm { fields, password_file, password_env, password_field, form, expected } = args;
-        let fields = Fields::parse(&fields)?;
+        let fields = LoginFields::parse(&fields)?;
         let password = Password::read(password_file.as_deref(), password_env.as_deref())?;
-        Ok(Self { url, form: form.unwrap_or_default(), fields, expected, password, password_field, over: Vec::new() })
+        Ok(Self {
+            url,
+            form: form.unwrap_or_default(),
+            fields,
+            expected,
+            password,
+            password_field,
+            logged_out: Vec::new(),
+        })
     }
 
-    /// What tells of a page, besides a status of 401 and the address of the login page, that the
-    /// login has run out: statuses and addresses.
-    pub(crate) fn over_when(self, over: Vec<Expect>) -> Self {
-        Self { over, ..self }
+    /// Adds signs of an expired login, besides a status of 401 and the URL of the login page. Each
+    /// is a status or a URL.
+    pub(crate) fn logged_out_when(self, logged_out: Vec<Expect>) -> Self {
+        Self { logged_out, ..self }
     }
 
-    /// Logs in. What comes out is the page that it led to.
+    /// Logs in, and returns the page that the login led to.
     ///
     /// # Errors
     ///
-    /// As [`prepare`](Self::prepare), and what the login fails with.
+    /// As [`prepare`](Self::prepare), or the login failed.
     ///
     /// # Cancel safety
     ///
@@ -67,18 +73,18 @@ impl Plan {
         scraper.login(self.prepare(scraper).await?.login).await.map_err(unusable)
     }
 
-    /// Looks at the form, and asks for the password if it has not been given.
+    /// Checks the form, and prompts for the password if none was given.
     ///
     /// # Errors
     ///
-    /// [`Unusable`](crate::ending::Unusable), if the page has no such form or field; what the page
+    /// [`UsageError`](crate::exit::UsageError), if the page has no such form or field; what the page
     /// or the network says otherwise.
     ///
     /// # Cancel safety
     ///
     /// Dropped while the password is asked for, it leaves the terminal as it was.
-    pub(crate) async fn prepare(self, scraper: &Scraper) -> anyhow::Result<Prepared> {
-        let Self { url, form: choice, fields, expected, password, password_field, over } = self;
+    pub(crate) async fn prepare(self, scraper: &Scraper) -> anyhow::Result<PreparedLogin> {
+        let Self { url, form: choice, fields, expected, password, password_field, logged_out } = self;
         let response = scraper.session().get(&url).await?;
         let status = response.status();
         let page = Document::read(response).await?;
@@ -91,24 +97,23 @@ impl Plan {
         let login = expected.into_iter().fold(login, Login::expect);
         let login = match field {
             Some(name) => login.field(name, password.get(&place(&page)).await?),
-            None => password.not_wanted().map(|()| login)?,
+            None => password.ensure_none().map(|()| login)?,
         };
-        let over = Over { at: page.url().clone(), told: over };
-        Ok(Prepared { name, login: login.is_over_also_when(move |page| over.says(page)) })
+        let signs = LogoutSigns { form: page.url().clone(), additional: logged_out };
+        Ok(PreparedLogin { name, login: login.is_over_also_when(move |page| signs.matches(page)) })
     }
 }
 
-impl Over {
-    /// Does this page say so?
-    fn says(&self, page: &Page) -> bool {
+impl LogoutSigns {
+    fn matches(&self, page: &Page) -> bool {
         let Page { requested, url, .. } = page;
-        let meets = |expected: &Expect| match expected {
+        let is_met = |expected: &Expect| match expected {
             Expect::Status(status) => page.status == *status,
             Expect::Url(address) => Url::parse(address).map_or(url.path() == address, |address| is_at(url, &address)),
-            // The arguments have no others.
+            // The arguments accept no other kind.
             _ => false,
         };
-        is_at(url, &self.at) && !is_at(requested, &self.at) || self.told.iter().any(meets)
+        is_at(url, &self.form) && !is_at(requested, &self.form) || self.additional.iter().any(is_met)
     }
 }
 
@@ -116,12 +121,12 @@ fn is_at(url: &Url, other: &Url) -> bool {
     place_of(url) == place_of(other)
 }
 
-/// Of `/login` and `/login/`, one mostly redirects to the other.
+/// Path without its last slash: of `/login` and `/login/`, one usually redirects to the other.
 fn place_of(url: &Url) -> &str {
     url[..Position::AfterPath].trim_end_matches('/')
 }
 
-/// The page has no such form. If it is not the page that was meant, that is why.
+/// Error of a page without the form. A status other than 200 is the likely cause.
 fn missing(error: Error, status: StatusCode) -> anyhow::Error {
     match status {
         StatusCode::OK => unusable(error),
@@ -129,7 +134,7 @@ fn missing(error: Error, status: StatusCode) -> anyhow::Error {
     }
 }
 
-/// The page, for a question about it.
+/// Host and path of the page, for the password prompt.
 fn place(page: &Document) -> String {
     let url = page.url();
     format!("{}{}", &url[Position::BeforeHost..Position::AfterPort], url.path())

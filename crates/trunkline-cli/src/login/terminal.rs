@@ -1,12 +1,12 @@
-//! The terminal, as it was before a password was asked for.
+//! Guard that restores the terminal's settings after a password prompt.
 
-/// Puts the terminal's settings back when it is dropped: a question that nobody waits for any more,
-/// because a signal ends the program, leaves it without echo otherwise.
+/// Restores the terminal's settings when dropped. A prompt that a signal interrupts would leave the
+/// terminal without echo otherwise.
 #[cfg(unix)]
-pub(super) struct Restored(Option<(std::fs::File, rustix::termios::Termios)>);
+pub(super) struct TerminalGuard(Option<(std::fs::File, rustix::termios::Termios)>);
 
 #[cfg(unix)]
-impl Restored {
+impl TerminalGuard {
     pub(super) fn on_drop() -> Self {
         let terminal = std::fs::File::open("/dev/tty").ok();
         Self(terminal.and_then(|file| rustix::termios::tcgetattr(&file).ok().map(|settings| (file, settings))))
@@ -14,21 +14,21 @@ impl Restored {
 }
 
 #[cfg(unix)]
-impl Drop for Restored {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         if let Some((file, settings)) = &self.0 {
-            // If it has gone, there is nothing to put back.
+            // It fails if the terminal is gone.
             let _ = rustix::termios::tcsetattr(file, rustix::termios::OptionalActions::Now, settings);
         }
     }
 }
 
-/// Elsewhere the console does so by itself.
+/// Other systems restore the console themselves.
 #[cfg(not(unix))]
-pub(super) struct Restored;
+pub(super) struct TerminalGuard;
 
 #[cfg(not(unix))]
-impl Restored {
+impl TerminalGuard {
     pub(super) fn on_drop() -> Self {
         Self
     }

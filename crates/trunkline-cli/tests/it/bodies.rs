@@ -1,4 +1,4 @@
-//! `--bodies`: a file for each page, whole, under a name that can do no harm.
+//! `--bodies`: one complete file per page, under a safe name.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn files(dir: &Path) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn nasty_urls_have_harmless_names_that_are_never_the_same() {
+fn hostile_urls_get_safe_and_unique_names() {
     let (site, other) = (Site::start(), Site::start_at("127.0.0.2"));
     let dir = TempDir::new("bodies");
     let inside = dir.join("new/pages");
@@ -57,7 +57,7 @@ fn nasty_urls_have_harmless_names_that_are_never_the_same() {
 }
 
 #[test]
-fn only_whole_pages_have_a_file() {
+fn only_complete_pages_have_a_file() {
     let site = Site::start();
     let dir = TempDir::new("whole");
     let urls = ["/?cut&size=300000", "/?status=404", "/big?size=1000000", "/none?size=0", "/from?to=/target"]
@@ -75,14 +75,14 @@ fn only_whole_pages_have_a_file() {
 }
 
 #[test]
-fn a_file_appears_when_it_is_whole_and_not_at_all_if_it_never_is() {
+fn an_incomplete_file_never_appears() {
     let site = Site::start();
     let dir = TempDir::new("held");
     let url = site.url("/?hold=body&size=400000");
     let mut running = Running::start([&*url, "--bodies", dir.path().to_str().unwrap()]);
     until("half of it is on the way to the disk", || files(dir.path()).iter().any(|(_, size)| *size > 0));
     assert!(files(dir.path()).iter().all(|(name, _)| name.ends_with(".part")), "{:?}", files(dir.path()));
-    // The first may be the only one that is seen: they are counted, not queued.
+    // The system merges pending signals of one number, so they are sent until the end.
     until("it is given up", || {
         running.signal("INT");
         running.has_ended()
@@ -104,7 +104,7 @@ fn a_page_that_cannot_be_kept_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_compressed_page_is_kept_and_counted_as_it_was_before() {
+async fn a_compressed_page_is_saved_and_counted_decoded() {
     let nginx = Nginx::builder().extra("gzip on; gzip_types *; gzip_min_length 1;").start().await;
     let dir = TempDir::new("decoded");
     let run = fetch(["-o-", "--bodies", dir.path().to_str().unwrap(), &nginx.url("/big")], "");

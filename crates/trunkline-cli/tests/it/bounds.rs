@@ -1,4 +1,4 @@
-//! What it never exceeds: pages under way, connections, memory.
+//! Bounds of pages under way, connections and memory.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -30,7 +30,7 @@ fn connections_never_exceed_the_limits() {
 }
 
 #[tokio::test]
-async fn with_limit_8_the_kernel_never_sees_a_ninth_socket_to_nginx() {
+async fn limit_8_never_opens_a_ninth_socket() {
     const PAGES: usize = 10_000;
     const EACH: usize = 1_000;
     let nginx = Nginx::builder().keepalive_requests(EACH).start().await;
@@ -39,7 +39,7 @@ async fn with_limit_8_the_kernel_never_sees_a_ninth_socket_to_nginx() {
     let file = dir.write("urls.txt", urls.join("\n"));
     let out = dir.join("out.jsonl");
     let mut running = Running::start(["-i", file.to_str().unwrap(), "--limit", "8", "-o", out.to_str().unwrap()]);
-    // Read, so that it need not wait for a reader.
+    // Drained, so that the program never waits for its reader.
     let mut stdout = running.stdout.take().unwrap();
     let reading = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
     let (mut most, mut samples) = (0, 0);
@@ -66,7 +66,7 @@ fn connections_may_be_as_many_as_the_system_allows() {
     const PAGES: usize = 100;
     let site = Site::start();
     let urls = (0..PAGES).map(|page| site.url(&format!("/{page}?hold=head")));
-    // The shell's limit is one that may be raised.
+    // A soft limit, which the program may raise.
     let mut run = Command::new("sh")
         .args(["-c", "ulimit -Sn 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_trunkline"), "fetch"])
         .args(["--limit", "0", "--retries", "0"])
@@ -82,7 +82,7 @@ fn connections_may_be_as_many_as_the_system_allows() {
 
 const MIB: u64 = 1024 * 1024;
 
-/// The most memory it needs for that many URLs of 600 bytes, from a pipe.
+/// Peak memory for that number of URLs of 600 bytes, read from a pipe.
 fn memory_for(urls: usize) -> u64 {
     let site = Site::start();
     let mut running = Running::start(["-i-", "-c64"]);
@@ -105,7 +105,7 @@ fn memory_for(urls: usize) -> u64 {
 #[test]
 fn a_million_urls_take_no_more_memory_than_a_few() {
     let (few, many) = (memory_for(2_000), memory_for(soak(1_000_000, 50_000)));
-    // Of 50,000 URLs the text alone is 30 MB.
+    // The text of 50,000 URLs alone has 30 MB.
     assert!(many < few + 8 * MIB, "{} MiB, and {} MiB for 2,000", many / MIB, few / MIB);
     assert!(many < 64 * MIB, "{} MiB", many / MIB);
 }

@@ -1,4 +1,4 @@
-//! `--cookies`: a file that outlives the run, however it ends.
+//! `--cookies`: the file is written at each kind of end.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::servers::TempDir;
 use crate::support::{Running, Site, fetch, until};
 
-/// The last request's cookies.
+/// Cookies of the last request.
 fn sent(site: &Site) -> Option<String> {
     let head = site.counts().heads.pop().unwrap();
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
@@ -70,7 +70,7 @@ fn the_output_is_another_file_however_its_path_is_written() {
     fs::create_dir(dir.join("inside")).unwrap();
     let (cookies, output) = (dir.join("jar.txt"), dir.join("inside/../jar.txt"));
     let files = ["--cookies", cookies.to_str().unwrap(), "--output", output.to_str().unwrap()];
-    // Both when it is not there yet and when it is.
+    // The file does not exist in the first round and exists in the second.
     for _ in 0..2 {
         let run = fetch(["http://127.0.0.1:1/"].into_iter().chain(files), "");
         assert_eq!(run.code, Some(2), "{run:?}");
@@ -80,7 +80,7 @@ fn the_output_is_another_file_however_its_path_is_written() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_a_failure_that_is_told() {
+fn a_cookie_file_that_cannot_be_written_is_a_failure() {
     let (site, dir) = (Site::start(), TempDir::new("cookies"));
     let inside = dir.join("inside");
     fs::create_dir(&inside).unwrap();
@@ -95,9 +95,9 @@ fn a_file_that_cannot_be_written_is_a_failure_that_is_told() {
 }
 
 #[test]
-fn a_directory_that_takes_no_file_is_told_before_the_first_page() {
+fn an_unwritable_directory_is_reported_before_the_first_page() {
     let site = Site::start();
-    // Not even root makes a file there.
+    // Root cannot create a file there either.
     let run = fetch([&*site.url("/"), "--cookies", "/proc/jar.txt"], "");
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.stderr.contains("\"/proc\" has to be writable"), "{run:?}");
@@ -111,7 +111,7 @@ fn a_link_stays_one_and_what_it_leads_to_is_written() {
     let (target, link, other) = (dir.join("inside/jar.txt"), dir.join("link.txt"), dir.join("other.txt"));
     std::os::unix::fs::symlink("inside/jar.txt", &link).unwrap();
     std::os::unix::fs::symlink(&link, &other).unwrap();
-    // Both when it is not there yet and when it is, and by a link to a link.
+    // A missing file, an existing file, and a link to a link.
     for (path, cookie, cookies) in [(&link, "a=1", 1), (&link, "b=2", 2), (&other, "c=3", 3)] {
         let run = fetch([&*site.url(&format!("/?set={cookie}")), "--cookies", path.to_str().unwrap()], "");
         assert_eq!(run.code, Some(0), "{run:?}");

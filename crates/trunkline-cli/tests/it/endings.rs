@@ -1,11 +1,11 @@
-//! How it ends before its input does.
+//! Ends before the end of the input: signals, closed pipes, --fail-fast.
 
 use std::io::{BufRead as _, BufReader};
 
 use crate::servers::TempDir;
 use crate::support::{Running, Site, fetch, shown_on_a_terminal, until};
 
-/// A page that is fetched, two under way, and an input that waits for more.
+/// Sends the signal with one page fetched, two under way, and the input still open.
 fn stopped_by(signal: &str, code: i32) {
     let (site, other) = (Site::start(), Site::start());
     let dir = TempDir::new("signal");
@@ -37,7 +37,7 @@ fn sigterm_does_the_same() {
 }
 
 #[test]
-fn after_ctrl_c_nothing_is_begun_and_what_takes_too_long_is_given_up() {
+fn after_ctrl_c_no_page_starts_and_slow_pages_are_given_up() {
     let site = Site::start();
     let mut running = Running::start(["-i-", "-c6", "--limit", "2"]);
     let url = site.url("/?hold=head");
@@ -66,10 +66,10 @@ fn ctrl_c_on_a_terminal_leaves_no_bar_behind() {
 }
 
 #[test]
-fn after_ctrl_c_no_robots_txt_is_waited_for_and_its_pages_are_as_they_were() {
+fn ctrl_c_cancels_a_robots_txt_and_its_pages_stay_undone() {
     use std::io::{Read as _, Write as _};
 
-    // The first answer is that it fails for now; the second never comes.
+    // In the second round the first response is a temporary failure; no other response follows.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     for first in [None, Some(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")] {
@@ -110,7 +110,7 @@ fn a_second_ctrl_c_ends_it_at_once() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_it_quietly() {
+fn a_closed_stdout_ends_it_without_an_error() {
     for json in [false, true] {
         let site = Site::start();
         let mut running = Running::start(["-i", "-"].into_iter().chain(json.then_some("-o-")));
@@ -125,7 +125,7 @@ fn a_reader_that_has_enough_ends_it_quietly() {
 }
 
 #[test]
-fn ctrl_c_ends_it_though_nobody_reads_its_output() {
+fn ctrl_c_ends_it_even_if_its_output_is_not_read() {
     let site = Site::start();
     let mut running = Running::start(["-i-", "-c10"]);
     let url = site.url(&format!("/{}", "x".repeat(1_000)));
@@ -137,7 +137,7 @@ fn ctrl_c_ends_it_though_nobody_reads_its_output() {
         before = now;
         same > 100
     });
-    // The pipe's 64 KiB, two batches, and what is under way.
+    // The pipe's 64 KiB, two batches, and the pages under way.
     assert!(before < 400, "it went on without a reader: {before}");
     running.signal("INT");
     until("it has ended", || running.has_ended());
@@ -145,7 +145,7 @@ fn ctrl_c_ends_it_though_nobody_reads_its_output() {
 }
 
 #[test]
-fn fail_fast_gives_up_at_the_first_failure() {
+fn fail_fast_stops_at_the_first_failure() {
     let site = Site::start();
     for failure in [site.url("/?status=404"), "no url".into()] {
         let mut running = Running::start(["-i-", "-c3", "--fail-fast"]);

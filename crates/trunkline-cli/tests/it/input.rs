@@ -1,10 +1,10 @@
-//! Where URLs come from, and lines that are none.
+//! Input of URLs, and its invalid lines.
 
 use crate::servers::TempDir;
 use crate::support::{Running, Site, fetch, until};
 
 #[test]
-fn bad_lines_are_named_by_their_place_and_stop_nothing() {
+fn invalid_lines_are_located_and_do_not_stop_the_run() {
     let site = Site::start();
     let dir = TempDir::new("lines");
     let mut text = format!("# a comment\n\n{}\r\nnot a url\nftp://example.com/\n", site.url("/1")).into_bytes();
@@ -38,14 +38,14 @@ fn an_input_without_urls_is_no_failure() {
 }
 
 #[test]
-fn a_line_is_fetched_when_it_is_written_not_when_the_input_ends() {
+fn a_line_is_fetched_before_the_input_ends() {
     use std::io::Write as _;
 
     let site = Site::start();
     let mut running = Running::start(["-i-"]);
     let mut input = running.stdin.take().unwrap();
     for page in 1..4 {
-        // What follows the URL makes nothing wait for it.
+        // The incomplete line after the URL does not delay the URL.
         write!(input, "{}\n# and a comment\nhttp://half-a-li", site.url("/")).unwrap();
         until("the page is asked for", || site.counts().requests == page);
         writeln!(input, "ne.invalid:port/").unwrap();

@@ -1,5 +1,4 @@
-//! `trunkline login`: to Django's admin, to Jupyter Server, with the password from wherever it may
-//! come.
+//! `trunkline login`: Django's admin, Jupyter Server, and each source of the password.
 
 use std::fs;
 use std::process::Command;
@@ -24,7 +23,7 @@ fn curl<'a>(arguments: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 #[tokio::test]
-async fn logged_in_to_django_fetch_and_curl_go_on_and_the_other_way_round() {
+async fn fetch_and_curl_share_the_cookies_of_a_django_login() {
     let (django, dir) = (Django::start().await, TempDir::new("django"));
     let (jar, curls) = (dir.join("jar.txt"), dir.join("curl.txt"));
     let (jar, curls, pages) = (jar.to_str().unwrap(), curls.to_str().unwrap(), dir.join("pages"));
@@ -40,7 +39,7 @@ async fn logged_in_to_django_fetch_and_curl_go_on_and_the_other_way_round() {
     assert!(page.contains("ann@example.com"));
     assert!(curl(["-b", jar, &users]).contains("ann@example.com"));
 
-    // curl logs in, by hand, and ours goes on.
+    // curl logs in by hand, and `trunkline fetch` uses its cookies.
     let form = curl(["-c", curls, &at]);
     let (_, token) = form.split_once("name=\"csrfmiddlewaretoken\" value=\"").unwrap();
     let fields = [
@@ -67,7 +66,7 @@ async fn a_wrong_password_is_one_clear_error_and_changes_no_file() {
     assert_eq!((run.code, &*run.stdout, run.stderr.contains("wr0ng-pass")), (Some(1), "", false), "{run:?}");
     assert_eq!(fs::read(&jar).unwrap(), before);
 
-    // The same before `fetch`, which then fetches nothing and leaves yesterday's results.
+    // `fetch` fails in the same way, fetches nothing, and leaves earlier results unchanged.
     let out = dir.write("out.jsonl", "yesterday's");
     let url = django.url("/admin/");
     let mut arguments = vec![&*url, "--login", &at, "-o", out.to_str().unwrap()];
@@ -77,7 +76,7 @@ async fn a_wrong_password_is_one_clear_error_and_changes_no_file() {
     assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{run:?}");
     assert_eq!(fs::read_to_string(&out).unwrap(), "yesterday's");
 
-    // Nor is there a file of today's, with or without --resume.
+    // It creates no new file, with or without --resume.
     for more in [None, Some("--resume")] {
         let new = dir.join("new.jsonl");
         let mut arguments = vec![&*url, "--login", &at, "-o", new.to_str().unwrap()];
@@ -88,7 +87,7 @@ async fn a_wrong_password_is_one_clear_error_and_changes_no_file() {
 }
 
 #[tokio::test]
-async fn jupyter_server_lets_in_who_knows_the_password() {
+async fn jupyter_server_accepts_only_the_right_password() {
     let (jupyter, dir) = (Jupyter::start().await, TempDir::new("jupyter"));
     let jar = dir.join("jar.txt");
     let jar = jar.to_str().unwrap();
@@ -110,7 +109,7 @@ async fn jupyter_server_lets_in_who_knows_the_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_password_comes_from_a_file_the_environment_or_standard_input() {
+async fn the_password_comes_from_a_file_a_variable_or_stdin() {
     let (site, dir) = (Site::start(10).await, TempDir::new("sources"));
     let file = dir.write("password", "s3cret\n");
     let at = site.url("/login");
@@ -119,14 +118,14 @@ async fn the_password_comes_from_a_file_the_environment_or_standard_input() {
         let mut running = Running::command("login", arguments, [("SITE_PASSWORD", "s3cret")]);
         std::io::Write::write_all(&mut running.stdin.take().unwrap(), b"s3cret\n").unwrap();
         let run = running.finish();
-        let told = format!("logged in: {} (200 OK); its cookies are forgotten now", site.url("/home"));
+        let told = format!("logged in: {} (200 OK); its cookies are lost now", site.url("/home"));
         assert!(run.code == Some(0) && run.stdout.starts_with(&told) && run.stderr.is_empty(), "{source:?} {run:?}");
     }
     assert_eq!(site.logins(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_is_asked_and_shows_nothing_of_what_is_typed() {
+async fn a_prompt_on_the_terminal_does_not_echo_the_password() {
     let site = Site::start(10).await;
     let at = site.url("/login?next=se-cret");
     let question = format!("Password for 127.0.0.1:{}/login: ", site.port());
@@ -136,16 +135,16 @@ async fn a_terminal_is_asked_and_shows_nothing_of_what_is_typed() {
     assert!(typed.seen.contains("logged in: ") && typed.seen.starts_with(&question), "{typed:?}");
     assert!(!typed.seen.contains("s3c") && !typed.seen.contains("se-cret"), "{typed:?}");
 
-    // `fetch` asks even while its input comes from elsewhere.
+    // `fetch` prompts as well.
     let url = site.url("/page/1");
     let typed = on_a_terminal(&question, "s3cret\n", ["fetch", &url, "--login", &at, "--field", "user=ann"]);
     assert!(typed.code == 0 && typed.seen.contains(&format!("200 6 {url}")), "{typed:?}");
 
-    // Suspended it would leave the terminal to the shell: Ctrl-Z is no letter and does nothing.
+    // Ctrl-Z has no effect: a suspended prompt would leave the terminal to the shell.
     let typed = on_a_terminal(&question, "s3c\u{1a}ret\n", arguments);
     assert_eq!((typed.code, typed.echoes), (0, true), "{typed:?}");
 
-    // Standard input would show it.
+    // The terminal as standard input would echo the password.
     let ended = shown_on_a_terminal(&question, "", arguments.into_iter().chain(["--password-file", "-"]));
     assert!(ended.code == 2 && ended.seen.contains("leave the option out to be asked"), "{ended:?}");
 
@@ -158,7 +157,7 @@ async fn a_terminal_is_asked_and_shows_nothing_of_what_is_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_page_cannot_take_is_told_before_anything_is_sent() {
+async fn a_wrong_form_or_field_is_reported_before_a_submission() {
     let site = Site::start(10).await;
     let (at, home) = (site.url("/login"), site.url("/home"));
     let cases: [(&[&str], i32, &[&str]); 9] = [
@@ -166,7 +165,7 @@ async fn what_the_page_cannot_take_is_told_before_anything_is_sent() {
         (&[&at, "--field", "name=ann"], 2, &["no field \"name\"", "\"user\" (text)", "\"pass\" (password)"]),
         (&[&at, "--form", "id=in"], 2, &["no form with the id \"in\"", "0: action="]),
         (&[&at, "--form", "selector=:::"], 2, &["\":::\""]),
-        (&[&at, "--password-field", "user"], 2, &["\"user\" is no field for a password", "the form has \"pass\""]),
+        (&[&at, "--password-field", "user"], 2, &["\"user\" is not a field for a password", "the form has \"pass\""]),
         (&[&home], 2, &["no form with a password field", "no form at all"]),
         (&[&site.url("/nowhere")], 1, &["login failed: the login page has the status 404"]),
         (&["http://127.0.0.1:1/login"], 1, &["http://127.0.0.1:1/login: no connection"]),
@@ -185,7 +184,7 @@ async fn what_the_page_cannot_take_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_terminal_it_says_what_else_there_is() {
+async fn without_a_terminal_the_error_names_other_sources() {
     let site = Site::start(10).await;
     let run = Command::new("setsid")
         .args([env!("CARGO_BIN_EXE_trunkline"), "login", &site.url("/login"), "--field", "user=ann"])

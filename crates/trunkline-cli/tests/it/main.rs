@@ -1,8 +1,8 @@
-//! The program itself, run against servers that count.
+//! Tests of the program, run against servers that count requests.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
-/// nginx, and the kernel's list of sockets.
+/// Test servers of the library: nginx, and the kernel's list of sockets.
 #[path = "../../../trunkline/tests/it/support/mod.rs"]
 mod servers;
 mod support;

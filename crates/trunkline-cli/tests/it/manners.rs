@@ -1,4 +1,4 @@
-//! Retries, pauses, robots.txt, figures of each host, a login that runs out.
+//! Retries, pauses, robots.txt, counts per host, and an expired login.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ fn a_page_is_tried_again_as_often_as_asked() {
 
 #[test]
 fn a_page_is_tried_again_when_the_server_says() {
-    // By itself it waits for half a second at most; ten minutes and more are not waited for.
+    // Without Retry-After it waits 0.5 s at most. More than ten minutes are a failure.
     for (after, requests) in [(1, 2), (601, 1)] {
         let (site, begun) = (Site::start(), Instant::now());
         let run = fetch([&*site.url(&format!("/?status=503&after={after}")), "--retries", "1"], "");
@@ -57,7 +57,7 @@ fn the_figures_of_hosts_add_up_to_the_summary() {
 
 #[test]
 fn robots_txt_is_asked_for_once_and_only_if_asked() {
-    // Its answer is no rule at all: everything is allowed.
+    // A robots.txt without rules allows everything.
     for (more, requests) in [(None, 2), (Some("--robots"), 3)] {
         let site = Site::start();
         let run = fetch([site.url("/1"), site.url("/2")].iter().map(String::as_str).chain(more), "");
@@ -65,9 +65,9 @@ fn robots_txt_is_asked_for_once_and_only_if_asked() {
     }
 }
 
-/// Whoever asks for the login page itself gets it, and nobody logs in for it.
+/// A request for the login page itself causes no login.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_runs_out_is_renewed_and_no_page_comes_twice() {
+async fn an_expired_login_is_renewed_and_no_page_comes_twice() {
     let site = Guarded::start(10).await;
     let mut urls: Vec<_> = (0..50).map(|page| site.url(&format!("/page/{page}"))).collect();
     urls.insert(7, site.url("/login?next=/page/7"));
@@ -82,7 +82,7 @@ async fn a_login_that_runs_out_is_renewed_and_no_page_comes_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_robots_txt_does_not_allow_is_a_failure_that_says_so() {
+async fn a_page_that_robots_txt_disallows_is_a_failure() {
     let site = Guarded::start(10).await;
     let (home, private) = (site.url("/home"), site.url("/private"));
     let run = fetch([&*home, &private, "--robots"], "");
@@ -93,7 +93,7 @@ async fn what_robots_txt_does_not_allow_is_a_failure_that_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_tells_that_the_login_has_run_out_can_be_said() {
+async fn logged_out_names_a_sign_of_an_expired_login() {
     for (more, code, logins) in [(None, Some(1), 1), (Some("--logged-out=status=403"), Some(0), 2)] {
         let site = Guarded::start(10).await;
         let (at, url) = (site.url("/login"), site.url("/members"));

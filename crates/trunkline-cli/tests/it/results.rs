@@ -1,4 +1,4 @@
-//! What is said of pages: lines, JSON, the summary, the exit code.
+//! Results of pages: lines, JSON, the summary, and the exit code.
 
 use std::net::TcpListener;
 
@@ -34,7 +34,7 @@ fn arguments_come_before_the_input() {
 }
 
 #[test]
-fn a_json_line_tells_what_is_known_and_null_for_the_rest() {
+fn a_json_line_has_known_values_and_null_otherwise() {
     let site = Site::start();
     let urls = ["/one?size=5", "/from?to=/target", "/gone?status=404"].map(|path| site.url(path));
     let run = fetch(["-c1", "-o-"].iter().copied().chain(urls.iter().map(String::as_str)), "");
@@ -76,7 +76,7 @@ fn a_status_of_400_or_above_is_a_failure_with_its_status() {
 }
 
 #[test]
-fn a_page_that_does_not_come_whole_is_an_err_line_and_a_reason() {
+fn an_incomplete_page_has_an_err_line_and_a_reason() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let site = Site::start();
     let urls = [format!("http://ann:pass-word@{nobody}/a?token=t"), site.url("/?cut&size=10")];
@@ -101,7 +101,7 @@ fn a_page_has_the_timeout_and_no_longer() {
 }
 
 #[test]
-fn a_failure_has_the_url_as_it_was_given_and_says_where_else_it_happened() {
+fn a_failure_names_the_given_url_and_the_redirect_target() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let site = Site::start();
     let url = site.url(&format!("/here?a=1&to=http://{nobody}/there"));
@@ -113,7 +113,7 @@ fn a_failure_has_the_url_as_it_was_given_and_says_where_else_it_happened() {
         "{run:?}"
     );
 
-    // An empty reference is the page itself.
+    // An empty reference resolves to the page itself.
     let around = site.url("/around?to=");
     let run = fetch([&around], "");
     assert!(
@@ -143,7 +143,7 @@ fn results_that_cannot_be_written_are_a_failure() {
     assert!(run.last().starts_with("error: cannot write to \"/dev/full\": "), "{run:?}");
 }
 
-/// Each looks whether it can make the file, and they must not take that for somebody's output.
+/// Each run creates the file as a check. The others must not take it for an output.
 #[test]
 fn of_runs_that_begin_at_once_one_has_the_output() {
     let (listener, dir) = (TcpListener::bind("127.0.0.1:0").unwrap(), TempDir::new("at-once"));
@@ -158,13 +158,13 @@ fn of_runs_that_begin_at_once_one_has_the_output() {
             asking.len() + runs.iter_mut().map(|run| usize::from(run.has_ended())).sum::<usize>() == runs.len()
         });
         assert_eq!(asking.len(), 1, "round {round}");
-        // Before they would ask once more.
+        // Dropped before they would retry.
         drop(runs);
     }
 }
 
 #[test]
-fn an_output_that_another_run_has_is_told_without_advice_on_directories() {
+fn an_output_of_another_run_is_reported_without_path_advice() {
     let (site, dir) = (Site::start(), TempDir::new("two"));
     let (out, url) = (dir.join("two.jsonl"), site.url("/?hold=head"));
     let arguments = ["-o", out.to_str().unwrap(), &url];
@@ -177,7 +177,7 @@ fn an_output_that_another_run_has_is_told_without_advice_on_directories() {
 }
 
 #[test]
-fn a_password_in_a_url_is_sent_and_shown_nowhere_but_in_its_own_member() {
+fn a_password_in_a_url_is_sent_and_only_shown_as_given() {
     let (site, dir) = (Site::start(), TempDir::new("secret"));
     let (out, url) = (dir.join("out.jsonl"), site.url("/there").replace("http://", "http://ann:s3cret@"));
     let arguments = ["-o", out.to_str().unwrap(), "--resume", "-i-", "--per-host"];
@@ -194,7 +194,7 @@ fn a_password_in_a_url_is_sent_and_shown_nowhere_but_in_its_own_member() {
     let line: serde_json::Value =
         serde_json::from_str(written.lines().find(|line| line.contains("/there")).unwrap()).unwrap();
     assert_eq!((&line["url"], &line["final_url"]), (&url.as_str().into(), &site.url("/there").into()));
-    // It is known by it.
+    // The recorded URL identifies the page.
     fetch(arguments, &lines);
     assert_eq!(site.counts().requests, 1);
 }

@@ -1,4 +1,4 @@
-//! `--resume`: each URL once, in whole lines, whatever ended the run before.
+//! `--resume`: one complete line per URL after any interruption.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ fn resumed(input: &Path, out: &Path, more: &[&str]) -> Finished {
     fetch(files.iter().chain(more), "")
 }
 
-/// Interrupted again and again, at moments that differ, until a run comes to its end.
+/// Interrupts runs at different moments, until one ends by itself.
 fn interrupted_by(signal: &str) {
     let pages = soak(5_000, 400);
     let (site, dir) = (Site::start(), TempDir::new("resume"));
@@ -55,7 +55,7 @@ fn after_kill_9_each_url_is_there_once() {
 }
 
 #[test]
-fn what_failed_is_fetched_again_and_doubles_are_not() {
+fn failed_pages_are_fetched_again_and_duplicates_are_not() {
     let (site, dir) = (Site::start(), TempDir::new("again"));
     let urls = ["/a", "/?status=404", "/b", "/a#top", "/b"].map(|path| site.url(path));
     let (input, out) = (dir.write("urls.txt", urls.join("\n")), dir.join("out.jsonl"));
@@ -64,11 +64,11 @@ fn what_failed_is_fetched_again_and_doubles_are_not() {
         assert!(run.code == Some(1) && run.last().contains(&format!(" {skipped} skipped, ")), "{run:?}");
         assert_eq!((lines(&out).len(), site.counts().requests), (3, requests));
     }
-    // A page whose file is not there is not done.
+    // A page without its file is not done.
     let bodies = dir.join("bodies");
     resumed(&input, &out, &["--bodies", bodies.to_str().unwrap()]);
     assert_eq!((lines(&out).len(), fs::read_dir(&bodies).unwrap().count()), (3, 2));
-    // Nor is one whose file has lost its end, as a power failure may leave it.
+    // A page with a truncated file is not done, such as after a power failure.
     let (file, before) = (fs::read_dir(&bodies).unwrap().next().unwrap().unwrap().path(), site.counts().requests);
     fs::write(&file, "xxx").unwrap();
     resumed(&input, &out, &["--bodies", bodies.to_str().unwrap()]);
@@ -76,12 +76,12 @@ fn what_failed_is_fetched_again_and_doubles_are_not() {
 }
 
 #[test]
-fn what_cannot_be_gone_on_with_is_refused_and_left_alone() {
+fn a_file_that_cannot_be_resumed_is_refused_and_unchanged() {
     let (site, dir) = (Site::start(), TempDir::new("refused"));
     let (url, notes) = (site.url("/"), dir.write("notes.txt", "my notes\nof today"));
     let notes = notes.to_str().unwrap();
     let cases: [(&[&str], &str); 4] = [
-        (&["--resume", "-o", notes], "its line 1 is none that"),
+        (&["--resume", "-o", notes], "line 1 is not a line of"),
         (&["--resume", "-o-"], "standard output cannot be read again"),
         (&["--resume", "-o", "/dev/null"], "regular file"),
         (&["--resume"], "--output"),

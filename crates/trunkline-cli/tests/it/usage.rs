@@ -1,4 +1,4 @@
-//! What cannot be done is said before anything is fetched, with exit code 2.
+//! Usage errors: reported before anything is fetched, with exit code 2.
 
 use std::fs::File;
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::servers::TempDir;
 use crate::support::{Running, Site, fetch};
 
 #[test]
-fn a_mistake_is_named_with_what_would_be_right() {
+fn a_usage_error_names_the_mistake_and_its_correction() {
     let site = Site::start();
     let url = site.url("/");
     let dir = TempDir::new("usage");
@@ -37,7 +37,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
         (&[&url, "--cookies", dir.path().to_str().unwrap()], &["cookie file", "regular file"]),
         (&[&url, "--cookies", &inside("both"), "-o", &inside("both")], &["both", "erase"]),
         (&[&url, "--cookies", "-"], &["\"-\"", "read and written"]),
-        (&[&url, "--bodies", &file], &[&file, "has to be a directory"]),
+        (&[&url, "--bodies", &file], &[&file, "needs a directory"]),
         (&[&url, "-c", "0"], &["'0'", "at least 1"]),
         (&[&url, "--limit", "-1"], &["-1"]),
         (&[&url, "--limit-per-host", "many"], &["'many'", "0 for no limit"]),
@@ -57,7 +57,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
         (&[&url, "--login", &url, "--password-file", &inside("none")], &["none", "cannot take the password"]),
         (&[&url, "--login", &url, "--password-env", "se-cret"], &["environment variable"]),
         (&[&url, "--login", &url, "--password-file", "-", "-i-"], &["either the URLs"]),
-        (&[&url, "--login", &url, "--password-file", &file, "-o", &file], &["file of the password", "erase"]),
+        (&[&url, "--login", &url, "--password-file", &file, "-o", &file], &["password file", "erase"]),
         (&[&url, "--password-field", "x"], &["--login <URL>"]),
         (&[&url, "--timeout", "soon"], &["'soon'", "such as 30 or 0.5"]),
     ];
@@ -77,7 +77,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
 
 #[test]
 #[cfg(not(feature = "frontier"))]
-fn a_build_without_the_frontier_says_how_to_have_it() {
+fn a_build_without_the_frontier_says_how_to_get_it() {
     let database = "postgres://me:se-cret@db/pages";
     for (command, arguments) in [
         ("frontier", &["add", database, "http://a.example/", "-i", "urls.txt"][..]),
@@ -98,7 +98,7 @@ fn a_build_without_the_frontier_says_how_to_have_it() {
 }
 
 #[test]
-fn an_input_is_not_written_over_by_whatever_name_it_goes() {
+fn an_input_is_not_overwritten_under_any_name() {
     let dir = TempDir::new("same");
     let input = dir.write("urls.txt", "http://127.0.0.1:1/\n");
     let other = dir.join("other.txt");

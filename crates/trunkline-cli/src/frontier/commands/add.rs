@@ -1,90 +1,90 @@
-//! `frontier add`: URLs from arguments and a file, in batches.
+//! `frontier add`: adds URLs of the arguments and a file, in batches.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::{open, or_signal, to_its_end};
-use crate::ending::{Ending, Unusable};
-use crate::failure;
-use crate::frontier::address::{Address, Given};
-use crate::frontier::args::Add;
-use crate::frontier::store::{Backoff, Store, is_passing};
-use crate::input::{Entry, Input, InputFile};
-use crate::output::push_harmless;
-use crate::session::check_url;
-use crate::signals::Shutdown;
-use crate::target;
+use super::{finish_within_limit, open, or_signal};
+use crate::args::AddArgs;
+use crate::error_text;
+use crate::exit::{Exit, UsageError};
+use crate::frontier::database::{Database, is_postgres_url};
+use crate::frontier::store::{Backoff, FrontierStore, is_passing};
+use crate::input::{Input, InputEntry, InputFile};
+use crate::options::check_url;
+use crate::output::print_note;
+use crate::shutdown::Signals;
+use crate::url_argument;
 
-/// The most URLs of a batch, and the most bytes, give or take a URL.
+/// Size at which a batch is full, in URLs and in bytes.
 const BATCH: usize = 1_000;
 const BATCH_BYTES: usize = 1 << 20;
 
-/// A slow input is not waited for: what it has given is added.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Time limit of waiting for the next URL of a slow input; then the batch is sent.
+const INPUT_WAIT: Duration = Duration::from_millis(100);
 
-/// Adds them all; a line that is no URL is a failure.
-pub(super) async fn run(args: Add, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let unusable = |error| Unusable::arguments(&error);
-    if args.database.check().is_err() && args.urls.iter().any(|url| Given::is_one(url)) {
-        return Err(Unusable::error("the database comes first: `trunkline frontier add DATABASE [URL]...`"));
+/// Adds all URLs. A line that is not a URL is a failure.
+pub(super) async fn run(args: AddArgs, mut signals: Signals) -> anyhow::Result<Exit> {
+    let unusable = |error| UsageError::from_error(&error);
+    if Database::parse(&args.database).is_err() && args.urls.iter().any(|url| is_postgres_url(url)) {
+        return Err(UsageError::new("the database comes first: `trunkline frontier add DATABASE [URL]...`"));
     }
     for url in &args.urls {
         check_url(url).map_err(unusable)?;
     }
     let file = args.input.as_deref().map(InputFile::open).transpose().map_err(unusable)?;
-    let (address, store) = match or_signal(&mut shutdown, open(&args.database)).await {
+    let (database, store) = match or_signal(&mut signals, open(&args.database)).await {
         Ok(opened) => opened?,
-        Err(signal) => return Ok(Ending::Signal(signal)),
+        Err(signal) => return Ok(Exit::Signal(signal)),
     };
     let input = Input::start(args.urls, file, false)?;
-    let mut adding = Adding { address, store: Some(store), input, batch: Batch::default(), tally: Tally::default() };
-    let ended = adding.run(&mut shutdown).await;
-    // Also after a failure: what was added is on the frontier.
-    let Tally { added, duplicates, bad, unknown } = adding.tally;
+    let mut adding =
+        AddRun { database, store: Some(store), input, batch: AddBatch::default(), counts: AddCounts::default() };
+    let ended = adding.run(&mut signals).await;
+    // Printed after a failure as well, because the URLs of earlier batches were added.
+    let AddCounts { added, duplicates, bad, unknown } = adding.counts;
     let unknown = if unknown > 0 { format!(", {unknown} perhaps") } else { String::new() };
-    say(&format!("{added} added, {duplicates} there already, {bad} unusable{unknown}"));
+    print_note(&format!("{added} added, {duplicates} there already, {bad} unusable{unknown}"));
     if let Some(store) = adding.store {
         store.close().await;
     }
     ended
 }
 
-struct Adding {
-    address: Address,
-    /// None after it has failed.
-    store: Option<Store>,
+struct AddRun {
+    database: Database,
+    /// `None` after a failure.
+    store: Option<FrontierStore>,
     input: Input,
-    batch: Batch,
-    tally: Tally,
+    batch: AddBatch,
+    counts: AddCounts,
 }
 
 #[derive(Default)]
-struct Batch {
+struct AddBatch {
     origins: Vec<String>,
     urls: Vec<String>,
     bytes: usize,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Tally {
+struct AddCounts {
     added: u64,
     duplicates: u64,
     bad: u64,
-    /// Sent, and no answer came.
+    /// URLs that were sent without an answer.
     unknown: u64,
 }
 
-impl Adding {
-    /// A signal is its end, though not before what has been sent is known to be there.
-    async fn run(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<Ending> {
+impl AddRun {
+    /// Adds URLs until the input ends or a signal comes. A batch that was sent is finished first.
+    async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<Exit> {
         while !self.input.has_ended() {
             let is_slow = tokio::select! {
                 biased;
-                signal = shutdown.next() => return Ok(Ending::Signal(signal)),
-                next = timeout(PATIENCE, self.input.next()) => match next {
+                signal = signals.next() => return Ok(Exit::Signal(signal)),
+                next = timeout(INPUT_WAIT, self.input.next()) => match next {
                     Ok(entry) => {
                         entry.into_iter().for_each(|entry| self.take(entry));
                         false
@@ -94,52 +94,51 @@ impl Adding {
             };
             let is_full = self.batch.urls.len() >= BATCH || self.batch.bytes >= BATCH_BYTES;
             if (is_slow || is_full || self.input.has_ended())
-                && let Some(signal) = self.send(shutdown).await?
+                && let Some(signal) = self.send(signals).await?
             {
-                return Ok(Ending::Signal(signal));
+                return Ok(Exit::Signal(signal));
             }
         }
-        Ok(Ending::Complete { failed: self.tally.bad })
+        Ok(Exit::Complete { failed: self.counts.bad })
     }
 
-    fn take(&mut self, entry: Entry) {
-        let (place, reason) = match entry {
-            Entry::Url(url) => match checked(&url.text) {
+    fn take(&mut self, entry: InputEntry) {
+        let (location, reason) = match entry {
+            InputEntry::Url(url) => match checked(&url.text) {
                 Ok(parsed) => {
                     self.batch.origins.push(parsed.origin().ascii_serialization());
                     self.batch.bytes += parsed.as_str().len();
                     self.batch.urls.push(parsed.into());
                     return;
                 }
-                Err(reason) => (url.place.map(|place| format!("{place}: ")).unwrap_or_default(), reason),
+                Err(reason) => (url.location.map(|location| format!("{location}: ")).unwrap_or_default(), reason),
             },
-            Entry::Bad { place, reason } => (format!("{place}: "), reason),
+            InputEntry::Bad { location, reason } => (format!("{location}: "), reason),
         };
-        self.tally.bad += 1;
-        say(&format!("{place}{reason}"));
+        self.counts.bad += 1;
+        print_note(&format!("{location}{reason}"));
     }
 
-    /// Adds what there is. What comes out is the signal that has asked for the end meanwhile, if
-    /// one has.
-    async fn send(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<Option<u8>> {
-        let signal = to_its_end(shutdown, self.send_all()).await?;
-        self.tally.unknown = self.batch.urls.len() as u64;
+    /// Sends the batch. Returns the signal that came meanwhile.
+    async fn send(&mut self, signals: &mut Signals) -> anyhow::Result<Option<u8>> {
+        let signal = finish_within_limit(signals, self.send_all()).await?;
+        self.counts.unknown = self.batch.urls.len() as u64;
         Ok(signal)
     }
 
-    /// A database that is away for a moment is waited for.
+    /// Sends the batch, again after a temporary failure of the database.
     async fn send_all(&mut self) -> anyhow::Result<()> {
         let mut backoff = Backoff::default();
         while !self.batch.urls.is_empty() {
             match self.try_to_send().await {
                 Ok(added) => {
-                    self.tally.added += added;
-                    self.tally.duplicates += self.batch.urls.len() as u64 - added;
-                    self.batch = Batch::default();
+                    self.counts.added += added;
+                    self.counts.duplicates += self.batch.urls.len() as u64 - added;
+                    self.batch = AddBatch::default();
                 }
                 Err(error) if is_passing(&error) => {
                     let pause = backoff.next();
-                    say(&format!("{}; trying again in {pause:?}", failure::words(error.as_ref())));
+                    print_note(&format!("{}; trying again in {pause:?}", error_text::describe(error.as_ref())));
                     self.store = None;
                     sleep(pause).await;
                 }
@@ -152,23 +151,15 @@ impl Adding {
     async fn try_to_send(&mut self) -> anyhow::Result<u64> {
         let store = match &mut self.store {
             Some(store) => store,
-            None => self.store.insert(Store::connect(&self.address).await?),
+            None => self.store.insert(FrontierStore::connect(&self.database).await?),
         };
         store.add(&self.batch.origins, &self.batch.urls).await
     }
 }
 
-/// As it is kept: as the session reads it, and without its fragment, which is for browsers.
+/// Parses a URL into the form of the frontier, without its fragment.
 fn checked(text: &str) -> Result<Url, String> {
-    let mut url = target::parse(text)?;
+    let mut url = url_argument::parse(text)?;
     url.set_fragment(None);
     Ok(url)
-}
-
-fn say(line: &str) {
-    let mut text = Vec::new();
-    push_harmless(&mut text, line);
-    text.push(b'\n');
-    // Whoever closed standard error wants no messages.
-    let _ = std::io::stderr().write_all(&text);
 }

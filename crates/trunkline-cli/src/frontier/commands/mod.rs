@@ -1,4 +1,4 @@
-//! `trunkline frontier`: feeds it and looks at it.
+//! `trunkline frontier`: adds URLs, shows the status, and queues failed URLs again.
 
 mod add;
 mod retry;
@@ -8,63 +8,64 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::ending::{Ending, Unusable};
-use crate::frontier::address::{Address, Given};
-use crate::frontier::args::{Command, Frontier};
-use crate::frontier::store::Store;
-use crate::signals::Shutdown;
+use crate::args::{DatabaseUrl, FrontierArgs, FrontierCommand};
+use crate::exit::{Exit, UsageError};
+use crate::frontier::database::Database;
 
-/// What the database has for its last answer once a signal has asked for the end.
-const FAREWELL: Duration = Duration::from_secs(5);
+use crate::frontier::store::FrontierStore;
+use crate::shutdown::Signals;
 
-/// Does what is asked.
+/// Time limit of the last query after a signal.
+const LAST_QUERY: Duration = Duration::from_secs(5);
+
+/// Runs a command of the frontier.
 ///
 /// # Errors
 ///
 /// The arguments or the database cannot be used, or the database failed later.
-pub(crate) async fn run(args: Frontier, shutdown: Shutdown) -> anyhow::Result<Ending> {
+pub(crate) async fn run(args: FrontierArgs, signals: Signals) -> anyhow::Result<Exit> {
     match args.command {
-        Command::Add(args) => add::run(args, shutdown).await,
-        Command::Retry(args) => retry::run(args, shutdown).await,
-        Command::Status(args) => status::run(args, shutdown).await,
+        FrontierCommand::Add(args) => add::run(args, signals).await,
+        FrontierCommand::Retry(args) => retry::run(args, signals).await,
+        FrontierCommand::Status(args) => status::run(args, signals).await,
     }
 }
 
-/// The frontier, as the arguments name it.
-async fn open(database: &Given) -> anyhow::Result<(Address, Store)> {
-    let address = database.check().map_err(|error| Unusable::arguments(&error))?;
-    let store = Store::open(&address).await.map_err(|error| Unusable::arguments(&error))?;
-    Ok((address, store))
+/// Opens the frontier, and creates its tables if they do not exist.
+async fn open(url: &DatabaseUrl) -> anyhow::Result<(Database, FrontierStore)> {
+    let database = Database::parse(url).map_err(|error| UsageError::from_error(&error))?;
+    let store = FrontierStore::open(&database).await.map_err(|error| UsageError::from_error(&error))?;
+    Ok((database, store))
 }
 
-/// The same, but none is made.
-async fn open_existing(database: &Given) -> anyhow::Result<(Address, Store)> {
-    let address = database.check().map_err(|error| Unusable::arguments(&error))?;
-    let store = Store::open_existing(&address).await.map_err(|error| Unusable::arguments(&error))?;
-    Ok((address, store))
+/// Opens an existing frontier.
+async fn open_existing(url: &DatabaseUrl) -> anyhow::Result<(Database, FrontierStore)> {
+    let database = Database::parse(url).map_err(|error| UsageError::from_error(&error))?;
+    let store = FrontierStore::open_existing(&database).await.map_err(|error| UsageError::from_error(&error))?;
+    Ok((database, store))
 }
 
-/// What comes of it, or the signal that comes first.
-async fn or_signal<T>(shutdown: &mut Shutdown, work: impl Future<Output = T>) -> Result<T, u8> {
+/// Result of the work, or the number of the signal that comes first.
+async fn or_signal<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Result<T, u8> {
     tokio::select! {
         biased;
-        signal = shutdown.next() => Err(signal),
+        signal = signals.next() => Err(signal),
         done = work => Ok(done),
     }
 }
 
-/// Does that to its end: what the database has been asked for is to be counted. After a signal,
-/// which comes out, it has a moment left for it.
-async fn to_its_end(
-    shutdown: &mut Shutdown,
+/// Finishes the work, so that its effect on the database is counted. After a signal, whose number is
+/// returned, the work has a time limit.
+async fn finish_within_limit(
+    signals: &mut Signals,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Option<u8>> {
     let mut work = std::pin::pin!(work);
-    let signal = match or_signal(shutdown, &mut work).await {
+    let signal = match or_signal(signals, &mut work).await {
         Ok(done) => return done.map(|()| None),
         Err(signal) => signal,
     };
-    if let Ok(Ok(done)) = or_signal(shutdown, timeout(FAREWELL, work)).await {
+    if let Ok(Ok(done)) = or_signal(signals, timeout(LAST_QUERY, work)).await {
         done?;
     }
     Ok(Some(signal))

@@ -1,28 +1,27 @@
-//! `frontier retry`: failed URLs are queued once more.
+//! `frontier retry`: queues failed URLs again.
 
-use std::io::Write as _;
+use super::{finish_within_limit, open_existing, or_signal};
+use crate::args::RetryArgs;
+use crate::exit::Exit;
+use crate::frontier::store::FailedUrls;
+use crate::output::print_note;
+use crate::shutdown::Signals;
+use crate::summary::Count;
 
-use super::{open_existing, or_signal, to_its_end};
-use crate::count::Count;
-use crate::ending::Ending;
-use crate::frontier::args::Retry;
-use crate::frontier::store::Failed;
-use crate::signals::Shutdown;
-
-/// Queues them, some at a time, until none is left or a signal comes.
-pub(super) async fn run(args: Retry, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
-    let Retry { database, hosts, statuses } = args;
+/// Queues failed URLs in batches, until none is left or a signal comes.
+pub(super) async fn run(args: RetryArgs, mut signals: Signals) -> anyhow::Result<Exit> {
+    let RetryArgs { database, hosts, statuses } = args;
     let opening = async {
         let (_, mut store) = open_existing(&database).await?;
-        // What fails again meanwhile stays as it is.
+        // URLs that fail again meanwhile stay failed.
         let before = store.now().await?;
         anyhow::Ok((store, before))
     };
-    let (mut store, before) = match or_signal(&mut shutdown, opening).await {
+    let (mut store, before) = match or_signal(&mut signals, opening).await {
         Ok(opened) => opened?,
-        Err(signal) => return Ok(Ending::Signal(signal)),
+        Err(signal) => return Ok(Exit::Signal(signal)),
     };
-    let failed = Failed { hosts, statuses, before };
+    let failed = FailedUrls { hosts, statuses, before };
     let (mut again, mut batch) = (0, None);
     let ended = loop {
         let retrying = async {
@@ -30,15 +29,14 @@ pub(super) async fn run(args: Retry, mut shutdown: Shutdown) -> anyhow::Result<E
             again += batch.unwrap_or_default();
             Ok(())
         };
-        match to_its_end(&mut shutdown, retrying).await {
+        match finish_within_limit(&mut signals, retrying).await {
             Ok(None) if batch.is_some() => {}
-            Ok(None) => break Ok(Ending::Complete { failed: 0 }),
-            Ok(Some(signal)) => break Ok(Ending::Signal(signal)),
+            Ok(None) => break Ok(Exit::Complete { failed: 0 }),
+            Ok(Some(signal)) => break Ok(Exit::Signal(signal)),
             Err(error) => break Err(error),
         }
     };
-    // Whoever closed standard error wants no messages.
-    let _ = writeln!(std::io::stderr(), "{} queued again", Count(again, "URL"));
+    print_note(&format!("{} queued again", Count(again, "URL")));
     store.close().await;
     ended
 }

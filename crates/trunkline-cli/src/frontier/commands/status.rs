@@ -1,4 +1,4 @@
-//! `frontier status`: how it stands, as tables.
+//! `frontier status`: the state of the frontier as tables.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -7,45 +7,45 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::open_existing;
-use crate::ending::Ending;
-use crate::failure;
-use crate::frontier::args::Status as Args;
-use crate::frontier::store::{Backoff, Status, Store, is_passing};
-use crate::signals::Shutdown;
+use crate::args::StatusArgs;
+use crate::error_text;
+use crate::exit::Exit;
+use crate::frontier::store::{Backoff, FrontierStatus, FrontierStore, is_passing};
+use crate::output::print_note;
+use crate::shutdown::Signals;
 use crate::table::Table;
 use crate::terminal;
 
-/// How often to look again.
+/// Time between two refreshes of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
-/// To the top, and from there to the end empty.
+/// Moves the cursor to the top, and clears the screen below it.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
-/// Shows it, once or until a signal comes.
-pub(super) async fn run(args: Args, mut shutdown: Shutdown) -> anyhow::Result<Ending> {
+/// Shows the status, once or until a signal comes.
+pub(super) async fn run(args: StatusArgs, mut signals: Signals) -> anyhow::Result<Exit> {
     tokio::select! {
         biased;
-        signal = shutdown.next() => Ok(Ending::Signal(signal)),
-        shown = look(&args) => shown.map(|()| Ending::Complete { failed: 0 }),
+        signal = signals.next() => Ok(Exit::Signal(signal)),
+        shown = look(&args) => shown.map(|()| Exit::Complete { failed: 0 }),
     }
 }
 
-async fn look(args: &Args) -> anyhow::Result<()> {
-    let (address, mut store) = open_existing(&args.database).await?;
+async fn look(args: &StatusArgs) -> anyhow::Result<()> {
+    let (database, mut store) = open_existing(&args.database).await?;
     let clear = if args.watch && io::stdout().is_terminal() { CLEAR } else { "" };
     let mut backoff = Backoff::default();
     loop {
         match store.status(args.hosts).await {
             Ok(status) => {
-                // Who has seen enough has seen enough.
                 if !show(clear, &status)? {
                     return Ok(());
                 }
             }
             Err(error) if args.watch && is_passing(&error) => {
-                let _ = writeln!(io::stderr(), "{}; trying again", failure::words(error.as_ref()));
+                print_note(&format!("{}; trying again", error_text::describe(error.as_ref())));
                 sleep(backoff.next()).await;
-                if let Ok(again) = Store::connect(&address).await {
+                if let Ok(again) = FrontierStore::connect(&database).await {
                     (store, backoff) = (again, Backoff::default());
                 }
                 continue;
@@ -60,9 +60,9 @@ async fn look(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// False if nobody looks any more.
-fn show(clear: &str, status: &Status) -> io::Result<bool> {
-    let text = format!("{clear}{}", Shown { status, width: terminal::width_of_stdout() });
+/// Prints the status. False if the reader of standard output has closed it.
+fn show(clear: &str, status: &FrontierStatus) -> io::Result<bool> {
+    let text = format!("{clear}{}", StatusReport { status, width: terminal::width_of_stdout() });
     let shown = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     match shown {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
@@ -70,22 +70,22 @@ fn show(clear: &str, status: &Status) -> io::Result<bool> {
     }
 }
 
-/// For people: on a terminal of that width, if it is one.
-struct Shown<'a> {
-    status: &'a Status,
+/// Text of the status. `width` is the width of the terminal, if standard output is one.
+struct StatusReport<'a> {
+    status: &'a FrontierStatus,
     width: Option<usize>,
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for StatusReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Status { queued, retrying, leased, done, failed, .. } = self.status;
+        let FrontierStatus { queued, retrying, leased, done, failed, .. } = self.status;
         writeln!(f, "{queued} queued, {retrying} retrying, {leased} leased, {done} done, {failed} failed")?;
         self.workers(f)?;
         self.hosts(f)
     }
 }
 
-impl Shown<'_> {
+impl StatusReport<'_> {
     fn workers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.status.workers.is_empty() {
             return Ok(());
@@ -95,7 +95,7 @@ impl Shown<'_> {
             let lease = if worker.lease > 0.0 { format!("{:.0} s", worker.lease) } else { "over".into() };
             let counts = [worker.leased, worker.done, worker.failed].map(|count| count.to_string());
             let [leased, done, failed] = counts;
-            table.line([worker.name.clone(), leased, done, failed, format!("{:.0} s", worker.age), lease]);
+            table.row([worker.name.clone(), leased, done, failed, format!("{:.0} s", worker.age), lease]);
         }
         write!(f, "\n{table}")
     }
@@ -110,7 +110,7 @@ impl Shown<'_> {
             let mean = host.mean.map_or("-".into(), |mean| format!("{:.0} ms", mean * 1_000.0));
             let waits = host.wait.map_or("-".into(), |wait| format!("{wait:.1} s"));
             let [done, failed, retried] = [host.done, host.failed, host.retried].map(|count| count.to_string());
-            table.line([host.origin.clone(), host.leased.to_string(), done, failed, retried, mean, waits]);
+            table.row([host.origin.clone(), host.leased.to_string(), done, failed, retried, mean, waits]);
         }
         write!(f, "\n{table}")
     }
@@ -119,12 +119,12 @@ impl Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frontier::store::{HostFigures, WorkerFigures};
+    use crate::frontier::store::{HostStatus, WorkerStatus};
 
     #[test]
     fn a_status_reads_like_a_table() {
-        let worker = WorkerFigures { name: "db/17".into(), leased: 2, done: 40, failed: 1, age: 65.2, lease: 41.7 };
-        let host = HostFigures {
+        let worker = WorkerStatus { name: "db/17".into(), leased: 2, done: 40, failed: 1, age: 65.2, lease: 41.7 };
+        let host = HostStatus {
             origin: "http://a.example".into(),
             leased: 2,
             done: 40,
@@ -133,8 +133,15 @@ mod tests {
             mean: Some(0.0123),
             wait: None,
         };
-        let status =
-            Status { queued: 7, retrying: 1, leased: 2, done: 40, failed: 1, workers: vec![worker], hosts: vec![host] };
+        let status = FrontierStatus {
+            queued: 7,
+            retrying: 1,
+            leased: 2,
+            done: 40,
+            failed: 1,
+            workers: vec![worker],
+            hosts: vec![host],
+        };
         let expected = "\
 7 queued, 1 retrying, 2 leased, 40 done, 1 failed
 
@@ -144,6 +151,6 @@ db/17        2    40       1  65 s   42 s
 slowest hosts     leased  done  failed  retries   mean  waits
 http://a.example       2    40       1        3  12 ms      -
 ";
-        assert_eq!(Shown { status: &status, width: None }.to_string(), expected);
+        assert_eq!(StatusReport { status: &status, width: None }.to_string(), expected);
     }
 }

@@ -1,15 +1,13 @@
-//! Putting URLs on the frontier.
+//! Query that adds URLs.
 
-use super::{Store, answered};
+use super::{FrontierStore, answered};
 
-impl Store {
-    /// Adds those that are not there yet, and returns how many those were. Each is an origin and a
-    /// URL of it.
+impl FrontierStore {
+    /// Adds URLs with their origins. Returns the number of URLs that were new.
     ///
     /// # Errors
     ///
-    /// If the database fails. None of them is there then, or (if it was the answer that was lost)
-    /// all.
+    /// The database failed. Then either no URL was added or, if only the answer was lost, all.
     pub(in crate::frontier) async fn add(&mut self, origins: &[String], urls: &[String]) -> anyhow::Result<u64> {
         let adding = sqlx::query_scalar::<_, i64>("SELECT trunkline.add($1, $2)").bind(origins).bind(urls);
         let added = answered(adding.fetch_one(&mut self.connection)).await?;

@@ -1,52 +1,52 @@
-//! What a worker has leased, on its way from the claim to the frontier's record.
+//! Leases of a worker, from the claim to the settlement.
 //!
-//! under way → its line is gathered → its line is being written → to be settled → settled
+//! under way → line gathered → line being written → to settle → settled
 
 use std::collections::{HashSet, VecDeque};
 use std::mem;
 
 use tokio::sync::oneshot;
 
-use crate::frontier::store::{Outcome, Settlement};
+use crate::frontier::store::{Settlement, SettlementKind};
 
-/// All that is this worker's own.
+/// All leases that this worker holds, by stage.
 #[derive(Default)]
 pub(super) struct Leases {
     held: HashSet<i64>,
-    /// Their lines are gathered.
+    /// Pages whose lines wait for the next hand-over to the writer.
     gathered: Vec<Settlement>,
-    /// Their lines are being written, in this order.
+    /// Pages whose lines are being written, in this order.
     writing: VecDeque<(Vec<Settlement>, oneshot::Receiver<()>)>,
-    /// Nothing that could be lost hangs on them.
+    /// Pages whose lines are written, or that have none.
     to_settle: Vec<Settlement>,
 }
 
 impl Leases {
-    /// Whether it is to be fetched: what was claimed once more while its line is on its way, after
-    /// the lease was over, has been.
-    pub(super) fn claimed(&mut self, id: i64) -> bool {
+    /// Adds a claimed lease. False if this worker already holds it: a URL that was claimed again
+    /// after the lease ran out, while its line is on its way, is already fetched.
+    pub(super) fn claim(&mut self, id: i64) -> bool {
         self.held.insert(id)
     }
 
-    /// It has ended, and its line is among those that are handed over next.
+    /// Adds a page whose line waits for the next hand-over.
     pub(super) fn ended(&mut self, settlement: Settlement) {
         self.gathered.push(settlement);
     }
 
-    /// There is no line of it.
+    /// Adds a page without a line, which can be settled at once.
     pub(super) fn put_back(&mut self, settlement: Settlement) {
         self.to_settle.push(settlement);
     }
 
-    /// What was gathered has been handed over.
+    /// Records that the gathered lines were handed over. `written` resolves when they are written.
     pub(super) fn handed_over(&mut self, written: oneshot::Receiver<()>) {
         if !self.gathered.is_empty() {
             self.writing.push_back((mem::take(&mut self.gathered), written));
         }
     }
 
-    /// Waits until the next lines are written; for ever, if none are being written. False if they
-    /// never will be.
+    /// Waits until the oldest lines are written; forever if none are being written. Returns false
+    /// if they never will be.
     ///
     /// # Cancel safety
     ///
@@ -57,53 +57,53 @@ impl Leases {
             None => return std::future::pending().await,
         };
         match written {
-            Ok(()) => self.settle_first(),
+            Ok(()) => self.settle_oldest(),
             Err(_) => self.writing.clear(),
         }
         written.is_ok()
     }
 
-    /// Everything is written.
+    /// Records that all lines are written.
     pub(super) fn all_written(&mut self) {
         while !self.writing.is_empty() {
-            self.settle_first();
+            self.settle_oldest();
         }
     }
 
-    /// The writer has ended early: of what it has written it may have told already.
+    /// Records the lines that the writer reported before it ended early.
     pub(super) fn written_so_far(&mut self) {
         while let Some((_, written)) = self.writing.front_mut()
             && written.try_recv().is_ok()
         {
-            self.settle_first();
+            self.settle_oldest();
         }
     }
 
-    fn settle_first(&mut self) {
-        let first = self.writing.pop_front();
-        self.to_settle.extend(first.into_iter().flat_map(|(settlements, _)| settlements));
+    fn settle_oldest(&mut self) {
+        let oldest = self.writing.pop_front();
+        self.to_settle.extend(oldest.into_iter().flat_map(|(settlements, _)| settlements));
     }
 
     pub(super) fn take_settlements(&mut self) -> Vec<Settlement> {
         mem::take(&mut self.to_settle)
     }
 
-    /// The frontier knows of them.
+    /// Drops leases that the database has settled.
     pub(super) fn settled(&mut self, settlements: &[Settlement]) {
         for settlement in settlements {
             self.held.remove(&settlement.id);
         }
     }
 
-    /// It may not have heard of them.
+    /// Takes settlements back that the database may not have received.
     pub(super) fn unsettled(&mut self, settlements: Vec<Settlement>) {
         self.to_settle.extend(settlements);
     }
 
-    /// The lease is over. What has come to its end is still worth telling: perhaps nobody has begun
-    /// with it.
+    /// Drops the leases after they ran out. Finished pages stay: their settlement is still useful
+    /// if no other worker has started them.
     pub(super) fn lost(&mut self) {
-        self.to_settle.retain(|one| matches!(one.outcome, Outcome::Done | Outcome::Failed));
+        self.to_settle.retain(|one| matches!(one.kind, SettlementKind::Done | SettlementKind::Failed));
         let writing = self.writing.iter().flat_map(|(settlements, _)| settlements);
         self.held = self.to_settle.iter().chain(&self.gathered).chain(writing).map(|one| one.id).collect();
     }
@@ -127,8 +127,8 @@ mod tests {
 
     use super::*;
 
-    fn settlement(id: i64, outcome: Outcome) -> Settlement {
-        Settlement { id, outcome, status: None, bytes: 0, error: None, elapsed: Duration::ZERO, host_delay: None }
+    fn settlement(id: i64, kind: SettlementKind) -> Settlement {
+        Settlement { id, kind, status: None, bytes: 0, error: None, elapsed: Duration::ZERO, host_delay: None }
     }
 
     fn ids(settlements: &[Settlement]) -> Vec<i64> {
@@ -138,12 +138,12 @@ mod tests {
     #[tokio::test]
     async fn a_url_is_settled_only_when_its_line_is_written() {
         let mut leases = Leases::default();
-        assert!((1..=3).all(|id| leases.claimed(id)));
-        leases.ended(settlement(1, Outcome::Done));
+        assert!((1..=3).all(|id| leases.claim(id)));
+        leases.ended(settlement(1, SettlementKind::Done));
         let (write, written) = oneshot::channel();
         leases.handed_over(written);
-        leases.ended(settlement(2, Outcome::Failed));
-        leases.put_back(settlement(3, Outcome::Back { pause: None }));
+        leases.ended(settlement(2, SettlementKind::Failed));
+        leases.put_back(settlement(3, SettlementKind::Requeue { pause: None }));
         assert_eq!(ids(&leases.take_settlements()), [3]);
         write.send(()).unwrap();
         assert!(leases.written().await);
@@ -154,17 +154,17 @@ mod tests {
     }
 
     #[test]
-    fn when_the_lease_is_over_ends_are_told_and_nothing_else_is_held() {
+    fn a_lost_lease_keeps_only_finished_pages() {
         let mut leases = Leases::default();
-        assert!((1..=4).all(|id| leases.claimed(id)));
-        leases.ended(settlement(1, Outcome::Done));
-        let later = Outcome::Later { pause: Duration::ZERO, of_host: false };
-        leases.unsettled(vec![settlement(2, Outcome::Failed), settlement(3, later)]);
+        assert!((1..=4).all(|id| leases.claim(id)));
+        leases.ended(settlement(1, SettlementKind::Done));
+        let later = SettlementKind::Retry { pause: Duration::ZERO, for_host: false };
+        leases.unsettled(vec![settlement(2, SettlementKind::Failed), settlement(3, later)]);
         leases.lost();
         let mut held = leases.held();
         held.sort_unstable();
         assert_eq!((held, ids(&leases.take_settlements())), (vec![1, 2], vec![2]));
-        // Claimed once more, the first is not fetched once more, and the third is.
-        assert_eq!([1, 3].map(|id| leases.claimed(id)), [false, true]);
+        // Claimed again, the first is not fetched again; the third is.
+        assert_eq!([1, 3].map(|id| leases.claim(id)), [false, true]);
     }
 }

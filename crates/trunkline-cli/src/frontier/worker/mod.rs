@@ -1,16 +1,16 @@
-//! A worker: claims URLs, fetches them, writes their lines, says that they are done.
+//! Frontier worker: claims URLs, fetches them, writes their lines, and settles them.
 //!
-//! `run.rs` is the loop. It never waits for the database: an exchange with it (`desk.rs`) goes on
-//! beside the pages, one at a time, and what happens meanwhile is the next one's business.
-//! `leases.rs` keeps what is this worker's own, `visit.rs` fetches a page.
+//! `lease_source.rs` is the worker's [`UrlSource`](crate::fetch::UrlSource) for the fetch loop. It
+//! never waits for the database: an exchange (`client.rs`) runs beside the pages, one at a time,
+//! and results that arrive meanwhile belong to the next exchange. `leases.rs` tracks the leased
+//! URLs, `visit.rs` fetches a page.
 
-mod work;
-
-mod run;
+mod command;
+mod lease_source;
 mod visit;
 
-mod desk;
-mod idle;
+mod client;
 mod leases;
+mod poll_interval;
 
-pub(crate) use self::work::work;
+pub(crate) use self::command::work;

@@ -1,4 +1,4 @@
-//! One attempt at one page, and what the frontier and the output are to know of it.
+//! One attempt to fetch a page, with its line and its settlement.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,38 +7,37 @@ use trunkline::Session;
 use trunkline_scrape::{Error, Scraper, Visit};
 use url::Url;
 
-use crate::bodies::Bodies;
-use crate::failure;
-use crate::frontier::store::{Claimed, Outcome, Settlement};
-use crate::input;
-use crate::page::{Asked, Fate, Kept, Page};
+use crate::bodies::BodyDirectory;
+use crate::error_text;
+use crate::frontier::store::{ClaimedUrl, Settlement, SettlementKind};
+use crate::input::InputUrl;
+use crate::page::{Page, PageOutcome, PageRequest, SavedBody};
 
-/// Before a host is asked again that nobody could be logged in to: all its other pages would find
-/// that as well.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pause of a host whose login failed for now: its other pages would fail in the same way.
+const LOGIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// What every page needs.
+/// Fetcher of single pages.
 pub(super) struct Visitor {
     pub(super) scraper: Scraper,
-    pub(super) bodies: Option<Arc<Bodies>>,
+    pub(super) bodies: Option<Arc<BodyDirectory>>,
     pub(super) obeys_robots: bool,
 }
 
-/// What came of an attempt.
+/// Result of an attempt.
 pub(super) struct Visited {
-    /// If it was the last.
+    /// The page, if this was its last attempt.
     pub(super) page: Option<Page>,
     pub(super) settlement: Settlement,
 }
 
-/// How an attempt ended.
-enum Attempt {
-    Ended(Result<Kept, Error>),
-    /// Not even asking was of use.
+/// End of an attempt.
+enum VisitResult {
+    Ended(Result<SavedBody, Error>),
+    /// The URL cannot be fetched.
     Refused(String),
     Again {
-        told: String,
-        outcome: Outcome,
+        reason: String,
+        kind: SettlementKind,
     },
 }
 
@@ -47,64 +46,69 @@ impl Visitor {
         self.scraper.session()
     }
 
+    /// Makes one attempt.
+    ///
     /// # Errors
     ///
-    /// [Nobody is let in any more](Error::is_shut_out), to this page or another.
+    /// The login [is refused for good](Error::is_shut_out), which concerns every page.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves no part of a file behind.
-    pub(super) async fn visit(&self, claimed: Claimed) -> Result<Visited, Error> {
+    /// Dropped, it leaves no partial file behind.
+    pub(super) async fn visit(&self, claimed: ClaimedUrl) -> Result<Visited, Error> {
         let begun = Instant::now();
-        let Claimed { id, url: text, attempt } = claimed;
+        let ClaimedUrl { id, url: text, attempt } = claimed;
         let parsed = self.scraper.url(&text);
-        let asked = Asked::new(input::Url { ordinal: id.unsigned_abs(), text, place: None });
-        let (attempt, host_delay) = match &parsed {
-            Ok(url) => (self.attempt(url, attempt, &asked).await?, self.host_delay(url).await),
-            // Somebody has put it there by hand.
-            Err(error) => (Attempt::Refused(failure::words(error)), None),
+        let request = PageRequest::new(InputUrl { ordinal: id.unsigned_abs(), text, location: None });
+        let (result, host_delay) = match &parsed {
+            Ok(url) => (self.attempt(url, attempt, &request).await?, self.host_delay(url).await),
+            // The row was inserted by other means than `frontier add`.
+            Err(error) => (VisitResult::Refused(error_text::describe(error)), None),
         };
         let elapsed = begun.elapsed();
-        let page = match (attempt, &parsed) {
-            (Attempt::Ended(result), Ok(url)) => Page::ended(asked, url, elapsed, result),
-            (Attempt::Again { told, outcome }, _) => {
+        let page = match (result, &parsed) {
+            (VisitResult::Ended(result), Ok(url)) => Page::from_result(request, url, elapsed, result),
+            (VisitResult::Again { reason, kind }, _) => {
                 let settlement =
-                    Settlement { id, outcome, status: None, bytes: 0, error: Some(told), elapsed, host_delay };
+                    Settlement { id, kind, status: None, bytes: 0, error: Some(reason), elapsed, host_delay };
                 return Ok(Visited { page: None, settlement });
             }
-            (Attempt::Refused(told), _) => Page::refused(asked, elapsed, told),
-            (Attempt::Ended(_), Err(error)) => Page::refused(asked, elapsed, failure::words(error)),
+            (VisitResult::Refused(reason), _) => Page::refused(request, elapsed, reason),
+            (VisitResult::Ended(_), Err(error)) => Page::refused(request, elapsed, error_text::describe(error)),
         };
-        let outcome = match page.fate {
-            Fate::Fetched => Outcome::Done,
-            Fate::Refused | Fate::Failed => Outcome::Failed,
-            Fate::GivenUp => Outcome::Back { pause: None },
-        };
+        let kind = settlement_kind(page.outcome);
         let (status, bytes, error) = (page.status, page.bytes, page.error.clone());
-        let settlement = Settlement { id, outcome, status, bytes, error, elapsed, host_delay };
+        let settlement = Settlement { id, kind, status, bytes, error, elapsed, host_delay };
         Ok(Visited { page: Some(page), settlement })
     }
 
-    /// What robots.txt wants to lie between two requests, which is known once one page was asked
-    /// for.
+    /// Delay that robots.txt asks for. It is known after the first request to the host.
     async fn host_delay(&self, url: &Url) -> Option<Duration> {
         if self.obeys_robots { Some(self.scraper.pause_of(url).await) } else { None }
     }
 
-    async fn attempt(&self, url: &Url, number: u32, asked: &Asked) -> Result<Attempt, Error> {
-        asked.begin();
-        let reader = asked.reader(self.bodies.clone());
-        let again = |cause: &Error, outcome| Attempt::Again { told: failure::of_page(cause, url), outcome };
+    async fn attempt(&self, url: &Url, number: u32, request: &PageRequest) -> Result<VisitResult, Error> {
+        request.begin();
+        let reader = request.reader(self.bodies.clone());
+        let again = |cause: &Error, kind| VisitResult::Again { reason: error_text::of_page(cause, url), kind };
         Ok(match self.scraper.visit(url, number, |response| reader.clone().read(response)).await {
-            Visit::Done(kept) => Attempt::Ended(Ok(kept)),
+            Visit::Done(body) => VisitResult::Ended(Ok(body)),
             Visit::Failed(error) if error.is_shut_out() => return Err(error),
-            // It has not been let in to be asked for: that does not count.
+            // The page was not requested, so the attempt does not count.
             Visit::Again { cause, .. } | Visit::Failed(cause) if cause.is_login() && cause.is_passing() => {
-                again(&cause, Outcome::Back { pause: Some(PAUSE) })
+                again(&cause, SettlementKind::Requeue { pause: Some(LOGIN_PAUSE) })
             }
-            Visit::Again { cause, pause, host, .. } => again(&cause, Outcome::Later { pause, of_host: host }),
-            Visit::Failed(error) => Attempt::Ended(Err(error)),
-            _ => Attempt::Refused("it came to something that is not known here".into()),
+            Visit::Again { cause, pause, host, .. } => again(&cause, SettlementKind::Retry { pause, for_host: host }),
+            Visit::Failed(error) => VisitResult::Ended(Err(error)),
+            _ => VisitResult::Refused("the scraper returned a result that this version does not know".into()),
         })
+    }
+}
+
+fn settlement_kind(outcome: PageOutcome) -> SettlementKind {
+    match outcome {
+        PageOutcome::Fetched => SettlementKind::Done,
+        PageOutcome::Refused | PageOutcome::Failed => SettlementKind::Failed,
+        PageOutcome::GivenUp => SettlementKind::Requeue { pause: None },
     }
 }

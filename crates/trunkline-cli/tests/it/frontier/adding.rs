@@ -1,4 +1,4 @@
-//! `frontier add`: each URL once, whoever adds it.
+//! `frontier add`: each URL once, even with concurrent commands.
 
 use sqlx::Connection as _;
 
@@ -25,7 +25,7 @@ async fn a_url_is_added_once_and_bad_lines_are_named() {
 }
 
 #[tokio::test]
-async fn what_no_frontier_can_hold_is_refused_by_its_line_and_the_rest_is_added() {
+async fn invalid_lines_are_refused_and_the_rest_is_added() {
     let frontier = Frontier::new().await;
     let host =
         |letters: usize| format!("http://{}{}/", format!("{}.", "a".repeat(60)).repeat(4), "b".repeat(letters - 244));
@@ -45,7 +45,7 @@ async fn what_no_frontier_can_hold_is_refused_by_its_line_and_the_rest_is_added(
 }
 
 #[tokio::test]
-async fn what_is_under_way_when_ctrl_c_comes_is_counted() {
+async fn a_batch_under_way_at_ctrl_c_is_counted() {
     let frontier = Frontier::with(&["http://a.example/1".into()]).await;
     let lock = frontier.transaction("SELECT FROM trunkline.hosts FOR NO KEY UPDATE").await;
     let mut running = frontier.adding();
@@ -60,12 +60,12 @@ async fn what_is_under_way_when_ctrl_c_comes_is_counted() {
 }
 
 #[tokio::test]
-async fn those_who_add_the_same_at_once_and_make_the_tables_at_once_add_it_once() {
+async fn concurrent_adds_create_the_tables_and_each_url_once() {
     let frontier = Frontier::new().await;
     let (hosts, pages) = (7, 2_000);
     let mut adding: Vec<_> = (0..4).map(|_| frontier.adding()).collect();
     for (number, running) in adding.iter_mut().enumerate() {
-        // Each in an order of its own.
+        // Each in a different order.
         let pages = (0..pages).map(move |page| (page * [1, 3, 7, 1999][number] + number * 500) % pages);
         running.feed(pages.map(move |page| format!("http://host{}.example/{page}", page % hosts)));
     }
@@ -81,7 +81,7 @@ async fn those_who_add_the_same_at_once_and_make_the_tables_at_once_add_it_once(
 }
 
 #[tokio::test]
-async fn what_a_slow_input_has_given_is_there_before_it_ends() {
+async fn lines_of_a_slow_input_are_added_before_it_ends() {
     let frontier = Frontier::new().await;
     let mut running = frontier.adding();
     let mut input = running.stdin.take().unwrap();

@@ -1,5 +1,4 @@
-//! Everything at once, at random: whatever happens in between, the books are right at any moment,
-//! and nobody waits in a circle.
+//! Random concurrent operations: the counters are right at any moment, and no deadlock occurs.
 
 use std::collections::HashMap;
 
@@ -12,8 +11,8 @@ use crate::support::soak;
 const HOSTS: u64 = 5;
 const LIMIT: i32 = 3;
 
-/// One who works on it, and dies or comes back as it happens.
-struct Hand {
+/// Simulated worker, which randomly dies and rejoins.
+struct SimulatedWorker {
     connection: PgConnection,
     random: u64,
     key: i64,
@@ -21,7 +20,7 @@ struct Hand {
     held: Vec<i64>,
 }
 
-impl Hand {
+impl SimulatedWorker {
     /// xorshift64
     fn roll(&mut self, sides: u64) -> u64 {
         self.random ^= self.random << 13;
@@ -30,7 +29,7 @@ impl Hand {
         self.random % sides
     }
 
-    /// A part of what it has, which it has no more.
+    /// Takes a random part of the held leases.
     fn some(&mut self) -> Vec<i64> {
         let all = std::mem::take(&mut self.held);
         let (some, rest) = all.into_iter().partition(|_| self.roll(2) == 0);
@@ -50,7 +49,7 @@ impl Hand {
                 self.join().await
             }
             15 => {
-                // Its lease is over, and it goes on as if it had not noticed.
+                // The lease ends, and the worker goes on without noticing.
                 let over = sqlx::query("UPDATE trunkline.workers SET until = 'epoch' WHERE id = $1").bind(self.id);
                 over.execute(&mut self.connection).await.map(drop)
             }
@@ -80,7 +79,7 @@ impl Hand {
         let claiming = "SELECT id FROM trunkline.claim($1, '60 s', $2, $3, '0', false)";
         let claiming = sqlx::query_scalar::<_, i64>(claiming).bind(self.id).bind(room).bind(LIMIT);
         self.held.extend(claiming.fetch_all(&mut self.connection).await?);
-        // After its lease was over it may have been given the same again.
+        // After the end of its lease it may have claimed the same URLs again.
         self.held.sort_unstable();
         self.held.dedup();
         Ok(())
@@ -110,7 +109,7 @@ impl Hand {
     }
 }
 
-/// The hosts whose figures are not what is there, or more than there may be.
+/// Hosts with wrong counters, or with more leases than the limit.
 const WRONG: &str = "
     SELECT row(hosts.*, there.*)::text FROM trunkline.hosts LEFT JOIN (
         SELECT host_id, count(*) FILTER (WHERE state = 'leased') AS leased, count(*) FILTER (WHERE state = 'done') AS done,
@@ -119,11 +118,11 @@ const WRONG: &str = "
     ) AS there ON host_id = hosts.id
     WHERE hosts.leased <> coalesce(there.leased, 0) OR hosts.done <> coalesce(there.done, 0)
         OR hosts.failed <> coalesce(there.failed, 0) OR hosts.leased > 3
-        -- What nobody would ever look at.
+        -- A queued host that no worker would ever claim from.
         OR there.queued > 0 AND there.leased < 3 AND look_at = 'infinity'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_books_are_right_whatever_happens_at_once() {
+async fn counters_are_right_under_random_concurrency() {
     let frontier = Frontier::new().await;
     assert_eq!(frontier.add("").code, Some(0));
     let mut hands = JoinSet::new();
@@ -131,31 +130,31 @@ async fn the_books_are_right_whatever_happens_at_once() {
         let connection = frontier.connection().await;
         hands.spawn(async move {
             let random = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(number);
-            let mut hand = Hand { connection, random, key: number as i64, id: 0, held: Vec::new() };
-            let mut said = HashMap::<String, usize>::new();
+            let mut hand = SimulatedWorker { connection, random, key: number as i64, id: 0, held: Vec::new() };
+            let mut errors = HashMap::<String, usize>::new();
             hand.join().await.unwrap();
             for _ in 0..soak(5_000, 500) {
                 if let Err(error) = hand.step().await {
                     let error = error.into_database_error().unwrap();
-                    *said.entry(error.code().unwrap().into_owned()).or_default() += 1;
+                    *errors.entry(error.code().unwrap().into_owned()).or_default() += 1;
                     hand.held.clear();
                     hand.join().await.unwrap();
                 }
             }
-            said
+            errors
         });
     }
-    let mut said = HashMap::<String, usize>::new();
+    let mut errors = HashMap::<String, usize>::new();
     while !hands.is_empty() {
         assert_eq!(frontier.all(WRONG).await, [""; 0]);
         while let Some(ended) = hands.try_join_next() {
             for (code, times) in ended.unwrap() {
-                *said.entry(code).or_default() += times;
+                *errors.entry(code).or_default() += times;
             }
         }
     }
     assert_eq!(frontier.all(WRONG).await, [""; 0]);
-    // A lease that has run out is told, and nothing else goes wrong: no deadlock, no count below zero.
-    assert!(said.remove("TL001") > Some(0) && said.is_empty(), "{said:?}");
+    // The only error is the end of a lease: no deadlock, and no negative counter.
+    assert!(errors.remove("TL001") > Some(0) && errors.is_empty(), "{errors:?}");
     assert!(frontier.in_state("done").await > 0 && frontier.in_state("queued").await > 0, "{}", frontier.status());
 }

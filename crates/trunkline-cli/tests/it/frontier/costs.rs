@@ -1,4 +1,4 @@
-//! What a claim costs, however many URLs there are.
+//! Cost of a claim, which must not depend on the number of URLs.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::support::soak;
 const CLAIM: &str =
     "SELECT * FROM trunkline.claim((SELECT max(id) FROM trunkline.workers), '600 s', 50, 2, '0', false)";
 
-/// The least that a claim of 50 takes.
+/// Shortest time of a claim of 50 URLs.
 async fn claim_from(pages: usize) -> Duration {
     let frontier = Frontier::new().await;
-    // As a worker that has come before the URLs: what was planned for none has to do for all.
+    // The worker joins before the URLs exist: its query plans are made for an empty table.
     assert_eq!(frontier.add("").code, Some(0));
     let mut connection = PgConnection::connect(&frontier.url).await.unwrap();
     connection.execute("SELECT trunkline.join('costs', 1, '600 s', '{}')").await.unwrap();
@@ -36,9 +36,9 @@ async fn claim_from(pages: usize) -> Duration {
 }
 
 #[tokio::test]
-async fn a_claim_costs_the_same_however_many_urls_there_are() {
+async fn a_claim_costs_the_same_for_any_number_of_urls() {
     let (few, many) = (claim_from(1_000).await, claim_from(soak(1_000_000, 40_000)).await);
     println!("a claim of 50 URLs takes {few:?} of a thousand, {many:?} of many");
-    // What looks at all of them, for each host or once, takes ten times as long.
+    // A query that reads all URLs would take ten times as long.
     assert!(many < few * 5 + Duration::from_millis(20), "{few:?} of a thousand, {many:?} of many");
 }

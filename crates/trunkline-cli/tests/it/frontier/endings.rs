@@ -1,4 +1,4 @@
-//! How a worker ends, and what it leaves.
+//! Ends of a worker, and the state of its file and its leases.
 
 use std::fs;
 
@@ -8,13 +8,13 @@ use crate::servers::TempDir;
 use crate::support::Running;
 
 #[tokio::test]
-async fn it_ends_when_nothing_is_left_and_goes_on_after_what_its_file_has() {
+async fn a_worker_ends_when_done_and_appends_to_its_file() {
     let (hosts, dir) = (Hosts::start(), TempDir::new("goes-on"));
     let (out, bodies) = (dir.join("out.jsonl"), dir.join("bodies"));
     let frontier = Frontier::with(&[hosts.url(0, "/1")]).await;
     let more = ["--bodies", bodies.to_str().unwrap(), "-H", "X-Who: me"];
     assert_eq!(finished(frontier.writing_worker(&out, more)).await.code, Some(0));
-    // As one that was killed in the middle of a line.
+    // The file of a worker that was killed within a line.
     let torn = fs::read_to_string(&out).unwrap() + "{\"url\": \"http://127";
     fs::write(&out, torn).unwrap();
     assert_eq!(frontier.add(hosts.url(0, "/2")).code, Some(0));
@@ -26,7 +26,7 @@ async fn it_ends_when_nothing_is_left_and_goes_on_after_what_its_file_has() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_none_of_its_own_is_refused_and_left_alone() {
+async fn a_foreign_file_is_refused_and_unchanged() {
     let (hosts, dir) = (Hosts::start(), TempDir::new("foreign"));
     let frontier = Frontier::with(&[hosts.url(0, "/1")]).await;
     for text in ["half a line without newline", "se-cret\n", "#!/bin/sh\nexit\n", "{\"url\":7}\n"] {
@@ -34,17 +34,14 @@ async fn a_file_that_is_none_of_its_own_is_refused_and_left_alone() {
         let run = finished(frontier.worker(["-o", file.to_str().unwrap()])).await;
         assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{run:?}");
         assert!(run.stderr.starts_with("error: cannot go on from \"") && !run.stderr.contains("se-cret"), "{run:?}");
-        assert!(
-            run.stderr.contains("notes.txt\": its line 1 is none that `trunkline fetch --output` writes"),
-            "{run:?}"
-        );
+        assert!(run.stderr.contains("notes.txt\": line 1 is not a line of `trunkline fetch --output`"), "{run:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
     assert_eq!(frontier.count("SELECT count(*) FROM trunkline.urls WHERE state = 'queued' AND attempts = 0").await, 1);
 }
 
 #[tokio::test]
-async fn one_that_follows_waits_for_more() {
+async fn a_following_worker_waits_for_more_urls() {
     let (hosts, frontier) = (Hosts::start(), Frontier::new().await);
     let worker = frontier.worker(["--follow", "-o-"]);
     frontier
@@ -60,7 +57,7 @@ async fn one_that_follows_waits_for_more() {
 }
 
 #[tokio::test]
-async fn a_line_that_nobody_reads_is_not_done() {
+async fn a_url_whose_line_was_not_read_is_not_done() {
     let hosts = Hosts::start();
     let urls: Vec<_> = (0..20).map(|page| hosts.url(0, &format!("/{page}"))).collect();
     let frontier = Frontier::with(&urls).await;
@@ -83,7 +80,7 @@ async fn results_that_cannot_be_written_are_not_done() {
 }
 
 #[tokio::test]
-async fn fail_fast_gives_the_rest_back() {
+async fn fail_fast_returns_the_other_leases() {
     let hosts = Hosts::start();
     let frontier = Frontier::with(&[hosts.url(0, "/?status=404"), hosts.url(1, "/?hold")]).await;
     let run = finished(Running::start(["--frontier", &frontier.url, "--fail-fast"])).await;

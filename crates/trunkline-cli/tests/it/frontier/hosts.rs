@@ -1,4 +1,4 @@
-//! Many hosts, 127.0.0.x on one port, and what they see.
+//! Test server with many hosts, 127.0.0.x on one port, that records its requests.
 //!
 //! | in the query | |
 //! |---|---|
@@ -26,9 +26,9 @@ pub(super) struct Hosts {
 
 #[derive(Default)]
 struct Inner {
-    /// Of a hundred requests, so many fail at random.
+    /// Percentage of requests that fail at random.
     failing: u64,
-    /// While true, what says `hold` is not answered.
+    /// While true, requests with `hold` wait for their answer.
     holding: Mutex<bool>,
     released: Notify,
     seen: Mutex<Seen>,
@@ -38,17 +38,17 @@ struct Inner {
 struct Seen {
     random: u64,
     paths: HashSet<String>,
-    hosts: HashMap<IpAddr, Host>,
+    hosts: HashMap<IpAddr, HostRequests>,
     requests: HashMap<String, usize>,
 }
 
-/// What a host has seen.
+/// Requests of a host.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Host {
+pub(super) struct HostRequests {
     pub(super) under_way: usize,
     pub(super) most: usize,
-    /// When requests came.
-    pub(super) came: Vec<Instant>,
+    /// Arrival times of the requests.
+    pub(super) arrivals: Vec<Instant>,
 }
 
 impl Hosts {
@@ -69,7 +69,7 @@ impl Hosts {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let inner = serving.clone();
-                // It ends as the client wants, or by an error that is the client's to notice.
+                // An error of the connection is the client's to report.
                 tokio::spawn(async move { inner.serve(stream).await });
             }
         });
@@ -80,7 +80,7 @@ impl Hosts {
         format!("http://127.0.0.{}:{}{path}", host + 1, self.port)
     }
 
-    pub(super) fn host(&self, host: usize) -> Host {
+    pub(super) fn host(&self, host: usize) -> HostRequests {
         let address = IpAddr::from([127, 0, 0, u8::try_from(host + 1).unwrap()]);
         self.inner.seen.lock().unwrap().hosts.get(&address).cloned().unwrap_or_default()
     }
@@ -90,7 +90,7 @@ impl Hosts {
         self.inner.seen.lock().unwrap().hosts.values().map(|host| host.most).max().unwrap_or_default()
     }
 
-    /// How often that path was asked for, with its query.
+    /// Number of requests for the path with its query.
     pub(super) fn requests(&self, path: &str) -> usize {
         self.inner.seen.lock().unwrap().requests.get(path).copied().unwrap_or_default()
     }
@@ -99,7 +99,7 @@ impl Hosts {
         self.inner.seen.lock().unwrap().requests.values().sum()
     }
 
-    /// Answers what was held, and holds nothing any more.
+    /// Answers the held requests, and holds no further ones.
     pub(super) fn release(&self) {
         *self.inner.holding.lock().unwrap() = false;
         self.inner.released.notify_waiters();
@@ -127,9 +127,9 @@ impl Inner {
                 }
             }
             let path = head.split(' ').nth(1).unwrap_or_default();
-            let (first, roll) = self.came(host, path);
+            let (first, roll) = self.record(host, path);
             let answer = self.answer(path, first, roll).await;
-            // Before the answer, after which the client may have sent another.
+            // Counted before the answer, because the client may send its next request after it.
             self.with_host(host, |host| host.under_way -= 1);
             match answer {
                 Some(answer) => stream.write_all(answer.as_bytes()).await?,
@@ -138,12 +138,12 @@ impl Inner {
         }
     }
 
-    /// Whether it is the first time, and a random number.
-    fn came(&self, host: IpAddr, path: &str) -> (bool, u64) {
+    /// Records a request. Returns true for the first one of its path, and a random number.
+    fn record(&self, host: IpAddr, path: &str) -> (bool, u64) {
         self.with_host(host, |host| {
             host.under_way += 1;
             host.most = host.most.max(host.under_way);
-            host.came.push(Instant::now());
+            host.arrivals.push(Instant::now());
         });
         let mut seen = self.seen.lock().unwrap();
         *seen.requests.entry(path.to_owned()).or_default() += 1;
@@ -156,20 +156,20 @@ impl Inner {
         (seen.paths.insert(path.to_owned()), random)
     }
 
-    fn with_host(&self, host: IpAddr, change: impl FnOnce(&mut Host)) {
+    fn with_host(&self, host: IpAddr, change: impl FnOnce(&mut HostRequests)) {
         change(self.seen.lock().unwrap().hosts.entry(host).or_default());
     }
 
-    /// None closes the connection.
+    /// Returns the answer; `None` closes the connection.
     async fn answer(&self, path: &str, first: bool, roll: u64) -> Option<String> {
-        let wish = |name: &str| {
+        let option = |name: &str| {
             let pairs = path.split_once('?').map_or("", |(_, query)| query).split('&');
             pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|pair| pair.0 == name).map(|pair| pair.1)
         };
-        if let Some(millis) = wish("ms") {
+        if let Some(millis) = option("ms") {
             sleep(Duration::from_millis(millis.parse().unwrap())).await;
         }
-        if wish("hold").is_some() {
+        if option("hold").is_some() {
             let released = self.released.notified();
             if *self.holding.lock().unwrap() {
                 released.await;
@@ -178,11 +178,11 @@ impl Inner {
         if roll % 100 < self.failing {
             return (roll / 100).is_multiple_of(2).then(|| answer("500", ""));
         }
-        match (wish("busy").filter(|_| first), wish("broken").filter(|_| first)) {
+        match (option("busy").filter(|_| first), option("broken").filter(|_| first)) {
             (Some(seconds), _) => Some(answer("503", &format!("Retry-After: {seconds}\r\n"))),
             (None, Some(_)) => None,
             (None, None) if path == "/robots.txt" => Some(robots()),
-            (None, None) => Some(answer(wish("status").unwrap_or("200"), "")),
+            (None, None) => Some(answer(option("status").unwrap_or("200"), "")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What belongs to whom, and for how long.
+//! Leases: their owners, and their ends.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::until;
 const LEASED: &str = "SELECT count(*) FROM trunkline.urls WHERE state = 'leased'";
 
 #[tokio::test]
-async fn what_a_dead_worker_had_is_fetched_by_another_when_the_lease_is_over() {
+async fn leases_of_a_dead_worker_are_fetched_by_another() {
     let (hosts, dir) = (Hosts::start(), TempDir::new("dead"));
     let held: Vec<_> = (0..3).map(|page| hosts.url(page, "/?hold")).collect();
     let frontier = Frontier::with(&held).await;
@@ -22,7 +22,7 @@ async fn what_a_dead_worker_had_is_fetched_by_another_when_the_lease_is_over() {
     let (died, out) = (Instant::now(), dir.join("out"));
     let second = frontier.writing_worker(&out, ["--lease", "3"]);
     until("they are asked for again", || hosts.all_requests() == 6);
-    // The last renewal was a second before, at most.
+    // The last renewal was at most a second earlier.
     let took = died.elapsed();
     assert!(took > Duration::from_millis(1_500), "{took:?}");
     hosts.release();
@@ -32,7 +32,7 @@ async fn what_a_dead_worker_had_is_fetched_by_another_when_the_lease_is_over() {
 }
 
 #[tokio::test]
-async fn a_lease_lasts_as_long_as_the_page_takes_if_its_worker_lives() {
+async fn a_lease_is_renewed_while_its_page_takes_long() {
     let (hosts, dir) = (Hosts::start(), TempDir::new("renewed"));
     let frontier = Frontier::with(&[hosts.url(0, "/?ms=8000")]).await;
     let outs = [dir.join("1"), dir.join("2")];
@@ -46,7 +46,7 @@ async fn a_lease_lasts_as_long_as_the_page_takes_if_its_worker_lives() {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_stopped_for_longer_than_its_lease_gives_up_its_pages_and_goes_on() {
+async fn a_worker_stopped_past_its_lease_gives_up_its_pages() {
     let (hosts, dir) = (Hosts::start(), TempDir::new("stopped"));
     let frontier = Frontier::with(&[hosts.url(0, "/?hold")]).await;
     let (first_out, second_out) = (dir.join("first"), dir.join("second"));
@@ -56,7 +56,7 @@ async fn a_worker_that_was_stopped_for_longer_than_its_lease_gives_up_its_pages_
     let second = frontier.writing_worker(&second_out, ["--lease", "3"]);
     until("another has it", || hosts.all_requests() == 2);
     first.signal("CONT");
-    // It notices at once, before its page comes: that one is the other's.
+    // It notices at once, before its page arrives, which belongs to the other worker.
     frontier.until("it is back", "SELECT count(*) FROM trunkline.workers", |count| count == 2).await;
     hosts.release();
     let (first, second) = (finished(first).await, finished(second).await);
@@ -67,7 +67,7 @@ async fn a_worker_that_was_stopped_for_longer_than_its_lease_gives_up_its_pages_
 }
 
 #[tokio::test]
-async fn on_sigterm_what_is_not_under_way_is_given_back_at_once_and_the_rest_at_the_end() {
+async fn sigterm_returns_idle_leases_at_once_and_the_rest_at_the_end() {
     let hosts = Hosts::start();
     let held: Vec<_> = (0..5).map(|page| hosts.url(0, &format!("/{page}?hold"))).collect();
     let frontier = Frontier::with(&held).await;
@@ -85,9 +85,9 @@ async fn on_sigterm_what_is_not_under_way_is_given_back_at_once_and_the_rest_at_
     assert_eq!(frontier.count("SELECT count(*) FROM trunkline.workers").await, 0);
 }
 
-/// The moment that no order of writing and settling can do away with.
+/// A crash between writing and settling cannot be ruled out by any order of the two.
 #[tokio::test]
-async fn who_is_killed_between_its_lines_and_their_settling_leaves_no_more_lines_twice_than_it_had_leases() {
+async fn a_kill_before_settling_repeats_at_most_the_leased_lines() {
     let (hosts, dir) = (Hosts::start(), TempDir::new("between"));
     let urls: Vec<_> = (0..20).map(|page| hosts.url(page % 5, &format!("/{page}?hold"))).collect();
     let frontier = Frontier::with(&urls).await;
@@ -97,11 +97,11 @@ async fn who_is_killed_between_its_lines_and_their_settling_leaves_no_more_lines
     let lock = frontier.transaction("SELECT FROM trunkline.hosts FOR UPDATE").await;
     hosts.release();
     until("its lines are there", || urls_in(&outs[0]).len() == 4);
-    // It is settling, and has nothing else to do.
+    // The worker is settling.
     frontier.until_locked_out(1).await;
     first.signal("KILL");
     assert_eq!(finished(first).await.code, None);
-    // As if its last words had not come: the database would act on them, though nobody listens.
+    // The last query is cancelled: the database would execute it even without a client.
     let unheard = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     assert_eq!(frontier.count(unheard).await, 1);
     frontier.until_locked_out(0).await;
@@ -114,14 +114,14 @@ async fn who_is_killed_between_its_lines_and_their_settling_leaves_no_more_lines
 }
 
 #[tokio::test]
-async fn pages_given_up_are_fetched_again_if_the_database_was_only_late() {
+async fn pages_given_up_for_a_late_answer_are_fetched_again() {
     let (slow, quick, dir) = (Hosts::start(), Hosts::start(), TempDir::new("late"));
     let frontier = Frontier::with(&[slow.url(0, "/?hold"), quick.url(0, "/?hold")]).await;
     let out = dir.join("out");
     let worker = frontier.writing_worker(&out, ["--lease", "3"]);
     until("it has both", || slow.all_requests() + quick.all_requests() == 2);
-    // What it settles is not answered before its lease is over; by the database's clock, which goes a
-    // little slower, it is not.
+    // The answer to its settlement arrives after the end of its lease. By the database's clock, which
+    // is slower here, the lease is not over.
     let mut slower = frontier.transaction("UPDATE trunkline.workers SET until = until + interval '1 hour'").await;
     quick.release();
     frontier.until_locked_out(1).await;
@@ -137,11 +137,11 @@ async fn pages_given_up_are_fetched_again_if_the_database_was_only_late() {
 }
 
 #[tokio::test]
-async fn the_leases_of_several_dead_workers_are_taken_back_in_an_order_that_locks_nobody_out() {
+async fn leases_of_dead_workers_are_reclaimed_without_deadlock() {
     let hosts = Hosts::start();
     let frontier = Frontier::with(&[hosts.url(0, "/"), hosts.url(1, "/")]).await;
     let mut connection = frontier.connection().await;
-    // The one that comes first has the last host.
+    // The first worker has the last host.
     let dead = "
         INSERT INTO trunkline.workers (id, key, name, until) VALUES (1001, 1, 'a', 'epoch'), (1002, 2, 'b', 'epoch');
         UPDATE trunkline.urls SET state = 'leased', worker = 1001 WHERE host_id = (SELECT max(id) FROM trunkline.hosts);
@@ -159,9 +159,9 @@ async fn the_leases_of_several_dead_workers_are_taken_back_in_an_order_that_lock
     frontier.assert_all_ended(2, 0).await;
 }
 
-/// Its new id may be lost with the connection, after the database has given it.
+/// The new id may be lost with the connection, after the database has assigned it.
 #[tokio::test]
-async fn a_worker_that_has_not_heard_of_its_new_id_keeps_what_it_had() {
+async fn a_worker_that_missed_its_new_id_keeps_its_leases() {
     let hosts = Hosts::start();
     let frontier = Frontier::with(&[hosts.url(0, "/1"), hosts.url(0, "/2")]).await;
     let join = "SELECT trunkline.join('a', 7, '60 s', ARRAY(SELECT min(id) FROM trunkline.urls))";

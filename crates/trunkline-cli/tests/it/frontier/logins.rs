@@ -1,4 +1,4 @@
-//! One login for all workers.
+//! Login shared by all workers.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ fn worker_as(who: &str, frontier: &Frontier, at: &str, output: &std::path::Path)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_workers_log_in_once_and_once_more_each_time_it_has_run_out() {
+async fn three_workers_share_one_login_per_expiry() {
     let (pages, good_for) = (soak(2_000, 600), 200);
     let (site, dir) = (Site::start(good_for).await, TempDir::new("logins"));
     let urls: Vec<_> = (0..pages).map(|page| site.url(&format!("/page/{page}"))).collect();
@@ -43,12 +43,12 @@ async fn three_workers_log_in_once_and_once_more_each_time_it_has_run_out() {
     assert_eq!(fetched.len(), pages);
     assert!(site.delivered().values().all(|times| *times == 1));
     assert!(site.logins() <= pages.div_ceil(good_for), "{} logins", site.logins());
-    // Who comes later goes on with it, and who has the table is logged in: so says the documentation.
+    // Later workers reuse the stored cookies.
     assert_eq!(frontier.count("SELECT turn FROM trunkline.logins").await, i64::try_from(site.logins()).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_fails_is_the_end_before_anything_is_claimed() {
+async fn a_failed_login_ends_the_worker_before_a_claim() {
     let (site, dir) = (Site::start(10).await, TempDir::new("failing"));
     site.lock();
     let frontier = Frontier::with(&[site.url("/page/1")]).await;
@@ -75,9 +75,9 @@ async fn a_login_that_is_refused_later_on_costs_no_page() {
     assert_eq!(site.logins(), 1);
 }
 
-/// The password passes, and every page answers that nobody is logged in.
+/// The login succeeds, and every page still reports a missing login.
 #[tokio::test(flavor = "multi_thread")]
-async fn logins_that_let_nobody_in_come_to_an_end() {
+async fn logins_without_effect_are_limited() {
     let (site, dir) = (Site::start(10).await, TempDir::new("in-vain"));
     let urls: Vec<_> = (0..20).map(|number| site.url(&format!("/forbidden?{number}"))).collect();
     let frontier = Frontier::with(&urls).await;
@@ -88,7 +88,7 @@ async fn logins_that_let_nobody_in_come_to_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_let_in_by_the_login_of_another() {
+async fn a_worker_does_not_use_the_login_of_another_user() {
     let (site, dir) = (Site::start(100).await, TempDir::new("another"));
     let (frontier, at) = (Frontier::with(&[site.url("/page/1")]).await, site.url("/login"));
     assert_eq!(finished(worker(&frontier, &at, &dir.join("ann"))).await.code, Some(0));
@@ -99,9 +99,9 @@ async fn nobody_is_let_in_by_the_login_of_another() {
     assert_eq!(site.logins(), 1);
 }
 
-/// Pages cannot be had then, one as little as another.
+/// No page can be fetched then.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_site_that_lets_nobody_log_in_is_asked_for_few_pages() {
+async fn a_site_with_a_failing_login_gets_few_requests() {
     let (site, dir) = (Site::start(usize::MAX).await, TempDir::new("ill"));
     let urls: Vec<_> = (0..3_000).map(|page| site.url(&format!("/page/{page}"))).collect();
     let frontier = Frontier::with(&urls).await;
@@ -118,11 +118,11 @@ async fn a_site_that_lets_nobody_log_in_is_asked_for_few_pages() {
     site.set_ill(false);
     assert_eq!(finished(running).await.code, Some(0));
     frontier.assert_all_ended(3_000, 0).await;
-    // Eight are under way at once, and as many begin in a second.
+    // Eight pages are under way at once, and at most eight start per second.
     assert!((1..=8 * (seconds as i64 + 3)).contains(&asked), "{asked} pages in {seconds} s");
 }
 
-/// Somebody else is logging in, and the database lets nobody wait for long.
+/// Another worker is logging in, and the database has a short lock timeout.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_waits_for_a_login_uses_up_no_retries() {
     let (site, dir) = (Site::start(3).await, TempDir::new("waiting"));
@@ -134,7 +134,7 @@ async fn a_page_that_waits_for_a_login_uses_up_no_retries() {
 
     let urls: Vec<_> = (1..6).map(|page| site.url(&format!("/page/{page}"))).collect();
     assert_eq!(frontier.add(urls.join("\n")).code, Some(0));
-    // It goes in with the first login, and claims nothing before this is over.
+    // The second worker starts with the stored login, and claims nothing before the lock ends.
     let claims = frontier.transaction("SELECT FROM trunkline.hosts FOR UPDATE").await;
     let running = worker(&frontier, &at, &dir.join("second"));
     frontier.until("it is there", "SELECT count(*) FROM trunkline.workers", |count| count == 1).await;

@@ -1,4 +1,4 @@
-//! What holds for a host, whoever asks it.
+//! Limits and pauses of a host, which hold for all workers together.
 
 use std::time::Duration;
 
@@ -14,30 +14,30 @@ async fn three_workers(frontier: &Frontier, arguments: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_delay_lies_between_two_requests_whoever_makes_them() {
+async fn the_delay_separates_requests_of_all_workers() {
     let hosts = Hosts::start();
     let urls: Vec<_> = (0..20).map(|page| hosts.url(page % 2, &format!("/{page}"))).collect();
     let frontier = Frontier::with(&urls).await;
     three_workers(&frontier, &["--delay", "0.4"]).await;
     for host in [0, 1] {
-        let mut came = hosts.host(host).came;
+        let mut came = hosts.host(host).arrivals;
         assert_eq!(came.len(), 10);
         came.sort_unstable();
-        // From a claim to its request takes now more, now less: two may come somewhat closer, but not all
-        // of them.
+        // The time from a claim to its request varies, so two requests may be closer than the delay,
+        // but not all of them.
         assert!(came[9] - came[0] > Duration::from_millis(9 * 400 - 300), "{came:?}");
     }
     frontier.assert_all_ended(20, 0).await;
 }
 
 #[tokio::test]
-async fn a_host_that_wants_to_be_left_alone_is_by_all() {
+async fn retry_after_of_a_host_pauses_all_workers() {
     let hosts = Hosts::start();
     let mut urls: Vec<_> = (0..30).map(|page| hosts.url(0, &format!("/{page}?ms=5"))).collect();
     urls.insert(0, hosts.url(0, "/first?busy=2"));
     let frontier = Frontier::with(&urls).await;
     three_workers(&frontier, &["--limit-per-host", "1"]).await;
-    let mut came = hosts.host(0).came;
+    let mut came = hosts.host(0).arrivals;
     came.sort_unstable();
     assert_eq!((came.len(), hosts.most()), (32, 1));
     assert!(came[1] - came[0] > Duration::from_millis(1_900), "{came:?}");
@@ -46,7 +46,7 @@ async fn a_host_that_wants_to_be_left_alone_is_by_all() {
 }
 
 #[tokio::test]
-async fn what_robots_txt_says_holds_for_all_once_one_has_asked() {
+async fn robots_txt_applies_to_all_workers() {
     let hosts = Hosts::start();
     let mut urls: Vec<_> = (0..4).map(|page| hosts.url(0, &format!("/{page}"))).collect();
     urls.push(hosts.url(0, "/secret"));
@@ -56,7 +56,7 @@ async fn what_robots_txt_says_holds_for_all_once_one_has_asked() {
     let pages: usize = (0..4).map(|page| hosts.requests(&format!("/{page}"))).sum();
     assert_eq!(pages, 4);
     frontier.assert_all_ended(4, 1).await;
-    // Four gaps of a second, one of them before the one that is not asked for.
+    // Four gaps of a second, one of them before the URL that is not requested.
     let took = "SELECT extract(epoch FROM max(ended_at) - min(ended_at)) * 1000 FROM trunkline.urls";
     assert!(frontier.count(took).await >= 3_700);
 }

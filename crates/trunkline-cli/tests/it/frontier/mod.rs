@@ -1,7 +1,7 @@
-//! The frontier: workers as processes, a database of each test's own, and hosts that count.
+//! Frontier tests: workers as processes, one database per test, and hosts that count requests.
 
 /// Postgres, as the tests of the sign-up service start it.
-#[allow(dead_code, reason = "what is taken over is not used whole")]
+#[allow(dead_code, reason = "only a part of the shared module is used")]
 #[path = "../../../../../apps/register/tests/it/support/postgres.rs"]
 mod postgres;
 

@@ -1,4 +1,4 @@
-//! A database that goes away.
+//! Outages of the database.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::support::{Frontier, finished, urls_in};
 use crate::servers::TempDir;
 
 #[tokio::test]
-async fn a_database_that_is_restarted_in_the_middle_loses_nothing() {
+async fn a_restart_of_the_database_loses_nothing() {
     let (hosts, dir, mut postgres) = (Hosts::start(), TempDir::new("outage"), Postgres::start());
     let frontier = Frontier { url: postgres.database().await };
     let pages = 600;
@@ -22,20 +22,20 @@ async fn a_database_that_is_restarted_in_the_middle_loses_nothing() {
     for worker in workers {
         let run = finished(worker).await;
         assert_eq!(run.code, Some(0), "{run:?}");
-        assert_eq!(run.stderr.matches("the frontier fails, and is tried again: ").count(), 1, "{run:?}");
+        assert_eq!(run.stderr.matches("the frontier fails, trying again: ").count(), 1, "{run:?}");
         assert!(run.stderr.contains("\nthe frontier answers again\n"), "{run:?}");
     }
     frontier.assert_all_ended(i64::try_from(pages).unwrap(), 0).await;
     let mut fetched: Vec<_> = outs.iter().flat_map(|out| urls_in(out)).collect();
     fetched.sort_unstable();
-    // The lease of a minute has not been over: nothing was fetched twice.
+    // The outage was shorter than the lease, so nothing was fetched twice.
     assert_eq!(fetched.len(), pages);
     fetched.dedup();
     assert_eq!((fetched.len(), hosts.all_requests(), hosts.most()), (pages, pages, 2));
 }
 
 #[tokio::test]
-async fn what_is_added_meanwhile_is_added_when_it_is_back() {
+async fn urls_of_an_outage_are_added_after_it() {
     let mut postgres = Postgres::start();
     let frontier = Frontier { url: postgres.database().await };
     let mut running = frontier.adding();

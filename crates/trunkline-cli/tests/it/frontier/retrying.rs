@@ -1,4 +1,4 @@
-//! `frontier retry`: what has failed for good is fetched once more.
+//! `frontier retry`: failed URLs are fetched again.
 
 use sqlx::{Connection as _, Executor as _};
 
@@ -16,7 +16,7 @@ fn retrying(frontier: &Frontier, arguments: &[&str]) -> Running {
 }
 
 #[tokio::test]
-async fn what_failed_is_queued_again_by_host_and_by_status() {
+async fn failed_urls_are_queued_again_by_host_and_status() {
     let hosts = Hosts::start();
     let paths = ["/1?status=404", "/2?status=503", "/3", "/4?broken"];
     let mut urls: Vec<_> = paths.iter().map(|path| hosts.url(0, path)).collect();
@@ -45,7 +45,7 @@ async fn what_failed_is_queued_again_by_host_and_by_status() {
         "{}",
         frontier.status()
     );
-    // With all their retries, and what failed to come comes.
+    // They have all their retries again, and the broken page succeeds now.
     assert_eq!(finished(frontier.worker(["--retries", "1"])).await.code, Some(1));
     frontier.assert_all_ended(2, 3).await;
     let requests = paths.map(|path| hosts.requests(path));
@@ -54,7 +54,7 @@ async fn what_failed_is_queued_again_by_host_and_by_status() {
 }
 
 #[tokio::test]
-async fn what_fails_while_it_is_queued_again_is_not_queued_for_ever() {
+async fn urls_that_fail_during_a_retry_are_not_queued_again() {
     let (hosts, dir) = (Hosts::start(), TempDir::new("retrying"));
     let urls: Vec<_> = (0..5_000).map(|page| hosts.url(page % 50, &format!("/{page}?status=404"))).collect();
     let frontier = Frontier::with(&urls).await;
@@ -67,10 +67,9 @@ async fn what_fails_while_it_is_queued_again_is_not_queued_for_ever() {
     assert_eq!(finished(worker).await.code, Some(130));
 }
 
-/// What both want, one has already queued when it is the other's turn, which then goes on with the
-/// rest.
+/// The second command finds the common URLs already queued, and goes on with the rest.
 #[tokio::test]
-async fn two_who_queue_at_once_leave_nothing_out() {
+async fn concurrent_retries_leave_nothing_out() {
     let urls = (0..2_000).map(|page| format!("http://a.example/{page}")).chain(["http://b.example/".into()]);
     let frontier = Frontier::with(&urls.collect::<Vec<_>>()).await;
     let fail = "UPDATE trunkline.urls SET state = 'failed', ended_at = clock_timestamp();

@@ -1,4 +1,4 @@
-//! A frontier of a test's own, and those who work on it.
+//! Frontier with its own database, and the commands that use it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use super::postgres::Postgres;
 use crate::support::{Finished, Running, soak};
 
-/// Everything here takes much less, on the slowest machine.
+/// Time limit of a wait. A slow machine needs far less.
 fn patience() -> Duration {
     Duration::from_secs(soak(900, 120))
 }
@@ -22,7 +22,7 @@ impl Frontier {
         Self { url: Postgres::shared().database().await }
     }
 
-    /// With these URLs on it.
+    /// New frontier with these URLs.
     pub(super) async fn with(urls: &[String]) -> Self {
         let this = Self::new().await;
         let run = this.add(urls.join("\n"));
@@ -50,7 +50,7 @@ impl Frontier {
         Running::start(["--frontier", &self.url].into_iter().chain(arguments))
     }
 
-    /// One that writes JSON lines there, and whose plain lines nobody waits for.
+    /// Starts a worker that writes JSON lines to `output`. Its plain lines are discarded.
     pub(super) fn writing_worker<'a>(
         &'a self,
         output: &'a Path,
@@ -66,7 +66,7 @@ impl Frontier {
         PgConnection::connect(&self.url).await.unwrap()
     }
 
-    /// A transaction that has done that, such as locking rows. It ends with its connection.
+    /// Opens a transaction that has executed `sql`, such as a lock. It ends with its connection.
     pub(super) async fn transaction(&self, sql: &'static str) -> PgConnection {
         let mut connection = self.connection().await;
         connection.execute("BEGIN").await.unwrap();
@@ -74,21 +74,21 @@ impl Frontier {
         connection
     }
 
-    /// Waits until so many others wait for a lock.
+    /// Waits until `count` connections wait for a lock.
     pub(super) async fn until_locked_out(&self, count: i64) {
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         self.until("it waits for the lock", waiting, |waiting| waiting == count).await;
     }
 
-    /// The answer, a number.
+    /// Result of a query, as a number.
     pub(super) async fn count(&self, sql: &str) -> i64 {
         let mut connection = self.connection().await;
         let sql = AssertSqlSafe(format!("SELECT ({sql})::bigint"));
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 
-    /// The answers, texts.
+    /// Results of a query, as texts.
     pub(super) async fn all(&self, sql: &'static str) -> Vec<String> {
         sqlx::query_scalar(sql).fetch_all(&mut self.connection().await).await.unwrap()
     }
@@ -97,7 +97,7 @@ impl Frontier {
         self.count(&format!("SELECT count(*) FROM trunkline.urls WHERE state = '{state}'")).await
     }
 
-    /// Everything has ended, and what is kept count of is what is there.
+    /// Asserts that every URL has ended, and that the counters agree.
     pub(super) async fn assert_all_ended(&self, done: i64, failed: i64) {
         assert_eq!((self.in_state("done").await, self.in_state("failed").await), (done, failed), "{}", self.status());
         assert_eq!(self.count("SELECT count(*) FROM trunkline.urls").await, done + failed);
@@ -105,7 +105,7 @@ impl Frontier {
         assert_eq!(self.count(counted).await, done * 1_000_000 + failed);
     }
 
-    /// Waits until it holds.
+    /// Waits until the result of the query meets the condition.
     pub(super) async fn until(&self, what: &str, sql: &str, holds: impl Fn(i64) -> bool) {
         let begun = Instant::now();
         while !holds(self.count(sql).await) {
@@ -115,7 +115,7 @@ impl Frontier {
     }
 }
 
-/// Waits for its end, however long it has to do.
+/// Waits for the end of a worker.
 pub(super) async fn finished(mut worker: Running) -> Finished {
     let begun = Instant::now();
     while !worker.has_ended() {
@@ -125,8 +125,8 @@ pub(super) async fn finished(mut worker: Running) -> Finished {
     worker.finish()
 }
 
-/// The URLs of the JSON lines in that file, in their order. Of a worker that was killed, the last
-/// line may be torn.
+/// URLs of the JSON lines in the file, in order. An incomplete last line of a killed worker is left
+/// out.
 pub(super) fn urls_in(output: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(output).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -1,4 +1,4 @@
-//! A database that cannot be used, and what is said of it: never its password.
+//! Usage errors of the frontier: no message contains a password.
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
@@ -7,10 +7,10 @@ use super::support::{Frontier, finished};
 use crate::support::{Running, until};
 
 #[tokio::test]
-async fn a_database_that_cannot_be_used_is_told_without_its_password() {
+async fn a_wrong_database_is_reported_without_its_password() {
     let frontier = Frontier::new().await;
     let mut connection = PgConnection::connect(&frontier.url).await.unwrap();
-    // Roles are the whole cluster's, so this one is named after the database.
+    // Roles belong to the whole cluster, so the name includes the database.
     let (server, database) = frontier.url.split_once('@').unwrap().1.split_once('/').unwrap();
     let role = format!("CREATE ROLE nobody_{database} LOGIN PASSWORD 'se-cret'");
     connection.execute(AssertSqlSafe(role)).await.unwrap();
@@ -36,16 +36,16 @@ async fn a_database_that_cannot_be_used_is_told_without_its_password() {
             vec!["frontier", "status", url],
             vec!["frontier", "retry", url],
         ] {
-            assert_told(&arguments, words);
+            assert_usage_error(&arguments, words);
         }
     }
     let nobody = format!("postgres://{nobody}:se-cret@{server}/{database}");
-    assert_told(&["frontier", "add", &nobody, "http://a.example/"], "permission denied for database");
-    // Who looks makes no tables.
+    assert_usage_error(&["frontier", "add", &nobody, "http://a.example/"], "permission denied for database");
+    // Reading commands create no tables.
     for command in ["status", "retry"] {
-        assert_told(&["frontier", command, &nobody], "there is none yet: `trunkline frontier add` makes it");
+        assert_usage_error(&["frontier", command, &nobody], "there is none yet: `trunkline frontier add` creates it");
     }
-    // Where no address belongs.
+    // A database URL in a wrong place.
     let stray = "postgres://me:se-cret@localhost/x";
     for arguments in [
         &["frontier", stray][..],
@@ -54,22 +54,22 @@ async fn a_database_that_cannot_be_used_is_told_without_its_password() {
         &["fetch", stray],
         &["fetch", "http://a.example/", "--limit", stray],
     ] {
-        assert_told(arguments, "error: ");
+        assert_usage_error(arguments, "error: ");
     }
 }
 
-fn assert_told(arguments: &[&str], words: &str) {
+fn assert_usage_error(arguments: &[&str], words: &str) {
     let run = Running::command(arguments[0], &arguments[1..], []).finish();
     assert_eq!((run.code, &*run.stdout), (Some(2), ""), "{arguments:?} {run:?}");
     assert!(run.stderr.starts_with("error: ") && run.stderr.contains(words), "{arguments:?} {run:?}");
-    // Neither a password, nor where in its own code Postgres says so, nor whose words these are.
+    // No password, no line of Postgres' source code, no prefix of the driver.
     for word in ["se-cret", " at line ", "error returned from database"] {
         assert!(!run.stderr.contains(word), "{arguments:?} {run:?}");
     }
 }
 
 #[tokio::test]
-async fn an_option_that_cannot_be_used_is_named_with_what_would_be_right() {
+async fn a_wrong_option_is_named_with_its_correction() {
     let frontier = Frontier::new().await;
     let (url, page) = (&*frontier.url, "http://a.example/");
     for (arguments, words) in [
@@ -83,16 +83,16 @@ async fn an_option_that_cannot_be_used_is_named_with_what_would_be_right() {
         (&["frontier", "retry", url, "--status", "5xx"], "write a status such as 503, or none"),
         (&["frontier", "retry", url, "--host", "a.example/page"], "write a.example, a.example:8080 or"),
     ] {
-        assert_told(arguments, words);
+        assert_usage_error(arguments, words);
     }
 }
 
 #[tokio::test]
-async fn a_password_that_is_missing_is_not_told_as_a_wrong_one() {
+async fn a_missing_password_is_not_reported_as_a_wrong_one() {
     let frontier = Frontier::new().await;
     let mut connection = frontier.connection().await;
     let (server, database) = frontier.url.split_once('@').unwrap().1.split_once('/').unwrap();
-    // The server's file of who may come how, read anew: this one with a password, the others as before.
+    // Require a password of this role only, in pg_hba.conf.
     let role = format!("keeper_{database}");
     let file: String = sqlx::query_scalar("SHOW hba_file").fetch_one(&mut connection).await.unwrap();
     for sql in [
@@ -109,11 +109,11 @@ async fn a_password_that_is_missing_is_not_told_as_a_wrong_one() {
     until("a password is asked for", || status("").contains("password authentication failed for user"));
     assert!(status("").ends_with(": there is none in the address or in PGPASSWORD, and none in ~/.pgpass that fits\n"));
     assert!(status(":wr-ong").ends_with(&format!("password authentication failed for user \"{role}\"\n")));
-    assert!(status(":se-cret").contains("there is none yet: `trunkline frontier add` makes it"));
+    assert!(status(":se-cret").contains("there is none yet: `trunkline frontier add` creates it"));
 }
 
 #[test]
-fn help_tells_exit_codes_within_80_columns() {
+fn help_lists_exit_codes_within_80_columns() {
     for (command, words) in [
         (&["--help"][..], "`createdb news`"),
         (&["add", "--help"], "Exit status:"),
@@ -129,7 +129,7 @@ fn help_tells_exit_codes_within_80_columns() {
 }
 
 #[tokio::test]
-async fn who_may_only_read_and_write_can_work_once_the_tables_are_there() {
+async fn existing_tables_need_only_read_and_write_privileges() {
     let hosts = Hosts::start();
     let frontier = Frontier::with(&[hosts.url(0, "/")]).await;
     let mut connection = PgConnection::connect(&frontier.url).await.unwrap();
@@ -148,7 +148,7 @@ async fn who_may_only_read_and_write_can_work_once_the_tables_are_there() {
 }
 
 #[tokio::test]
-async fn who_may_make_no_schema_can_make_the_tables_in_one_that_is_there() {
+async fn tables_need_no_privilege_to_create_a_schema() {
     let frontier = Frontier::new().await;
     let (server, database) = frontier.url.split_once('@').unwrap().1.split_once('/').unwrap();
     let role = format!("CREATE ROLE maker_{database} LOGIN; CREATE SCHEMA trunkline AUTHORIZATION maker_{database};");
@@ -158,7 +158,7 @@ async fn who_may_make_no_schema_can_make_the_tables_in_one_that_is_there() {
 }
 
 #[tokio::test]
-async fn a_frontier_of_a_newer_version_is_left_alone() {
+async fn a_frontier_of_a_newer_version_is_refused() {
     let frontier = Frontier::with(&["http://a.example/".to_owned()]).await;
     let mut connection = PgConnection::connect(&frontier.url).await.unwrap();
     connection.execute("UPDATE trunkline.versions SET version = 99").await.unwrap();
@@ -168,7 +168,7 @@ async fn a_frontier_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_status_tells_of_states_workers_and_hosts() {
+async fn the_status_shows_states_workers_and_hosts() {
     let hosts = Hosts::start();
     let urls = [hosts.url(0, "/1"), hosts.url(0, "/2?status=404"), hosts.url(1, "/?hold"), hosts.url(2, "/?busy=60")];
     let frontier = Frontier::with(&urls).await;

@@ -1,4 +1,4 @@
-//! Several workers, one of which dies.
+//! Several workers, one of which is killed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use super::support::{Frontier, finished, urls_in};
 use crate::servers::TempDir;
 use crate::support::soak;
 
-/// Pages of one host under way at once, to all workers together.
+/// Most pages of one host under way, of all workers together.
 const LIMIT: usize = 2;
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn one_of_three_workers_is_killed_and_each_url_is_done_once() {
     let asked: HashSet<_> = urls.into_iter().collect();
     assert_eq!(lines.keys().cloned().collect::<HashSet<_>>(), asked);
     let duplicates = lines.values().sum::<usize>() - pages;
-    // Its leases: twice its concurrency at most.
+    // The killed worker had at most twice its concurrency of leases.
     assert!(duplicates <= 100, "{duplicates}");
     assert_eq!(hosts.most(), LIMIT, "of all workers together");
     let rate = pages as f64 / took.as_secs_f64();

@@ -1,4 +1,4 @@
-//! The program as a child process that does not outlive its test.
+//! The program as a child process, which is killed at the end of its test.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use super::until;
 
-/// What a run came to.
+/// Result of a run.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -16,7 +16,7 @@ pub(crate) struct Finished {
     pub(crate) stderr: String,
 }
 
-/// A run under way; killed when dropped.
+/// Running program, killed when dropped.
 pub(crate) struct Running {
     child: Child,
     stderr: Option<JoinHandle<String>>,
@@ -24,10 +24,10 @@ pub(crate) struct Running {
     pub(crate) stdout: Option<ChildStdout>,
 }
 
-/// Runs it to its end, with that on its standard input.
+/// Runs `trunkline fetch` to its end, with `input` on standard input.
 pub(crate) fn fetch<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, input: impl AsRef<[u8]>) -> Finished {
     let mut running = Running::start(arguments);
-    // A program that does not read it all is none of the tests that look at what it says.
+    // Writing fails if the program ends before it has read everything.
     let _ = running.stdin.take().unwrap().write_all(input.as_ref());
     running.finish()
 }
@@ -38,7 +38,7 @@ impl Running {
         Self::command("fetch", arguments, [])
     }
 
-    /// One of its commands, with these variables in its environment.
+    /// Starts a command with these environment variables.
     pub(crate) fn command<A: AsRef<OsStr>, const N: usize>(
         command: &str,
         arguments: impl IntoIterator<Item = A>,
@@ -67,8 +67,7 @@ impl Running {
         self.child.id()
     }
 
-    /// Feeds it lines for as long as it takes them. The thread ends with the input, or with the
-    /// program.
+    /// Writes lines to standard input until the iterator or the program ends.
     pub(crate) fn feed(&mut self, lines: impl Iterator<Item = String> + Send + 'static) {
         let mut input = std::io::BufWriter::new(self.stdin.take().unwrap());
         thread::spawn(move || {
@@ -81,11 +80,11 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        // It may have ended meanwhile.
+        // It fails if the program has ended.
         let _ = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).stderr(Stdio::null()).status();
     }
 
-    /// The most memory it has had at once, in bytes.
+    /// Peak memory in bytes.
     pub(crate) fn most_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -96,7 +95,7 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Reads what is left of its output until it ends.
+    /// Reads the rest of the output until the program ends.
     pub(crate) fn finish(mut self) -> Finished {
         let reading = self.stdout.take().map(|mut stdout| {
             thread::spawn(move || {
@@ -129,19 +128,19 @@ impl Drop for Running {
 }
 
 impl Finished {
-    /// The lines of standard output, in an order that does not depend on which page was faster.
+    /// Sorted lines of standard output.
     pub(crate) fn lines(&self) -> Vec<&str> {
         let mut lines: Vec<_> = self.stdout.lines().collect();
         lines.sort_unstable();
         lines
     }
 
-    /// The JSON lines of standard output.
+    /// JSON lines of standard output.
     pub(crate) fn json(&self) -> Vec<serde_json::Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The summary.
+    /// Last line of standard error: the summary.
     pub(crate) fn last(&self) -> &str {
         self.stderr.lines().last().unwrap_or_default()
     }

@@ -11,19 +11,19 @@ pub(crate) use self::child::{Finished, Running, fetch};
 pub(crate) use self::site::Site;
 pub(crate) use self::terminal::{on_a_terminal, shown_on_a_terminal};
 
-/// Everything here takes much less, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of a wait. A slow machine needs far less.
+const WAIT_LIMIT: Duration = Duration::from_secs(90);
 
-/// Waits until it holds.
+/// Waits until the condition holds.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(begun.elapsed() < WAIT_LIMIT, "not within {WAIT_LIMIT:?}: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// A count that is reduced in a plain run.
+/// `full` in a soak run, `plain` otherwise.
 pub(crate) fn soak<T>(full: T, plain: T) -> T {
     if std::env::var_os("TRUNKLINE_SOAK").is_some() { full } else { plain }
 }

@@ -1,10 +1,10 @@
-//! A site whose pages are what their address says, and which counts.
+//! Test server whose answers follow the query of the URL, and that counts requests.
 //!
 //! | in the query | |
 //! |---|---|
-//! | `status=404` | the status; 200 if nothing is said |
+//! | `status=404` | the status; 200 by default |
 //! | `after=1` | `Retry-After`, in seconds |
-//! | `size=1000` | the length of the body; 12 if nothing is said |
+//! | `size=1000` | the length of the body; 12 by default |
 //! | `delay=5` | milliseconds before the answer |
 //! | `hold=head` | answers once [`Site::release`] is called |
 //! | `hold=body` | the same, in the middle of the body |
@@ -18,10 +18,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// The last requests whose heads are kept.
-const KEPT: usize = 100;
+/// Number of request heads that are recorded.
+const MAX_HEADS: usize = 100;
 
-/// It answers until its test process ends.
+/// Server that runs until the test process ends.
 #[derive(Clone)]
 pub(crate) struct Site {
     address: SocketAddr,
@@ -36,15 +36,15 @@ struct Inner {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
-    /// Connections ever, now, and at once at most.
+    /// Connections: total, open, and most open at once.
     pub(crate) opened: usize,
     pub(crate) open: usize,
     pub(crate) most_open: usize,
-    /// Requests ever, without an answer now, and at once at most.
+    /// Requests: total, unanswered, and most unanswered at once.
     pub(crate) requests: usize,
     pub(crate) under_way: usize,
     pub(crate) most_under_way: usize,
-    /// Answers that wait to be released.
+    /// Answers that wait for the release.
     pub(crate) held: usize,
     pub(crate) heads: Vec<String>,
     released: bool,
@@ -80,7 +80,7 @@ impl Site {
         self.inner.counts.lock().unwrap().clone()
     }
 
-    /// Lets go what is held, and holds nothing any more.
+    /// Releases the held answers, and holds no further ones.
     pub(crate) fn release(&self) {
         self.inner.count(|counts| counts.released = true);
         self.inner.released.notify_all();
@@ -99,7 +99,7 @@ impl Inner {
             counts.most_open = counts.most_open.max(counts.open);
         });
         stream.set_nodelay(true).unwrap();
-        // It ends as the client wants, or by an error that is the client's to notice.
+        // An error of the connection is the client's to report.
         let _ = self.exchanges(stream);
         self.count(|counts| counts.open -= 1);
     }
@@ -118,11 +118,11 @@ impl Inner {
                 counts.requests += 1;
                 counts.under_way += 1;
                 counts.most_under_way = counts.most_under_way.max(counts.under_way);
-                if counts.heads.len() < KEPT {
+                if counts.heads.len() < MAX_HEADS {
                     counts.heads.push(head);
                 }
             });
-            let answered = self.answer(stream, &Wish::parse(&path));
+            let answered = self.answer(stream, &AnswerOptions::parse(&path));
             if answered.is_err() {
                 self.count(|counts| counts.under_way -= 1);
             }
@@ -130,39 +130,39 @@ impl Inner {
         }
     }
 
-    fn answer(&self, mut stream: &TcpStream, wish: &Wish<'_>) -> io::Result<()> {
-        thread::sleep(Duration::from_millis(wish.delay));
-        if wish.hold == "head" {
+    fn answer(&self, mut stream: &TcpStream, options: &AnswerOptions<'_>) -> io::Result<()> {
+        thread::sleep(Duration::from_millis(options.delay));
+        if options.hold == "head" {
             self.hold();
         }
-        let mut head = format!("HTTP/1.1 {} Whatever\r\nContent-Length: {}\r\n", wish.status, wish.size);
-        if let Some(cookie) = wish.set {
+        let mut head = format!("HTTP/1.1 {} Whatever\r\nContent-Length: {}\r\n", options.status, options.size);
+        if let Some(cookie) = options.set {
             head += &format!("Set-Cookie: {cookie}; Path=/; Max-Age=3600\r\n");
         }
-        if let Some(after) = wish.after {
+        if let Some(after) = options.after {
             head += &format!("Retry-After: {after}\r\n");
         }
-        if let Some(to) = wish.to {
+        if let Some(to) = options.to {
             head += &format!("Location: {to}\r\n");
         }
         head += "\r\n";
-        let half = wish.size / 2;
-        if wish.cut || wish.hold == "body" {
+        let half = options.size / 2;
+        if options.cut || options.hold == "body" {
             stream.write_all(head.as_bytes())?;
             body(stream, half)?;
-            if wish.cut {
+            if options.cut {
                 return Err(io::ErrorKind::Other.into());
             }
             self.hold();
-            // Before the last byte, after which the client may have sent another.
+            // Counted before the last byte, because the client may send its next request after it.
             self.count(|counts| counts.under_way -= 1);
-            return body(stream, wish.size - half);
+            return body(stream, options.size - half);
         }
         self.count(|counts| counts.under_way -= 1);
-        let inline = wish.size.min(1000);
+        let inline = options.size.min(1000);
         head += &"x".repeat(inline);
         stream.write_all(head.as_bytes())?;
-        body(stream, wish.size - inline)
+        body(stream, options.size - inline)
     }
 
     fn hold(&self) {
@@ -183,7 +183,7 @@ fn body(mut stream: &TcpStream, mut size: usize) -> io::Result<()> {
     Ok(())
 }
 
-struct Wish<'a> {
+struct AnswerOptions<'a> {
     status: u16,
     size: usize,
     delay: u64,
@@ -194,22 +194,23 @@ struct Wish<'a> {
     after: Option<&'a str>,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> AnswerOptions<'a> {
     fn parse(path: &'a str) -> Self {
-        let mut wish = Self { status: 200, size: 12, delay: 0, hold: "", cut: false, to: None, set: None, after: None };
+        let mut options =
+            Self { status: 200, size: 12, delay: 0, hold: "", cut: false, to: None, set: None, after: None };
         for pair in path.split_once('?').map_or("", |(_, query)| query).split('&') {
             match pair.split_once('=').unwrap_or((pair, "")) {
-                ("status", value) => wish.status = value.parse().unwrap(),
-                ("size", value) => wish.size = value.parse().unwrap(),
-                ("delay", value) => wish.delay = value.parse().unwrap(),
-                ("hold", value) => wish.hold = value,
-                ("cut", _) => wish.cut = true,
-                ("to", value) => (wish.status, wish.to) = (302, Some(value)),
-                ("after", value) => wish.after = Some(value),
-                ("set", value) => wish.set = Some(value),
+                ("status", value) => options.status = value.parse().unwrap(),
+                ("size", value) => options.size = value.parse().unwrap(),
+                ("delay", value) => options.delay = value.parse().unwrap(),
+                ("hold", value) => options.hold = value,
+                ("cut", _) => options.cut = true,
+                ("to", value) => (options.status, options.to) = (302, Some(value)),
+                ("after", value) => options.after = Some(value),
+                ("set", value) => options.set = Some(value),
                 _ => {}
             }
         }
-        wish
+        options
     }
 }

@@ -1,7 +1,7 @@
-//! Sites to log in to, those of the scraper's tests: Django, Jupyter Server, and one whose sessions
-//! run out.
+//! Sites with a login, shared with the scraper's tests: Django, Jupyter Server, and a site whose
+//! sessions expire.
 
-#![allow(dead_code, reason = "what is taken over is not used whole")]
+#![allow(dead_code, reason = "only a part of the shared modules is used")]
 
 #[path = "../../../../trunkline-scrape/tests/it/support/django.rs"]
 pub(crate) mod django;

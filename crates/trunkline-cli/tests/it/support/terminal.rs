@@ -1,12 +1,11 @@
-//! The program on a terminal of its own, where somebody types.
+//! The program on a pseudo-terminal with simulated input.
 
 use std::process::Command;
 
 use serde::Deserialize;
 
-/// Starts the rest of its arguments on a new terminal, waits until something stands there, and what
-/// is typed is shown or not, as expected; types, or sends a signal, and tells what was to be seen,
-/// how it ended, and whether the terminal echoes again.
+/// Script that starts a program on a new terminal and waits for a text and for the expected echo
+/// mode. It then types, or sends a signal, and prints the output, the exit code and the echo mode.
 const TYPIST: &str = r#"
 import fcntl, json, os, pty, select, signal, struct, sys, termios, time
 
@@ -42,7 +41,7 @@ while select.select([master], [], [], 0.1)[0]:
 print(json.dumps({"seen": seen.decode(), "code": status, "echoes": echoes()}))
 "#;
 
-/// What came of it.
+/// Result of a run on the terminal.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Typed {
     pub(crate) seen: String,
@@ -50,13 +49,12 @@ pub(crate) struct Typed {
     pub(crate) echoes: bool,
 }
 
-/// Types that, or sends the signal of that name, once this question stands there, whose answer is
-/// not shown.
+/// Types, or sends the signal of that name, at a prompt without echo.
 pub(crate) fn on_a_terminal<'a>(question: &str, typed: &str, arguments: impl IntoIterator<Item = &'a str>) -> Typed {
     type_on(question, typed, false, arguments)
 }
 
-/// Types that, and shows it, once this stands there.
+/// Types, with echo, once `text` is shown.
 pub(crate) fn shown_on_a_terminal<'a>(text: &str, typed: &str, arguments: impl IntoIterator<Item = &'a str>) -> Typed {
     type_on(text, typed, true, arguments)
 }

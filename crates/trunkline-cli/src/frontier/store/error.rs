@@ -1,4 +1,4 @@
-//! A database that fails: what is said of it, and whether it is worth to try again, and when.
+//! Errors of the database: their messages, which ones are temporary, and the pauses between retries.
 
 use std::fmt;
 use std::io;
@@ -6,71 +6,73 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
-use crate::frontier::address::Address;
+use crate::frontier::database::Database;
 
-/// Why the database did not do what it was asked for, in words for people.
+/// Failure of a query or a connection.
 #[derive(Debug)]
-pub(in crate::frontier) struct Trouble {
-    told: String,
+pub(in crate::frontier) struct StoreError {
+    message: String,
     kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// It may be otherwise soon: the connection, a restart, two who were in each other's way.
+    /// Temporary: a lost connection, a restart, a conflict of two transactions.
     Passing,
-    /// Nothing is this worker's own any more.
+    /// The lease of this worker is over.
     LeaseOver,
-    /// What is wrong with the request, or with the right to make it, does not pass.
+    /// Permanent: a wrong query or a missing privilege.
     Lasting,
 }
 
-/// Whether it may be otherwise soon.
+/// True if a later attempt may succeed.
 pub(in crate::frontier) fn is_passing(error: &anyhow::Error) -> bool {
     is(error, Kind::Passing)
 }
 
-/// Whether it is this that the database says: nothing is this worker's own any more.
+/// True if the lease of this worker is over.
 pub(in crate::frontier) fn is_lease_over(error: &anyhow::Error) -> bool {
     is(error, Kind::LeaseOver)
 }
 
 fn is(error: &anyhow::Error, kind: Kind) -> bool {
-    error.downcast_ref::<Trouble>().is_some_and(|trouble| trouble.kind == kind)
+    error.downcast_ref::<StoreError>().is_some_and(|found| found.kind == kind)
 }
 
-impl Trouble {
-    /// It did not answer in that time.
+impl StoreError {
+    /// No answer arrived within the time limit.
     pub(super) fn silence(time: Duration) -> Self {
-        Self { told: format!("no answer within {time:?}"), kind: Kind::Passing }
+        Self { message: format!("no answer within {time:?}"), kind: Kind::Passing }
     }
 
-    /// No connection came about.
-    pub(super) fn connecting(error: sqlx::Error, address: &Address) -> Self {
+    /// No connection could be established.
+    pub(super) fn connecting(error: sqlx::Error, database: &Database) -> Self {
         let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
         let more = match &*code {
-            "28P01" if !address.has_password() => {
+            "28P01" if !database.has_password() => {
                 ": there is none in the address or in PGPASSWORD, and none in ~/.pgpass that fits"
             }
             "3D000" => ": `createdb` makes one",
             _ => "",
         };
-        let Self { told, kind } = Self::from(error);
-        Self { told: told + more, kind }
+        let Self { message, kind } = Self::from(error);
+        Self { message: message + more, kind }
     }
 }
 
-impl From<sqlx::Error> for Trouble {
+impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let lasting = |told: String| Self { told, kind: Kind::Lasting };
-        let passing = |told: String| Self { told, kind: Kind::Passing };
+        let lasting = |message: String| Self { message, kind: Kind::Lasting };
+        let passing = |message: String| Self { message, kind: Kind::Passing };
         match error {
-            sqlx::Error::Database(error) => Self { told: said(&*error), kind: kind(&error.code().unwrap_or_default()) },
+            sqlx::Error::Database(error) => {
+                Self { message: message(&*error), kind: kind(&error.code().unwrap_or_default()) }
+            }
             sqlx::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 passing(format!("no Postgres listens there ({error})"))
             }
             sqlx::Error::Io(error) => passing(format!("the connection failed: {error}")),
-            sqlx::Error::Protocol(told) => passing(format!("that is not what Postgres answers: {told}")),
+            sqlx::Error::Protocol(message) => passing(format!("that is not what Postgres answers: {message}")),
             sqlx::Error::WorkerCrashed => passing("the connection is gone".into()),
             sqlx::Error::Tls(error) => lasting(format!("no TLS: {error}")),
             error => lasting(error.to_string()),
@@ -78,20 +80,19 @@ impl From<sqlx::Error> for Trouble {
     }
 }
 
-/// In Postgres' own words, without the line of its source code.
-fn said(error: &dyn DatabaseError) -> String {
+/// Message of Postgres with its detail and hint, without the line of its source code.
+fn message(error: &dyn DatabaseError) -> String {
     let message = error.message();
     let Some(more) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() else { return message.to_owned() };
     let more = [more.detail(), more.hint()].into_iter().flatten();
-    more.fold(message.to_owned(), |told, more| format!("{told}: {more}"))
+    more.fold(message.to_owned(), |text, more| format!("{text}: {more}"))
 }
 
-/// By its class, the first two letters: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Kind by the class of the code, its first two letters: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn kind(code: &str) -> Kind {
     match code {
         "TL001" => Kind::LeaseOver,
-        // A standby that is to be the next primary, and a lock that was not to be had in the time that somebody has
-        // set.
+        // A standby before its promotion, and a lock timeout.
         "25006" | "55P03" => Kind::Passing,
         // Connection, transaction rolled back, resources, operator intervention.
         _ if ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) => Kind::Passing,
@@ -99,18 +100,18 @@ fn kind(code: &str) -> Kind {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.told)
+        f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for StoreError {}
 
-/// The longest pause between two tries.
+/// Longest pause between two attempts.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The pauses between tries: they double.
+/// Pauses between attempts, each twice as long as the one before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::frontier) struct Backoff(u32);
 

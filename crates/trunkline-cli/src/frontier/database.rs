@@ -1,73 +1,56 @@
-//! Where the frontier is.
+//! Database of the frontier, parsed from its URL.
 
-use std::convert::Infallible;
 use std::env;
 use std::fmt;
-use std::str::FromStr;
 
 use anyhow::anyhow;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-/// What would be right.
-const RIGHT: &str =
+use crate::args::DatabaseUrl;
+
+/// Advice on a wrong URL.
+const ADVICE: &str =
     "write `postgres://user:password@host/database`; the password may also be in PGPASSWORD or in ~/.pgpass";
 
-/// A database's address as it was given. It may hold a password, so it is shown nowhere, and what
-/// is wrong with it is said by [`check`](Self::check), which does not repeat it, and not by the
-/// parser of arguments, which does.
+/// Checked connection options.
 #[derive(Clone)]
-pub(crate) struct Given(String);
-
-impl FromStr for Given {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a database")
-    }
-}
-
-/// A database's address that can be used.
-#[derive(Clone)]
-pub(super) struct Address {
+pub(super) struct Database {
     options: PgConnectOptions,
     has_password: bool,
 }
 
-impl Given {
-    /// Does it look like one?
-    pub(super) fn is_one(text: &str) -> bool {
-        matches!(text.split_once("://"), Some(("postgres" | "postgresql", _)))
-    }
+/// True if the text has the scheme of a Postgres URL.
+pub(super) fn is_postgres_url(text: &str) -> bool {
+    matches!(text.split_once("://"), Some(("postgres" | "postgresql", _)))
+}
 
+impl Database {
+    /// Parses the URL of a Postgres database.
+    ///
     /// # Errors
     ///
-    /// It is no address of a Postgres database.
-    pub(super) fn check(&self) -> anyhow::Result<Address> {
-        let unusable = |why: &str| anyhow!("the frontier's address cannot be used: {why}: {RIGHT}");
-        match self.0.split_once(':') {
+    /// The URL is not one of a Postgres database. The message does not repeat it.
+    pub(super) fn parse(url: &DatabaseUrl) -> anyhow::Result<Self> {
+        let text = url.as_str();
+        let unusable = |why: &str| anyhow!("the frontier's address cannot be used: {why}: {ADVICE}");
+        match text.split_once(':') {
             Some(("postgres" | "postgresql", _)) => {}
-            // A text that is not a scheme may be a password.
+            // Other text before the colon may be a password.
             Some((scheme, rest)) if rest.starts_with("//") && scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
                 return Err(unusable(&format!("it begins with `{scheme}://`, and the frontier is kept in Postgres")));
             }
             _ => return Err(unusable("it does not begin with `postgres://`")),
         }
-        postgres_url::check(&self.0).map_err(|fault| unusable(&fault))?;
-        // The driver's errors do not repeat the URL.
-        let options: PgConnectOptions = self.0.parse().map_err(|error| match error {
+        postgres_url::check(text).map_err(|reason| unusable(&reason))?;
+        // The driver's messages do not repeat the URL.
+        let options: PgConnectOptions = text.parse().map_err(|error| match error {
             sqlx::Error::Configuration(why) => unusable(&why.to_string()),
             error => unusable(&error.to_string()),
         })?;
         let options = options.application_name("trunkline").disable_statement_logging();
-        Ok(Address { options, has_password: has_password(&self.0) })
+        Ok(Self { options, has_password: has_password(text) })
     }
 }
 
@@ -77,19 +60,19 @@ fn has_password(address: &str) -> bool {
     address.as_ref().is_some_and(has_one) || env::var_os("PGPASSWORD").is_some()
 }
 
-impl Address {
+impl Database {
     pub(super) fn options(&self) -> &PgConnectOptions {
         &self.options
     }
 
-    /// Is there one in it, or in PGPASSWORD?
+    /// True if the URL or PGPASSWORD has a password.
     pub(super) fn has_password(&self) -> bool {
         self.has_password
     }
 }
 
-/// Without the password, for people.
-impl fmt::Display for Address {
+/// Description without the password.
+impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = &self.options;
         let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
@@ -101,15 +84,15 @@ impl fmt::Display for Address {
 mod tests {
     use super::*;
 
-    fn check(text: &str) -> anyhow::Result<Address> {
-        text.parse::<Given>().unwrap().check()
+    fn check(text: &str) -> anyhow::Result<Database> {
+        Database::parse(&text.parse().unwrap())
     }
 
     #[test]
     fn a_password_is_shown_nowhere() {
         let address = check("postgres://me:geheim@db.example:5433/pages").unwrap();
         assert_eq!(address.to_string(), r#"the database "pages" on db.example:5433, as "me""#);
-        assert_eq!(format!("{:?}", "postgres://me:geheim@db".parse::<Given>()), "Ok(a database)");
+        assert_eq!(format!("{:?}", "postgres://me:geheim@db".parse::<DatabaseUrl>()), "Ok(a database)");
         for text in [
             "postgres://me:geheim@db/pages?sslmod=require",
             "postgres://me:geheim@db:99999/pages",
@@ -129,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_may_have_any_letter_if_it_is_encoded() {
+    fn a_password_may_have_any_character_if_encoded() {
         let address = check("postgresql://me:%2Fge%40h%3Fe%23im@db.example/pages").unwrap();
         assert_eq!(address.to_string(), r#"the database "pages" on db.example:5432, as "me""#);
         assert!(check("postgres:///pages?user=me&password=ge@heim").is_ok());

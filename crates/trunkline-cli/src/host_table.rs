@@ -1,4 +1,4 @@
-//! The table of `--per-host`.
+//! Table of `--per-host`: counts and times of each host.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,56 +6,56 @@ use std::time::Duration;
 
 use trunkline::Histogram;
 
-use crate::page::{Fate, Page};
-use crate::summary::{Bytes, Tally};
+use crate::page::{Page, PageOutcome};
+use crate::summary::{Bytes, PageCounts};
 use crate::table::Table;
 
-/// More hosts are not told apart.
+/// Most hosts of the table. Further hosts share the row `others`.
 const MOST_HOSTS: usize = 10_000;
 
-/// What has come of the pages of each host.
+/// Counts per host.
 #[derive(Default)]
-pub(crate) struct Hosts(HashMap<String, Figures>);
+pub(crate) struct HostTable(HashMap<String, HostCounts>);
 
 #[derive(Default)]
-struct Figures {
-    tally: Tally,
+struct HostCounts {
+    counts: PageCounts,
     retries: u64,
     answers: u64,
     reused: u64,
     elapsed: Histogram,
 }
 
-impl Hosts {
-    /// Counts a page as the summary does.
+impl HostTable {
+    /// Counts a page in the same way as the summary.
     pub(crate) fn count(&mut self, host: String, page: &Page, retries: u32) {
-        if page.fate == Fate::GivenUp {
+        if page.outcome == PageOutcome::GivenUp {
             return;
         }
         let known = self.0.len() < MOST_HOSTS || self.0.contains_key(&host);
-        let figures = self.0.entry(if known { host } else { "others".into() }).or_default();
-        figures.tally.count(page);
-        figures.retries += u64::from(retries);
-        figures.answers += u64::from(page.reused.is_some());
-        figures.reused += u64::from(page.reused == Some(true));
-        if page.fate != Fate::Failed {
-            figures.elapsed.record(page.elapsed);
+        let host_counts = self.0.entry(if known { host } else { "others".into() }).or_default();
+        host_counts.counts.count(page);
+        host_counts.retries += u64::from(retries);
+        host_counts.answers += u64::from(page.reused.is_some());
+        host_counts.reused += u64::from(page.reused == Some(true));
+        if page.outcome != PageOutcome::Failed {
+            host_counts.elapsed.record(page.elapsed);
         }
     }
 
-    /// A line for each host, those with most pages first. `width` is that of the terminal, if it is
-    /// for one.
+    /// Table with the hosts of most pages first. `width` is the width of the terminal, if the table
+    /// is for one.
     pub(crate) fn table(&self, width: Option<usize>) -> impl fmt::Display {
         let mut hosts: Vec<_> = self.0.iter().collect();
-        hosts.sort_unstable_by(|(a, one), (b, other)| other.tally.pages.cmp(&one.tally.pages).then(a.cmp(b)));
+        hosts.sort_unstable_by(|(a, one), (b, other)| other.counts.pages.cmp(&one.counts.pages).then(a.cmp(b)));
         let mut table = Table::new(["host", "pages", "failed", "bytes", "retries", "reused", "p50", "p99"], width);
-        hosts.into_iter().for_each(|(host, figures)| table.line(line(host, figures)));
+        hosts.into_iter().for_each(|(host, counts)| table.row(row(host, counts)));
         table
     }
 }
 
-fn line(host: &str, figures: &Figures) -> [String; 8] {
-    let Figures { tally: Tally { pages, failed, bytes, .. }, retries, answers, reused, elapsed } = figures;
+fn row(host: &str, host_counts: &HostCounts) -> [String; 8] {
+    let HostCounts { counts: PageCounts { pages, failed, bytes, .. }, retries, answers, reused, elapsed } = host_counts;
     let share = |share| elapsed.quantile(share).map_or_else(|| "-".into(), time);
     let reused = if *answers == 0 { "-".into() } else { format!("{} %", reused * 100 / answers) };
     [
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn times_have_two_digits_or_three() {
-        for (micros, told) in [
+        for (micros, shown) in [
             (0, "0 µs"),
             (999, "999 µs"),
             (1_000, "1.0 ms"),
@@ -94,7 +94,7 @@ mod tests {
             (999_499, "999 ms"),
             (1_500_000, "1.5 s"),
         ] {
-            assert_eq!(time(Duration::from_micros(micros)), told);
+            assert_eq!(time(Duration::from_micros(micros)), shown);
         }
     }
 }

@@ -1,17 +1,18 @@
-//! What is taken for a URL to fetch, and what is said of what is none.
+//! Parser of URLs to fetch, with messages for common mistakes.
 
+use trunkline::redact_url;
 use url::{Host, ParseError, Url};
 
-use crate::failure::bare;
-
-/// No host has a longer name, nor a longer part between its dots (RFC 1035 section 2.3.4; the
-/// name's 255 octets are two more than its letters).
+/// Limits of a host name and of a label between its dots (RFC 1035 section 2.3.4). The 255 octets of
+/// a name include two that are not letters.
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
+/// Parses an `http` or `https` URL.
+///
 /// # Errors
 ///
-/// What is wrong with it. It is named without what may be a secret in it.
+/// A message that names the text without its secrets.
 pub(crate) fn parse(text: &str) -> Result<Url, String> {
     if is_several(text) {
         return Err(format!(
@@ -19,24 +20,23 @@ pub(crate) fn parse(text: &str) -> Result<Url, String> {
             shown(text)
         ));
     }
-    // Browsers leave out some of them: two lines with nothing but a carriage return between them would
-    // be one URL that nobody has written.
+    // The parser removes some of them, as browsers do: two lines with only a carriage return between
+    // them would become one URL.
     if text.contains(char::is_control) {
         return Err(format!("{:?} has a control character in it, as no URL does", shown(text)));
     }
     match Url::parse(text) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(no_url(text, None)),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(not_a_url(text, None)),
         Ok(url) if url.domain().is_some_and(is_too_long) => Err(format!(
             "the host of {:?} cannot be one: a name has {LONGEST_NAME} letters at most, and {LONGEST_LABEL} between its dots",
             shown(text)
         )),
         Ok(url) => Ok(url),
-        Err(error) => Err(no_url(text, Some(error))),
+        Err(error) => Err(not_a_url(text, Some(error))),
     }
 }
 
-/// A space or a comma, and a URL begins behind it. In a query there may be such a comma: what it
-/// means is its server's affair.
+/// True if a URL begins behind a space or a comma. In a query, a comma is part of the URL.
 fn is_several(text: &str) -> bool {
     let begins = |rest: &str| rest.starts_with("http://") || rest.starts_with("https://");
     let place = text.find(['?', '#']).unwrap_or(text.len());
@@ -49,20 +49,20 @@ fn is_too_long(domain: &str) -> bool {
     name.len() > LONGEST_NAME || name.split('.').any(|label| label.len() > LONGEST_LABEL)
 }
 
-fn no_url(text: &str, why: Option<ParseError>) -> String {
-    let told = format!("{:?} is not an http or https URL", shown(text));
-    if let Some(meant) = meant(text) {
-        return format!("{told}: did you mean {}?", bare(meant));
+fn not_a_url(text: &str, error: Option<ParseError>) -> String {
+    let message = format!("{:?} is not an http or https URL", shown(text));
+    if let Some(meant) = with_scheme(text) {
+        return format!("{message}: did you mean {}?", redact_url(&meant));
     }
-    let told = format!("{told}, such as https://example.com/path");
-    match why {
-        None | Some(ParseError::RelativeUrlWithoutBase) => told,
-        Some(why) => format!("{told}: {why}"),
+    let message = format!("{message}, such as https://example.com/path");
+    match error {
+        None | Some(ParseError::RelativeUrlWithoutBase) => message,
+        Some(error) => format!("{message}: {error}"),
     }
 }
 
-/// The same with a scheme before it, if it then has a host that looks like one.
-fn meant(text: &str) -> Option<Url> {
+/// The text with `http://` in front, if that gives a plausible host.
+fn with_scheme(text: &str) -> Option<Url> {
     let place = text.split(['?', '#']).next().unwrap_or_default();
     if place.contains("://") || place.contains('@') {
         return None;
@@ -70,23 +70,24 @@ fn meant(text: &str) -> Option<Url> {
     let url = Url::parse(&format!("http://{}", text.strip_prefix("//").unwrap_or(text))).ok()?;
     let looks_right = match url.host()? {
         Host::Domain(name) => name.contains('.') || name == "localhost",
-        // A number alone would be one as well.
+        // A single number also parses as an IPv4 address.
         Host::Ipv4(_) => text.contains('.'),
         Host::Ipv6(_) => true,
     };
     looks_right.then_some(url)
 }
 
-/// Credentials end at the last `@`, whatever else is in them, and a query may be a secret.
+/// The text for a message, without secrets: credentials end at the last `@`, and a query may be a
+/// secret.
 fn shown(text: &str) -> String {
     let bare = match text.rsplit_once('@') {
-        Some((behind, rest)) => format!("{}…@{rest}", scheme(behind)),
+        Some((credentials, rest)) => format!("{}…@{rest}", scheme(credentials)),
         None => text.to_owned(),
     };
     bare.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect()
 }
 
-/// With its `://`. What is no scheme may be a password.
+/// The scheme with its `://`. Other text before `://` may be a password.
 fn scheme(text: &str) -> &str {
     let end = text.find("://").filter(|&end| text[..end].bytes().all(|byte| byte.is_ascii_alphabetic()));
     end.map_or("", |end| &text[..end + 3])
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forgotten_scheme_is_noticed() {
+    fn a_missing_scheme_is_suggested() {
         for (text, meant) in [
             ("example.com", "http://example.com/"),
             ("example.com/x?token=s3cret&to=http://a@b/", "http://example.com/x"),
@@ -106,23 +107,23 @@ mod tests {
             ("127.0.0.1:8000", "http://127.0.0.1:8000/"),
             ("[::1]/x", "http://[::1]/x"),
         ] {
-            let told = parse(text).unwrap_err();
-            assert!(told.ends_with(&format!(" is not an http or https URL: did you mean {meant}?")), "{told}");
+            let message = parse(text).unwrap_err();
+            assert!(message.ends_with(&format!(" is not an http or https URL: did you mean {meant}?")), "{message}");
         }
     }
 
     #[test]
-    fn nobody_is_said_to_have_meant_nonsense() {
+    fn no_suggestion_is_made_for_nonsense() {
         for text in
             ["", "5", "word", "/etc/passwd", "not a url", "ftp://example.com/", "http//example.com", "-x", "http://"]
         {
-            let told = parse(text).unwrap_err();
-            assert!(told.contains(", such as https://example.com/path"), "{told}");
+            let message = parse(text).unwrap_err();
+            assert!(message.contains(", such as https://example.com/path"), "{message}");
         }
     }
 
     #[test]
-    fn a_secret_is_not_told() {
+    fn a_message_has_no_secret() {
         for text in [
             "ann:s3cret@example.com/",
             ".https://ann:s3cret@example.com/",
@@ -131,11 +132,11 @@ mod tests {
             "http://ann:s3cret@[",
             "x?s3cret",
         ] {
-            let told = parse(text).unwrap_err();
-            assert!(!told.contains("s3cret"), "{told}");
+            let message = parse(text).unwrap_err();
+            assert!(!message.contains("s3cret"), "{message}");
         }
-        let told = parse("postgres://ann:s3cret@db:5433/pages").unwrap_err();
-        assert!(told.starts_with("\"postgres://…@db:5433/pages\" is not an http or https URL"), "{told}");
+        let message = parse("postgres://ann:s3cret@db:5433/pages").unwrap_err();
+        assert!(message.starts_with("\"postgres://…@db:5433/pages\" is not an http or https URL"), "{message}");
     }
 
     #[test]
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_a_name_that_can_be_one() {
+    fn a_host_name_has_valid_lengths() {
         let label = "a".repeat(63);
         let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
         for (host, fits) in

@@ -1,4 +1,4 @@
-//! The session of either command, and what goes with each of its requests.
+//! Options shared by `fetch` and `login`: the session, its headers, and URL arguments.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_
 use trunkline::{Session, SessionBuilder, Timeouts};
 
 use crate::cookies::CookieFile;
-use crate::target;
+use crate::url_argument;
 
-/// With this command's name, these cookies and that time for each request.
-pub(crate) fn builder(timeout: Duration, cookies: Option<&CookieFile>) -> SessionBuilder {
-    // A page that is allowed so long may be silent for as long.
+/// Session with this command's user agent, the cookies, and a time limit for each request.
+pub(crate) fn session_builder(timeout: Duration, cookies: Option<&CookieFile>) -> SessionBuilder {
+    // A page may be silent for its whole time limit.
     let timeouts = Timeouts::new().total(timeout).read(timeout);
     let session =
         Session::builder().user_agent(concat!("trunkline-cli/", env!("CARGO_PKG_VERSION"))).timeouts(timeouts);
@@ -21,27 +21,35 @@ pub(crate) fn builder(timeout: Duration, cookies: Option<&CookieFile>) -> Sessio
     }
 }
 
-/// The name that robots.txt is looked through for: what the `User-Agent` begins with.
+/// Name of the robot for robots.txt: the first word of the `User-Agent`.
 pub(crate) fn robot(headers: &HeaderMap) -> &str {
     let given = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     given.and_then(|agent| agent.split(['/', ' ']).next()).filter(|name| !name.is_empty()).unwrap_or("trunkline-cli")
 }
 
-/// An argument that is to be fetched.
+/// Checks a URL argument.
+///
+/// # Errors
+///
+/// The text is not a URL. The message names a likely mistake.
 pub(crate) fn check_url(text: &str) -> anyhow::Result<()> {
     ensure!(text != "-", "\"-\" is not a URL: to read URLs from standard input, use -i -");
-    target::parse(text).map(drop).map_err(|error| match is_file(text) {
+    url_argument::parse(text).map(drop).map_err(|error| match is_file(text) {
         true => anyhow!("{text:?} is not an http or https URL, it is a file: did you mean -i {}?", text.escape_debug()),
         false => Error::msg(error),
     })
 }
 
-/// Or what can be read as one, such as a pipe.
+/// True for a path that can be read, such as a file or a pipe.
 fn is_file(text: &str) -> bool {
-    std::fs::metadata(text).is_ok_and(|there| !there.is_dir())
+    std::fs::metadata(text).is_ok_and(|metadata| !metadata.is_dir())
 }
 
-/// For every request; a name may come more than once.
+/// Parses the headers of `-H`. A name may occur more than once.
+///
+/// # Errors
+///
+/// A text is not a header.
 pub(crate) fn headers(texts: &[String]) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for text in texts {
@@ -51,14 +59,14 @@ pub(crate) fn headers(texts: &[String]) -> anyhow::Result<HeaderMap> {
     Ok(headers)
 }
 
-/// The value may be a secret and is in no message.
+/// Parses a header. The value may be a secret, so no message contains it.
 fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
-    const WANTED: &str = "write it as 'Name: value', such as 'Accept-Language: en'";
-    // Behind a space the value may have begun, its colon forgotten.
+    const ADVICE: &str = "write it as 'Name: value', such as 'Accept-Language: en'";
+    // Without a colon, the value may begin after a space.
     let start = text.split([' ', '\t', ':']).next().unwrap_or_default();
-    let Some((name, value)) = text.split_once(':') else { bail!("the header {start:?} has no colon: {WANTED}") };
+    let Some((name, value)) = text.split_once(':') else { bail!("the header {start:?} has no colon: {ADVICE}") };
     let Ok(parsed) = name.trim().parse::<HeaderName>() else {
-        bail!("what stands before the colon of {start:?} is not a name: {WANTED}")
+        bail!("what stands before the colon of {start:?} is not a name: {ADVICE}")
     };
     ensure!(
         parsed != CONTENT_LENGTH && parsed != TRANSFER_ENCODING,
@@ -85,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_header_is_named_without_its_value() {
+    fn an_invalid_header_is_named_without_its_value() {
         for text in [
             "Authorization se-cret",
             "Authorization se-cret:x",
