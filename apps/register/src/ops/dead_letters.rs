@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::snapshot::in_time;
 use crate::outbox::Outbox;
 use crate::store::{Backlog, DeadLetter};
-use crate::web::{WebState, Problem};
+use crate::web::{Problem, WebState};
 
 /// Maximum number of rows. Any further dead letters are only counted.
 const ROWS: usize = 50;
