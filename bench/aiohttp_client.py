@@ -1,4 +1,4 @@
-"""aiohttp's side of src/job.rs: the same tasks, told in the same words, one thread, cookies and decoding on."""
+"""Workloads of src/workload.rs with aiohttp: same arguments, one thread, cookies and decoding on."""
 
 import asyncio
 import ctypes
@@ -15,60 +15,60 @@ import aiohttp
 def main():
     task, *rest = sys.argv[1:]
     plan = dict(argument.split("=", 1) for argument in rest)
-    figures = asyncio.run(TASKS[task](plan))
-    for name, value in figures.items():
+    metrics = asyncio.run(TASKS[task](plan))
+    for name, value in metrics.items():
         print(name, value)
 
 
 def session(plan):
     trusted = ssl.create_default_context(cafile=plan["ca"]) if "ca" in plan else True
     connector = aiohttp.TCPConnector(limit=int(plan.get("limit", 100)), ssl=trusted)
-    # The jar keeps cookies of hosts that are addresses only if it is told to, as the other contestants' jars do.
+    # unsafe=True: keep cookies of IP addresses too, as the other clients do.
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True))
 
 
 async def get(client, url, length):
     async with client.get(url) as response:
         body = await response.read()
-    assert len(body) == length, f"{len(body)} bytes came instead of {length}"
+    assert len(body) == length, f"{len(body)} bytes received instead of {length}"
 
 
 async def small(plan):
     url, length, tasks = plan["url"], int(plan["length"]), int(plan["tasks"])
     done, stopped = 0, False
 
-    async def keep_asking(client):
+    async def fetch_repeatedly(client):
         nonlocal done
         while not stopped:
             await get(client, url, length)
             done += 1
 
     async with session(plan) as client:
-        asking = [asyncio.create_task(keep_asking(client)) for _ in range(tasks)]
+        running = [asyncio.create_task(fetch_repeatedly(client)) for _ in range(tasks)]
         await asyncio.sleep(float(plan["warm_up"]))
-        begun, cpu, before = time.perf_counter(), cpu_time(), done
+        start, cpu, before = time.perf_counter(), cpu_time(), done
         await asyncio.sleep(float(plan["measured"]))
-        took, cpu, pages = time.perf_counter() - begun, cpu_time() - cpu, done - before
+        elapsed, cpu, pages = time.perf_counter() - start, cpu_time() - cpu, done - before
         stopped = True
-        await asyncio.gather(*asking)
-    return {"rate": pages / took, "time": took * 1e6 * tasks / pages, "cpu": cpu * 1e6 / pages}
+        await asyncio.gather(*running)
+    return {"rate": pages / elapsed, "time": elapsed * 1e6 * tasks / pages, "cpu": cpu * 1e6 / pages}
 
 
-async def crowd(plan):
+async def contention(plan):
     url, length, tasks = plan["url"], int(plan["length"]), int(plan["tasks"])
-    begun = time.perf_counter()
-    from_then = begun + float(plan["warm_up"])
-    until = from_then + float(plan["measured"])
+    start = time.perf_counter()
+    measure_from = start + float(plan["warm_up"])
+    until = measure_from + float(plan["measured"])
     waits = []
 
-    async def keep_waiting(client):
-        while (asked := time.perf_counter()) < until:
+    async def measure_waits(client):
+        while (sent := time.perf_counter()) < until:
             await get(client, url, length)
-            if (now := time.perf_counter()) >= from_then:
-                waits.append((now - asked) * 1e3)
+            if (now := time.perf_counter()) >= measure_from:
+                waits.append((now - sent) * 1e3)
 
     async with session(plan) as client:
-        await asyncio.gather(*(keep_waiting(client) for _ in range(tasks)))
+        await asyncio.gather(*(measure_waits(client) for _ in range(tasks)))
     waits.sort()
     p50, p99 = statistics.median(waits), waits[min(len(waits) * 99 // 100, len(waits) - 1)]
     return {"waits": len(waits), "p50": p50, "p99": p99, "max": waits[-1], "spread": p99 / p50}
@@ -79,13 +79,13 @@ async def body(plan):
     async with session(plan) as client:
         async with client.get(url.replace("/long", "/")) as response:
             await response.read()
-        begun, cpu, read = time.perf_counter(), cpu_time(), 0
+        start, cpu, read = time.perf_counter(), cpu_time(), 0
         async with client.get(url) as response:
             async for chunk in response.content.iter_any():
                 read += len(chunk)
-        took, cpu = time.perf_counter() - begun, cpu_time() - cpu
-    assert read == length, f"{read} bytes came instead of {length}"
-    return {"rate": length / took / 2**20, "cpu": cpu}
+        elapsed, cpu = time.perf_counter() - start, cpu_time() - cpu
+    assert read == length, f"{read} bytes received instead of {length}"
+    return {"rate": length / elapsed / 2**20, "cpu": cpu}
 
 
 async def idle(plan):
@@ -113,6 +113,6 @@ def anonymous_memory():
     return int(line.split()[1]) * 1024
 
 
-TASKS = {"small": small, "crowd": crowd, "body": body, "idle": idle}
+TASKS = {"small": small, "contention": contention, "body": body, "idle": idle}
 
 main()

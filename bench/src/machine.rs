@@ -1,34 +1,29 @@
-//! The machine and the versions, in words.
+//! Environment of a run: date, machine and versions.
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use bench_tables::Environment;
 
 use crate::Bench;
 use crate::process::run;
-use crate::table::number;
 
-/// The versions that were compiled in.
+/// Lock file with the versions of the compiled libraries.
 const LOCK: &str = include_str!("../Cargo.lock");
 
-/// When, where and with what it was measured.
-pub(crate) fn describe(bench: &Bench, took: Duration, before: &CpuTimes) -> Result<String> {
+/// Describes the environment of a run.
+pub(crate) fn describe(bench: &Bench, elapsed: Duration, before: &CpuTimes) -> Result<Environment> {
     let date = run(Command::new("date").args(["-u", "+%-d %B %Y"]))?.stdout;
-    let stolen = CpuTimes::now()?.stolen_since(before);
-    let rounds = bench.pick(
-        "Medians of rounds in which all take turns; ratios are taken in each round.",
-        "A quick run of one round: no figures to rely on.",
-    );
-    Ok(format!(
-        "Measured on {}, in {:.0} minutes, on {}. Others on the same hardware took {} % of the CPU time meanwhile. {rounds}\n\nVersions: {}.",
-        date.trim(),
-        took.as_secs_f64() / 60.0,
-        hardware()?,
-        number(stolen * 100.0),
-        versions(bench)?
-    ))
+    Ok(Environment {
+        date: date.trim().to_owned(),
+        minutes: (elapsed.as_secs_f64() / 60.0).round(),
+        hardware: hardware()?,
+        steal_percent: CpuTimes::now()?.stolen_since(before) * 100.0,
+        versions: versions(bench)?,
+        quick: bench.quick,
+    })
 }
 
 fn hardware() -> Result<String> {
@@ -50,7 +45,7 @@ fn hardware() -> Result<String> {
     Ok(format!(
         "{kind} with {cores} cores of an {model}, {:.0} GiB of memory, {system}, Linux {}",
         memory / f64::from(1 << 20),
-        // The part behind is the distributor's.
+        // The rest of the version is the distributor's.
         kernel.trim().split('-').next().unwrap_or_default()
     ))
 }
@@ -64,7 +59,7 @@ fn versions(bench: &Bench) -> Result<String> {
     let aiohttp = run(Command::new(&bench.python)
         .args(["-c", "import aiohttp, platform; print(aiohttp.__version__, 'on Python', platform.python_version())"]))?;
     all.push(format!("aiohttp {}", aiohttp.stdout.trim()));
-    // wrk says it only together with how it is used, and with an exit code of its own.
+    // wrk prints its version with its usage, and exits with an error.
     let wrk = Command::new("wrk").arg("-v").output().context("wrk")?;
     all.push(first_words(&String::from_utf8_lossy(&wrk.stdout), 2));
     for (command, flag, words) in [("curl", "--version", 2), ("wget2", "--version", 3), ("rustc", "--version", 2)] {
@@ -84,7 +79,7 @@ fn locked(name: &str) -> Option<&'static str> {
     entry.lines().find_map(|line| line.strip_prefix("version = ")).map(|version| version.trim_matches('"'))
 }
 
-/// The first line of /proc/stat, in ticks.
+/// CPU times of the machine: the first line of /proc/stat, in ticks.
 pub(crate) struct CpuTimes {
     all: f64,
     stolen: f64,
@@ -101,7 +96,7 @@ impl CpuTimes {
             .skip(1)
             .map(str::parse)
             .collect::<Result<_, _>>()?;
-        // Guests' time is in user's already.
+        // The user time already includes the time of guests.
         Ok(Self { all: ticks.iter().take(8).sum(), stolen: ticks.get(7).copied().unwrap_or_default() })
     }
 

@@ -1,50 +1,48 @@
-//! trunkline side by side with its peers. `./bench/run` prepares everything and starts this; see
+//! Benchmark of trunkline beside other HTTP clients. `./bench/run` prepares and starts it; see
 //! README.md.
 
-mod bars;
 mod clients;
-mod figures;
-mod job;
 mod machine;
 mod nginx;
 mod plan;
 mod process;
-mod readme;
+mod rounds;
 mod sections;
-mod table;
+mod workload;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use bench_tables::Results;
 
-use crate::figures::Figures;
-use crate::sections::{SECTIONS, Section};
+use crate::rounds::Metrics;
+use crate::sections::SECTIONS;
 
-/// How a run goes, and where its tools are.
+/// Settings of a run, and the paths of its tools.
 pub(crate) struct Bench {
     quick: bool,
-    /// What is written on the way.
+    /// Directory for temporary files.
     work: PathBuf,
-    /// A Python with aiohttp.
+    /// Python with aiohttp.
     python: PathBuf,
-    /// aiohttp's side of `job`.
+    /// Script that runs the workloads with aiohttp.
     script: PathBuf,
-    /// `pool/`, built.
+    /// The built program of `pool/`.
     pool: PathBuf,
-    /// The `trunkline` command, built.
+    /// The built `trunkline` command.
     command: PathBuf,
     repository: PathBuf,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let done = match arguments.split_first() {
+    let outcome = match arguments.split_first() {
         Some((first, rest)) if first == "client" => clients::main(rest),
         _ => run(&arguments),
     };
-    match done {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error:#}");
@@ -55,26 +53,26 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let wanted: Vec<&String> = arguments.iter().filter(|argument| *argument != "--quick").collect();
-    if let Some(unknown) = wanted.iter().find(|name| SECTIONS.iter().all(|(known, _)| known != *name)) {
+    let selected: Vec<&String> = arguments.iter().filter(|argument| *argument != "--quick").collect();
+    if let Some(unknown) = selected.iter().find(|name| SECTIONS.iter().all(|(known, _)| known != *name)) {
         let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
-        bail!("{unknown:?} is neither --quick nor one of the sections: {}", known.join(", "));
+        bail!("{unknown:?} is neither --quick nor a section; the sections are: {}", known.join(", "));
     }
     let bench = Bench::from_environment(quick)?;
-    let (begun, cpu_before) = (Instant::now(), machine::CpuTimes::now()?);
-    let mut sections: Vec<Section> = Vec::new();
+    let (start, cpu_before) = (Instant::now(), machine::CpuTimes::now()?);
+    let mut results = Results::default();
     for (name, measure) in SECTIONS {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
-            eprintln!("== {name} ({:.0} s into the run)", begun.elapsed().as_secs_f64());
-            sections.push(measure(&bench).with_context(|| format!("section {name}"))?);
+        if selected.is_empty() || selected.iter().any(|selected| selected == name) {
+            eprintln!("== {name} ({:.0} s into the run)", start.elapsed().as_secs_f64());
+            results.groups.extend(measure(&bench).with_context(|| format!("section {name}"))?);
         }
     }
-    let around = machine::describe(&bench, begun.elapsed(), &cpu_before)?;
-    let text = readme::render(&around, &sections);
-    println!("{text}");
-    if wanted.is_empty() && !quick {
-        readme::write(&bench.repository.join("bench/README.md"), &text)?;
-        eprintln!("written to bench/README.md");
+    results.environment = machine::describe(&bench, start.elapsed(), &cpu_before)?;
+    println!("{}", bench_tables::render(&results));
+    if selected.is_empty() && !quick {
+        results.store(&bench.repository)?;
+        bench_tables::write_readmes(&bench.repository, &results)?;
+        eprintln!("results are in bench/results.json, tables in bench/README.md and README.md");
     }
     Ok(())
 }
@@ -82,7 +80,7 @@ fn run(arguments: &[String]) -> Result<()> {
 impl Bench {
     fn from_environment(quick: bool) -> Result<Self> {
         let path = |name: &str| {
-            std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name} is not set: start ./bench/run"))
+            std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name} is not set; use ./bench/run"))
         };
         let repository = path("BENCH_REPOSITORY")?;
         Ok(Self {
@@ -96,28 +94,28 @@ impl Bench {
         })
     }
 
-    /// How many rounds to go, and the numbers of each.
+    /// Numbers of the rounds; a quick run has one.
     fn rounds(&self, usual: usize) -> std::ops::Range<usize> {
         0..if self.quick { 1 } else { usual }
     }
 
-    /// One or the other.
+    /// The second value in a quick run, otherwise the first.
     fn pick<T>(&self, usual: T, quick: T) -> T {
         if self.quick { quick } else { usual }
     }
 
-    /// A contestant does a job in a process of its own.
-    fn client(&self, name: &str, task: &str, plan: &[(&str, String)]) -> Result<Figures> {
+    /// Runs a workload with one client in its own process.
+    fn client(&self, name: &str, task: &str, arguments: &[(&str, String)]) -> Result<Metrics> {
         let mut command = if name == "aiohttp" {
             let mut python = Command::new(&self.python);
             python.arg(&self.script);
             python
         } else {
-            let mut own = Command::new(std::env::current_exe()?);
-            own.args(["client", name]);
-            own
+            let mut this = Command::new(std::env::current_exe()?);
+            this.args(["client", name]);
+            this
         };
-        command.arg(task).args(plan.iter().map(|(key, value)| format!("{key}={value}")));
-        process::figures(&mut command).with_context(|| format!("{name}, {task}"))
+        command.arg(task).args(arguments.iter().map(|(key, value)| format!("{key}={value}")));
+        process::metrics(&mut command).with_context(|| format!("{name}, {task}"))
     }
 }

@@ -1,4 +1,4 @@
-//! The server: one nginx on loopback, on free ports, until it is dropped.
+//! Server of the benchmark: an nginx on loopback, on free ports, which ends when dropped.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,25 +9,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use bench_tables::parameters::{HOSTS, LIMITED_RATE};
 
 use crate::process::run;
 
-/// It listens on 127.0.0.1 to 127.0.0.50.
-pub(crate) const HOSTS: usize = 50;
-
-/// The length of `/` and of `/slow`.
-pub(crate) const SMALL: usize = "hello world\n".len();
-
-/// The length of `/limited`.
-pub(crate) const LIMITED: usize = SMALL;
-
-/// How many requests for `/limited` are answered in a second.
-pub(crate) const RATE: usize = 2_000;
-
-/// What the mail is called that was sent.
+/// Message id in the response of the mail service.
 pub(crate) const MESSAGE_ID: &str = "0100019301a2b3c4-5d6e7f80-1122-3344-5566-77889900aabb-000000";
 
-/// The length of `/long`.
+/// Length of `/long` in bytes.
 pub(crate) const LONG: u64 = 1 << 30;
 
 pub(crate) struct Nginx {
@@ -38,7 +27,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// In its own directory under `work`; `slow` is how many bytes a second `/slow` sends.
+    /// Starts nginx in its own directory under `work`; `/slow` sends `slow` bytes per second.
     pub(crate) fn start(work: &Path, workers: usize, slow: usize) -> Result<Self> {
         let directory = work.join(format!("nginx-{workers}"));
         fs::create_dir_all(directory.join("pages"))?;
@@ -46,7 +35,7 @@ impl Nginx {
         let ca = certificate(&directory)?;
         let pages = directory.join("pages");
         fs::write(pages.join("limited"), "hello world\n")?;
-        // Zeros that no disk has to hold.
+        // A sparse file.
         fs::File::create(pages.join("long"))?.set_len(LONG)?;
         let file = directory.join("nginx.conf");
         fs::write(&file, configuration(&directory, workers, slow, port, tls_port)?)?;
@@ -55,11 +44,11 @@ impl Nginx {
         run(Command::new(command.get_program()).args(command.get_args()).arg("-t"))?;
         let child = command.stdin(Stdio::null()).spawn()?;
         let nginx = Self { child, port, tls_port, ca };
-        nginx.answers()?;
+        nginx.wait_until_ready()?;
         Ok(nginx)
     }
 
-    /// The address of a page; `{}` is the host's number.
+    /// URL of a page; `{}` stands for the host's number.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.{{}}:{}{path}", self.port)
     }
@@ -68,21 +57,21 @@ impl Nginx {
         format!("https://127.0.0.1:{}{path}", self.tls_port)
     }
 
-    /// The same of the first host.
+    /// URL of a page on the first host.
     pub(crate) fn first(&self, path: &str) -> String {
         self.url(path).replace("{}", "1")
     }
 
-    /// The certificate to trust.
+    /// Path of the root certificate.
     pub(crate) fn ca(&self) -> String {
         self.ca.display().to_string()
     }
 
-    fn answers(&self) -> Result<()> {
-        let begun = Instant::now();
+    fn wait_until_ready(&self) -> Result<()> {
+        let start = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            if begun.elapsed() > Duration::from_secs(10) {
-                bail!("nginx does not answer");
+            if start.elapsed() > Duration::from_secs(10) {
+                bail!("nginx does not accept connections");
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -92,9 +81,9 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Its master ends its workers, on a signal that lets it.
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
-        if !asked.is_ok_and(|status| status.success()) {
+        // On SIGTERM the master process ends its workers.
+        let signalled = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !signalled.is_ok_and(|status| status.success()) {
             let _ = self.child.kill();
         }
         let _ = self.child.wait();
@@ -102,7 +91,7 @@ impl Drop for Nginx {
 }
 
 fn configuration(directory: &Path, workers: usize, slow: usize, port: u16, tls_port: u16) -> Result<String> {
-    // Workers read what their user may read.
+    // As root, the workers keep root's permissions, so that they can read the directory.
     let user = if fs::metadata("/proc/self")?.uid() == 0 { "user root;\n" } else { "" };
     let directory = directory.display();
     let mut listen = String::new();
@@ -127,7 +116,7 @@ http {{
     fastcgi_temp_path "{directory}/fastcgi";
     uwsgi_temp_path "{directory}/uwsgi";
     scgi_temp_path "{directory}/scgi";
-    limit_req_zone $server_port zone=all:64k rate={RATE}r/s;
+    limit_req_zone $server_port zone=all:64k rate={LIMITED_RATE}r/s;
     limit_req_log_level info;
     server {{
 {listen}        listen 127.0.0.1:{tls_port} ssl reuseport;
@@ -148,19 +137,19 @@ http {{
     ))
 }
 
-/// Two that nobody has now.
+/// Finds two free ports.
 fn free_ports() -> Result<(u16, u16)> {
     let free = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0));
-    let (one, other) = (free()?, free()?);
-    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
+    let (first, second) = (free()?, free()?);
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
 }
 
-/// A certificate for 127.0.0.1, and that of its authority, which is returned.
+/// Writes a certificate for 127.0.0.1 and the root certificate, and returns the path of the root.
 fn certificate(directory: &Path) -> Result<PathBuf> {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let mut authority = CertificateParams::new([])?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(rcgen::DnType::CommonName, "the bench's authority");
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "benchmark authority");
     let authority_key = KeyPair::generate()?;
     let trusted = authority.self_signed(&authority_key)?.pem();
     let key = KeyPair::generate()?;

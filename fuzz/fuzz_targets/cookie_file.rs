@@ -1,5 +1,5 @@
-//! Whatever stands in a file of cookies: no panic, no cookie that a server could not have set, and
-//! what was read is written back.
+//! Fuzz target for cookie files: no panic, no cookie that a server could not set, and a lossless
+//! round trip.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
         Ok(jar) => {
             audit(&jar);
             let written = jar.to_netscape();
-            let again = CookieJar::from_netscape(&written).expect("what was written can be read");
+            let again = CookieJar::from_netscape(&written).expect("a written file can be read");
             assert_eq!(written, again.to_netscape());
         }
         Err(error) => assert!(error.is_input() && error.to_string().contains("line "), "{error:?}"),

@@ -1,8 +1,8 @@
-//! Whatever bytes a server sends as its response, read in every way: no panic, no hang, nothing
-//! left in use, no socket too many.
+//! Fuzz target for responses, read in every way: no panic, no hang, no leaked connection, no socket
+//! beyond the limit.
 //!
-//! The first two bytes of an input say how it is sent and read ([`Plan`]); the rest is the
-//! response, to the byte.
+//! The first two bytes of an input choose how it is sent and read ([`Plan`]); the rest is the raw
+//! response.
 
 #![no_main]
 
@@ -11,18 +11,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use libfuzzer_sys::fuzz_target;
 use trunkline::{RequestBuilder, Response};
-use trunkline_fuzz::{Answer, Ground, MAX_BODY, Then};
+use trunkline_fuzz::{Answer, Harness, MAX_BODY, Then};
 
-static GROUND: LazyLock<Ground> = LazyLock::new(|| Ground::new(3));
+static HARNESS: LazyLock<Harness> = LazyLock::new(|| Harness::new(3));
 static INPUTS: AtomicU32 = AtomicU32::new(0);
 
 fuzz_target!(|input: &[u8]| {
     let [first, second, response @ ..] = input else { return };
     let plan = Plan::new(*first, *second);
-    let ground = &*GROUND;
+    let harness = &*HARNESS;
     let answer = plan.answer(response);
-    ground.here.answer(move |_| answer.clone());
-    ground.run(async {
+    harness.first.answer(move |_| answer.clone());
+    harness.run(async {
         match plan.requests {
             Requests::One => plan.ask().await,
             Requests::OneThenAnother => {
@@ -33,17 +33,17 @@ fuzz_target!(|input: &[u8]| {
         }
     });
     if INPUTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(1024) {
-        ground.count_sockets();
+        harness.count_sockets();
     }
 });
 
-/// How an input is sent and read.
+/// Way to send and read an input.
 #[derive(Clone, Copy)]
 struct Plan {
     read: u8,
     method: u8,
     requests: Requests,
-    /// Sent in two pieces.
+    /// True if the response is sent in two pieces.
     split: bool,
     then: Then,
 }
@@ -66,7 +66,7 @@ impl Plan {
                 _ => Requests::ThreeAtOnce,
             },
             split: first & 0x80 != 0,
-            // One that is kept open is waited for if it is not whole: few shall be.
+            // Rarely `Keep`: an incomplete response on an open connection waits for the timeout.
             then: match second % 16 {
                 0 => Then::Keep,
                 1 => Then::Reset,
@@ -81,7 +81,7 @@ impl Plan {
     }
 
     fn request(self) -> RequestBuilder {
-        let (session, url) = (&GROUND.session, GROUND.here.url("/"));
+        let (session, url) = (&HARNESS.session, HARNESS.first.url("/"));
         match self.method {
             0 | 1 => session.get(url),
             2 => session.head(url),
@@ -95,7 +95,7 @@ impl Plan {
         }
         match self.request().await {
             Ok(response) => self.read(response).await,
-            // What cannot be sent is nothing a server can bring about.
+            // A server cannot cause an input error.
             Err(error) => assert!(!error.is_input() && !format!("{error} {error:?}").is_empty(), "{error:?}"),
         }
     }
@@ -113,7 +113,7 @@ impl Plan {
         }
     }
 
-    /// The request is dropped somewhere on its way.
+    /// Cancels the request at some point.
     async fn give_up(self) {
         let some_turns = async {
             for _ in 0..self.requests as u8 + 2 {

@@ -1,8 +1,7 @@
-//! Whatever `Set-Cookie` says: no panic, and a jar holds and gives out no cookie that it should
-//! not.
+//! Fuzz target for `Set-Cookie`: no panic, and the jar stores and returns only permitted cookies.
 //!
-//! An input is a number of lines. The first byte of each chooses who sets the cookie, the rest is
-//! the `Set-Cookie`.
+//! An input is a list of lines. The first byte of each chooses the site that sets the cookie, the
+//! rest is the value of `Set-Cookie`.
 
 #![no_main]
 
@@ -38,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
             Ok(()) => {}
             Err(error) => {
                 assert!(error.is_input() && !error.to_string().is_empty(), "{error:?}");
-                assert_eq!(before, lasting(&jar), "what was refused has changed the jar");
+                assert_eq!(before, lasting(&jar), "a rejected cookie changed the jar");
             }
         }
     }
@@ -54,14 +53,14 @@ fuzz_target!(|input: &[u8]| {
     assert!(jar.is_empty());
 });
 
-/// What goes with a request is for it.
+/// Checks that each matching cookie belongs to the site.
 fn check_matching(jar: &CookieJar, site: &Url) {
     let (matching, host) = (jar.matching(site), site.host_str().unwrap_or_default().trim_matches(['[', ']']));
     let local = site.host_str().is_some_and(|host| ["127.0.0.1", "[::1]", "localhost"].contains(&host));
     for cookie in &matching {
-        let at_home = host == cookie.domain();
-        let below = !cookie.host_only() && host.ends_with(&format!(".{}", cookie.domain()));
-        assert!(at_home || below, "{cookie:?} is not for {site}");
+        let same_host = host == cookie.domain();
+        let subdomain = !cookie.host_only() && host.ends_with(&format!(".{}", cookie.domain()));
+        assert!(same_host || subdomain, "{cookie:?} is not for {site}");
         let rest = site.path().strip_prefix(cookie.path());
         let on_path = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie.path().ends_with('/'));
         assert!(on_path, "{cookie:?} is not for {site}");
@@ -70,14 +69,14 @@ fn check_matching(jar: &CookieJar, site: &Url) {
     assert!(matching.is_sorted_by(|one, next| one.path().len() >= next.path().len()), "longer paths go first");
 }
 
-/// The file gives back what was put into it.
+/// Checks that a file preserves the cookies.
 fn check_file(jar: &CookieJar) {
     let file = jar.to_netscape();
-    let read = CookieJar::from_netscape(&file).expect("what was written can be read");
+    let read = CookieJar::from_netscape(&file).expect("a written file can be read");
     assert_eq!(lasting(jar), lasting(&read));
 }
 
-/// What a file can hold of the jar, without what may expire between two looks.
+/// The cookies that a file can store, without those that may expire during the test.
 fn lasting(jar: &CookieJar) -> Vec<String> {
     let soon = SystemTime::now() + Duration::from_secs(60);
     let fits = |cookie: &&Cookie| {
@@ -87,7 +86,7 @@ fn lasting(jar: &CookieJar) -> Vec<String> {
     jar.all().iter().filter(fits).map(written).collect()
 }
 
-/// What a file has a place for.
+/// The attributes that a file stores.
 fn written(cookie: &Cookie) -> String {
     let end = cookie.expires().and_then(|end| end.duration_since(std::time::UNIX_EPOCH).ok()).map(|end| end.as_secs());
     let (flags, value) = ((cookie.host_only(), cookie.secure(), cookie.http_only()), cookie.value_bytes());

@@ -1,37 +1,39 @@
-//! What holds of every cookie in a jar, wherever it came from.
+//! Invariants of the cookies in a jar.
 
 use std::time::{Duration, SystemTime};
 
 use trunkline::{Cookie, CookieJar, SameSite};
 
-/// Fails if the jar holds more than it should, or a cookie that it should not.
+/// Checks the limits of the jar and each cookie.
 ///
 /// # Panics
-/// Then, with the cookie; its value is the fuzzer's own and no secret.
+///
+/// Panics if an invariant is violated. The message contains the cookie, whose value comes from the
+/// fuzzer and is no secret.
 pub fn audit(jar: &CookieJar) {
     let all = jar.all();
     assert!(all.len() <= 3000 && all.len() == jar.len(), "{} cookies, said to be {}", all.len(), jar.len());
     for cookie in &all {
-        let fault = fault(cookie);
-        assert!(fault.is_none(), "{}: {cookie:?} {:?}", fault.unwrap_or_default(), cookie.value_bytes());
+        let violation = violation(cookie);
+        assert!(violation.is_none(), "{}: {cookie:?} {:?}", violation.unwrap_or_default(), cookie.value_bytes());
         let siblings = all.iter().filter(|other| other.domain() == cookie.domain()).count();
         assert!(siblings <= 50, "{siblings} cookies for {}", cookie.domain());
         let same = |other: &&Cookie| {
             (other.name(), other.domain(), other.path(), other.host_only())
                 == (cookie.name(), cookie.domain(), cookie.path(), cookie.host_only())
         };
-        // Names that are not UTF-8 may look the same and not be.
-        let odd = cookie.name().contains('\u{fffd}') || cookie.path().contains('\u{fffd}');
-        assert!(odd || all.iter().filter(same).count() == 1, "it is there twice: {cookie:?}");
+        // Different names that are not UTF-8 may have the same lossy text.
+        let lossy = cookie.name().contains('\u{fffd}') || cookie.path().contains('\u{fffd}');
+        assert!(lossy || all.iter().filter(same).count() == 1, "duplicate cookie: {cookie:?}");
     }
 }
 
-fn fault(cookie: &Cookie) -> Option<&'static str> {
+fn violation(cookie: &Cookie) -> Option<&'static str> {
     let (name, value) = (cookie.name(), cookie.value_bytes());
     let control = |byte: u8| byte != b'\t' && byte.is_ascii_control();
     let longest = SystemTime::now() + Duration::from_secs(401 * 86_400);
     let lower = name.to_ascii_lowercase();
-    let faults = [
+    let violations = [
         (!name.contains('\u{fffd}') && name.len() + value.len() > 4096, "too long"),
         (name.bytes().any(control) || value.iter().copied().any(control), "control characters"),
         (name.contains([';', '=']) || value.contains(&b';'), "it would be sent as something else"),
@@ -47,5 +49,5 @@ fn fault(cookie: &Cookie) -> Option<&'static str> {
         ),
         (cookie.same_site() == Some(SameSite::None) && !cookie.secure(), "SameSite=None without Secure"),
     ];
-    faults.into_iter().find_map(|(holds, what)| holds.then_some(what))
+    violations.into_iter().find_map(|(violated, rule)| violated.then_some(rule))
 }

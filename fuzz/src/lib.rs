@@ -1,6 +1,5 @@
-//! What the targets that need a server stand on: a session in a runtime that lives as long as the
-//! process, and servers on the loopback interface that answer as each input says. The session can
-//! reach nothing else.
+//! Harness of the fuzz targets: one session in a runtime that lives as long as the process, and
+//! loopback servers that respond as each input demands. The session can reach no other address.
 
 pub mod cookies;
 
@@ -15,18 +14,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use trunkline::{Pool, Resolve, Resolving, Session, Timeouts};
 
-/// Where the servers listen. Whatever a fuzzed address says, nobody but them is asked.
+/// Address of the servers. The resolver and the filter of the session allow no other one.
 pub const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 84, 75, 1));
-/// How many sockets the pool may own.
+/// Limit on the sockets of the pool.
 pub const LIMIT: usize = 2;
-/// No request of an input takes longer.
-pub const PATIENCE: Duration = Duration::from_millis(50);
-/// What whole-body readers stop at.
+/// Timeout of each request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_millis(50);
+/// Limit of the session on a body.
 pub const MAX_BODY: usize = 1 << 20;
-/// After this the machine is not busy: something hangs.
-const HANG: Duration = Duration::from_secs(10);
+/// Time after which an input counts as hanging.
+const HANG_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a server sends for one request, and what it does then.
+/// Response of a server to one request, and its action afterwards.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     pub pieces: Vec<Vec<u8>>,
@@ -35,7 +34,7 @@ pub struct Answer {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Then {
-    /// It waits for another request.
+    /// Waits for another request.
     Keep,
     #[default]
     Close,
@@ -44,7 +43,7 @@ pub enum Then {
 
 type Script = Box<dyn Fn(&str) -> Answer + Send>;
 
-/// A server that answers each request by the script it was given last.
+/// Server that responds to each request by its current script.
 pub struct Site {
     pub port: u16,
     shared: Arc<Mutex<Shared>>,
@@ -73,14 +72,14 @@ impl Site {
         site
     }
 
-    /// From here on it answers so; `script` is given the head of each request.
+    /// Sets the script, which gets the head of each request, and clears the recorded heads.
     pub fn answer(&self, script: impl Fn(&str) -> Answer + Send + 'static) {
         let mut shared = self.shared.lock().unwrap();
         shared.script = Some(Box::new(script));
         shared.heads.clear();
     }
 
-    /// The heads of the requests since then.
+    /// Heads of the requests since the script was set.
     pub fn heads(&self) -> Vec<String> {
         self.shared.lock().unwrap().heads.clone()
     }
@@ -107,7 +106,7 @@ async fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
         };
         for piece in answer.pieces {
             stream.write_all(&piece).await.ok()?;
-            // What comes in two pieces shall be read as two.
+            // Lets the client read each piece separately.
             tokio::task::yield_now().await;
         }
         match answer.then {
@@ -121,7 +120,7 @@ async fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
     }
 }
 
-/// One request's head; its body, if it announced one, is read and forgotten.
+/// Reads one request and returns its head; the body is discarded.
 async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<String> {
     let end = loop {
         if let Some(at) = unread.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -142,61 +141,62 @@ async fn read_more(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<()> {
     (stream.read_buf(unread).await.ok()? > 0).then_some(())
 }
 
-/// The first header of that name in the head of a request.
+/// The first header of this name in the head of a request.
 pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let named = |line: &'a str| line.split_once(':').filter(|(other, _)| other.eq_ignore_ascii_case(name));
     head.split("\r\n").skip(1).find_map(named).map(|(_, value)| value.trim())
 }
 
-/// Two servers, which are two origins, and a session for all inputs.
-pub struct Ground {
+/// Session for all inputs, and two servers as two origins.
+pub struct Harness {
     runtime: Runtime,
     pub session: Session,
-    pub here: Site,
-    pub there: Site,
+    pub first: Site,
+    pub second: Site,
 }
 
-impl Ground {
+impl Harness {
     /// # Panics
-    /// Where there is no loopback interface.
+    ///
+    /// Panics without a loopback interface.
     pub fn new(max_redirects: usize) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let (here, there) = runtime.block_on(async { (Site::start().await, Site::start().await) });
-        let pool = Pool::builder().limit(LIMIT).resolver(Everywhere).address_filter(|ip| ip == HOST);
+        let (first, second) = runtime.block_on(async { (Site::start().await, Site::start().await) });
+        let pool = Pool::builder().limit(LIMIT).resolver(LoopbackResolver).address_filter(|ip| ip == HOST);
         let session = Session::builder()
             .pool(pool.build().expect("valid settings"))
-            .timeouts(Timeouts::new().total(PATIENCE))
+            .timeouts(Timeouts::new().total(REQUEST_TIMEOUT))
             .max_redirects(max_redirects)
             .max_body_size(MAX_BODY)
             .build()
             .expect("valid settings");
-        Self { runtime, session, here, there }
+        Self { runtime, session, first, second }
     }
 
-    /// Tries an input, and then looks whether anything is left of it.
+    /// Runs an input and checks that it leaves no connection behind.
     ///
     /// # Panics
-    /// If it hangs, or leaves a connection in use, or the figures do not add up.
+    ///
+    /// Panics if the input hangs, leaves a connection in use, or makes the statistics inconsistent.
     pub fn run(&self, input: impl Future<Output = ()>) {
         self.runtime.block_on(async {
-            tokio::time::timeout(HANG, input).await.expect("a request outlives its deadline");
+            tokio::time::timeout(HANG_TIMEOUT, input).await.expect("a request outlives its deadline");
             self.audit();
-            // No input shall see what another has left on a connection.
+            // Connections of one input must not serve the next one.
             self.session.pool().refresh();
             self.settle().await;
         });
     }
 
-    /// Every request is over: nothing is in use and nobody waits; within a moment nothing is open
-    /// either.
+    /// Waits until no connection is open, and checks the statistics.
     async fn settle(&self) {
-        let gone = async {
+        let all_closed = async {
             while self.session.stats().open > 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        if tokio::time::timeout(HANG, gone).await.is_err() {
-            panic!("connections are left over: {:?}", self.session.stats());
+        if tokio::time::timeout(HANG_TIMEOUT, all_closed).await.is_err() {
+            panic!("connections are still open: {:?}", self.session.stats());
         }
         self.audit();
     }
@@ -209,15 +209,15 @@ impl Ground {
         assert_eq!(stats.open as u64, stats.created - stats.closed.total(), "{stats:?}");
     }
 
-    /// Fails if the kernel has more sockets of this process to the servers than the pool may own.
-    /// It costs more than an input does.
+    /// Fails if the kernel lists more sockets to the servers than the pool's limit. It costs more
+    /// than an input.
     pub fn count_sockets(&self) {
-        let owned = owned_sockets([self.here.port, self.there.port]).unwrap_or(0);
+        let owned = owned_sockets([self.first.port, self.second.port]).unwrap_or(0);
         assert!(owned <= LIMIT, "{owned} sockets are open, the limit is {LIMIT}");
     }
 }
 
-/// Client sides of connections to these ports of [`HOST`] that a process still owns.
+/// Counts the client sockets to these ports of [`HOST`] that a process still owns.
 fn owned_sockets(ports: [u16; 2]) -> io::Result<usize> {
     let IpAddr::V4(host) = HOST else { unreachable!("it is a version 4 address") };
     let host = u32::from_ne_bytes(host.octets());
@@ -231,10 +231,10 @@ fn owned_sockets(ports: [u16; 2]) -> io::Result<usize> {
     Ok(table.lines().skip(1).filter(ours).count())
 }
 
-/// Every name leads to the servers.
-struct Everywhere;
+/// Resolver of every name to the servers.
+struct LoopbackResolver;
 
-impl Resolve for Everywhere {
+impl Resolve for LoopbackResolver {
     fn resolve(&self, _: &str) -> Resolving {
         Box::pin(async { Ok(vec![HOST]) })
     }

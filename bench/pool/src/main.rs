@@ -1,5 +1,5 @@
-//! What the pool itself costs, locks included, in nanoseconds: checkout and return of a connection,
-//! and handing one on to a request that waits. One round; prints a figure a line.
+//! Cost of the pool itself in nanoseconds, locks included: checkout and return of a connection, and
+//! the grant to a waiter. Runs one round and prints one metric per line.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -8,19 +8,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use trunkline::bench::{Asked, BarePool, Leased, Waiting};
+use trunkline::bench::{BareCheckout, BarePool, Leased, Waiting};
 
 const HOSTS: usize = 10_000;
 const WAITERS: usize = 100_000;
-/// How many times something is done between two looks at the clock.
+/// Number of operations between two readings of the clock.
 const BATCH: usize = 100;
 
 fn main() -> trunkline::Result<()> {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let times = if quick { 200_000 } else { 2_000_000 };
     let runtime =
-        tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers needs nothing");
-    let _inside = runtime.enter();
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers always builds");
+    let _entered = runtime.enter();
 
     println!("one_host {}", checkout_and_return(1, times)?);
     println!("many_hosts {}", checkout_and_return(HOSTS, times)?);
@@ -30,80 +30,80 @@ fn main() -> trunkline::Result<()> {
     Ok(())
 }
 
-/// A request that finds an idle connection and gives it back; the hosts in an order that no cache
-/// foresees.
+/// Measures a request that checks an idle connection out and returns it. The order of the hosts is
+/// shuffled, against cache prefetching.
 fn checkout_and_return(hosts: usize, times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(hosts, None, None)?;
     let hosts = shuffled(hosts);
     for &host in &hosts {
-        drop(now(pool.ask(host)?)?);
+        drop(leased_now(pool.checkout(host)?)?);
     }
-    turn_over(&pool, &hosts, times)
+    check_out_repeatedly(&pool, &hosts, times)
 }
 
-/// The same with one connection, while 100,000 requests wait for another host that is at its limit.
+/// Measures checkout and return while 100,000 requests wait for another host at its limit.
 fn checkout_beside_waiters(times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(2, None, Some(1))?;
-    let _held = now(pool.ask(1)?)?;
+    let _held = leased_now(pool.checkout(1)?)?;
     let _waiting: VecDeque<Waiting> = (0..WAITERS).map(|_| queued(&pool, 1)).collect::<trunkline::Result<_>>()?;
-    drop(now(pool.ask(0)?)?);
-    turn_over(&pool, &[0], times)
+    drop(leased_now(pool.checkout(0)?)?);
+    check_out_repeatedly(&pool, &[0], times)
 }
 
-fn turn_over(pool: &BarePool, hosts: &[usize], times: usize) -> trunkline::Result<f64> {
-    let mut rounds = hosts.iter().cycle();
-    let mut turn = |times| {
+fn check_out_repeatedly(pool: &BarePool, hosts: &[usize], times: usize) -> trunkline::Result<f64> {
+    let mut next_host = hosts.iter().cycle();
+    let mut repeat = |times| {
         for _ in 0..times {
-            let host = *rounds.next().expect("there is at least one host");
-            drop(black_box(now(pool.ask(host)?)?));
+            let host = *next_host.next().expect("there is at least one host");
+            drop(black_box(leased_now(pool.checkout(host)?)?));
         }
         Ok::<_, trunkline::Error>(())
     };
-    turn(times / 10)?;
-    let begun = Instant::now();
-    turn(times)?;
-    Ok(each(begun.elapsed(), times))
+    repeat(times / 10)?;
+    let start = Instant::now();
+    repeat(times)?;
+    Ok(nanoseconds_each(start.elapsed(), times))
 }
 
-/// A connection comes back, and the oldest of those that wait takes it. How many wait goes from
-/// `waiters` and a batch down to `waiters`.
+/// Measures the return of a connection and its grant to the oldest waiter, with `waiters` to
+/// `waiters + BATCH` requests in the queue.
 fn return_and_grant(waiters: usize, times: usize) -> trunkline::Result<f64> {
     let pool = BarePool::new(1, Some(1), None)?;
-    let mut held = now(pool.ask(0)?)?;
+    let mut held = leased_now(pool.checkout(0)?)?;
     let mut queue: VecDeque<Waiting> = (0..waiters).map(|_| queued(&pool, 0)).collect::<trunkline::Result<_>>()?;
-    let mut spent = Duration::ZERO;
+    let mut elapsed = Duration::ZERO;
     for _ in 0..times / BATCH {
         for _ in 0..BATCH {
             queue.push_back(queued(&pool, 0)?);
         }
         let mut first: Vec<Waiting> = queue.drain(..BATCH).collect();
-        let begun = Instant::now();
+        let start = Instant::now();
         for waiting in &mut first {
             drop(held);
             held = granted(waiting)?;
         }
-        spent += begun.elapsed();
+        elapsed += start.elapsed();
     }
-    Ok(each(spent, times))
+    Ok(nanoseconds_each(elapsed, times))
 }
 
 fn queued(pool: &BarePool, host: usize) -> trunkline::Result<Waiting> {
-    let Asked::Waiting(mut waiting) = pool.ask(host)? else { panic!("it was to wait") };
-    assert!(poll(&mut waiting).is_pending(), "it was to wait");
+    let BareCheckout::Waiting(mut waiting) = pool.checkout(host)? else { panic!("expected a waiter") };
+    assert!(poll(&mut waiting).is_pending(), "expected a waiter");
     Ok(waiting)
 }
 
-fn now(asked: Asked) -> trunkline::Result<Leased> {
+fn leased_now(asked: BareCheckout) -> trunkline::Result<Leased> {
     match asked {
-        Asked::Leased(leased) => Ok(leased),
-        Asked::Waiting(mut dials) => granted(&mut dials),
+        BareCheckout::Leased(leased) => Ok(leased),
+        BareCheckout::Waiting(mut dials) => granted(&mut dials),
     }
 }
 
 fn granted(waiting: &mut Waiting) -> trunkline::Result<Leased> {
     match poll(waiting) {
         Poll::Ready(leased) => leased,
-        Poll::Pending => panic!("it was not to wait"),
+        Poll::Pending => panic!("expected a lease"),
     }
 }
 
@@ -111,11 +111,11 @@ fn poll(waiting: &mut Waiting) -> Poll<trunkline::Result<Leased>> {
     Pin::new(waiting).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-fn each(spent: Duration, times: usize) -> f64 {
-    spent.as_secs_f64() * 1e9 / times as f64
+fn nanoseconds_each(elapsed: Duration, times: usize) -> f64 {
+    elapsed.as_secs_f64() * 1e9 / times as f64
 }
 
-/// 0 to n - 1 in an order that is the same each time.
+/// The numbers 0 to n - 1 in a fixed pseudo-random order.
 fn shuffled(n: usize) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..n).collect();
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

@@ -1,4 +1,4 @@
-//! awc with decoding, cookies and a deadline. Its limit is its own; a client belongs to its thread.
+//! awc with decoding, cookies and a timeout, and its own limit. A client belongs to one thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use futures_util::StreamExt as _;
 
-use crate::job;
 use crate::plan::Plan;
+use crate::workload;
 
 #[derive(Clone)]
 pub(crate) struct Client(awc::Client);
@@ -23,7 +23,7 @@ impl Client {
     }
 }
 
-impl job::Client for Client {
+impl workload::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let mut response = self.0.get(url).send().await.map_err(|error| anyhow!("{error}"))?;
         Ok(response.body().await?.len())

@@ -1,5 +1,5 @@
-//! hyper-util's legacy client: a pool and nothing above it. No cookies, no decoding, no deadlines,
-//! and no limit: a semaphore.
+//! hyper-util's legacy client: a pool without cookies, decoding and timeouts. A semaphore serves as
+//! its limit.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
-use crate::job;
 use crate::plan::Plan;
+use crate::workload;
 
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -38,7 +38,7 @@ impl Client {
     }
 }
 
-impl job::Client for Client {
+impl workload::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let _permit = match &self.limit {
             Some(limit) => Some(limit.acquire().await?),

@@ -1,5 +1,5 @@
-//! isahc with cookies, decoding and deadlines. Its limit is libcurl's; libcurl runs on a thread of
-//! its own, besides ours.
+//! isahc with cookies, decoding and timeouts, and libcurl's limit. libcurl runs on an additional
+//! thread.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use isahc::config::Configurable as _;
 use isahc::tls::{TlsConfig, TrustStore};
 use isahc::{AsyncReadResponseExt as _, HttpClient};
 
-use crate::job;
 use crate::plan::Plan;
+use crate::workload;
 
 #[derive(Clone)]
 pub(crate) struct Client(HttpClient);
@@ -21,7 +21,7 @@ impl Client {
             .cookies()
             .timeout(Duration::from_secs(300))
             .connect_timeout(Duration::from_secs(30))
-            // What libcurl keeps follows from how many transfers there are at the time, unless it is told.
+            // Without this setting libcurl derives the size from the current number of transfers.
             .connection_cache_size(plan.tasks.max(64) + 64);
         if let Some(limit) = plan.limit.filter(|limit| *limit > 0) {
             builder = builder.max_connections(limit);
@@ -35,7 +35,7 @@ impl Client {
     }
 }
 
-impl job::Client for Client {
+impl workload::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         Ok(self.0.get_async(url).await?.bytes().await?.len())
     }

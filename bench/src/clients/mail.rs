@@ -1,5 +1,5 @@
-//! A mail by Amazon SES, as apps/register sends it: over the one session, or with a session for
-//! each mail.
+//! Mails by Amazon SES, as apps/register sends them: over a shared session, or with a new client or
+//! session for each mail.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use tokio::sync::OnceCell;
 use trunkline::Pool;
 use uuid::Uuid;
 
-use crate::job;
 use crate::plan::Plan;
+use crate::workload;
 
-/// What is made anew for each mail.
+/// Objects that are created for each mail.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Anew {
+pub(crate) enum PerMail {
     Nothing,
-    /// The SDK's client, over the one session.
+    /// The SDK client, over the shared session.
     Client,
-    /// And the session.
+    /// The session and the SDK client.
     Session,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Anew {
 pub(crate) struct Client(Arc<Shared>);
 
 struct Shared {
-    anew: Anew,
+    per_mail: PerMail,
     ca: Vec<u8>,
     settings: SesSettings,
     mail: Mail,
@@ -35,15 +35,15 @@ struct Shared {
 }
 
 impl Client {
-    pub(crate) fn new(plan: &Plan, anew: Anew) -> Result<Self> {
+    pub(crate) fn new(plan: &Plan, per_mail: PerMail) -> Result<Self> {
         let ca = plan.ca()?.context("ca=… is missing")?;
         let from = "register@example.com".to_owned();
         let link = "https://example.com/activate?token=EREREREREREREREREREREREREREREREREREREREREQE";
         let a_day = std::time::Duration::from_secs(24 * 60 * 60);
         Ok(Self(Arc::new(Shared {
-            anew,
+            per_mail,
             settings: SesSettings::development(from, plan.url().parse()?),
-            mail: activation(Uuid::from_u128(7), "somebody@example.com", link, a_day)?,
+            mail: activation(Uuid::from_u128(7), "user@example.com", link, a_day)?,
             pool: pool(&ca)?,
             ca,
             ses: OnceCell::new(),
@@ -60,19 +60,19 @@ impl Shared {
         Ses::open(self.settings.clone(), pool).await
     }
 
-    /// What SES calls it.
+    /// Sends the mail and returns its message id.
     async fn send(&self, ses: &Ses) -> Result<String> {
         ses.send(&self.mail).await.map_err(|unsent| anyhow!("{unsent:?}"))
     }
 }
 
-impl job::Client for Client {
+impl workload::Client for Client {
     async fn get(&self, _: &'static str) -> Result<usize> {
         let this = &self.0;
-        let id = match this.anew {
-            Anew::Nothing => this.send(this.ses.get_or_try_init(|| this.open(&this.pool)).await?).await?,
-            Anew::Client => this.send(&this.open(&this.pool).await?).await?,
-            Anew::Session => {
+        let id = match this.per_mail {
+            PerMail::Nothing => this.send(this.ses.get_or_try_init(|| this.open(&this.pool)).await?).await?,
+            PerMail::Client => this.send(&this.open(&this.pool).await?).await?,
+            PerMail::Session => {
                 let pool = pool(&this.ca)?;
                 let id = this.send(&this.open(&pool).await?).await?;
                 pool.close().await;
@@ -83,6 +83,6 @@ impl job::Client for Client {
     }
 
     async fn read(&self, _: &'static str) -> Result<u64> {
-        Err(anyhow!("a mail is not read"))
+        Err(anyhow!("a mail has no body to read"))
     }
 }

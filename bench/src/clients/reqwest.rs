@@ -1,5 +1,5 @@
-//! reqwest with cookies, decoding and the deadlines that trunkline has by default. It has no limit:
-//! a semaphore.
+//! reqwest with cookies, decoding and the timeouts of trunkline's defaults. A semaphore serves as
+//! its limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::sync::Semaphore;
 
-use crate::job;
 use crate::plan::Plan;
+use crate::workload;
 
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -30,7 +30,7 @@ impl Client {
     }
 }
 
-impl job::Client for Client {
+impl workload::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let _permit = match &self.limit {
             Some(limit) => Some(limit.acquire().await?),

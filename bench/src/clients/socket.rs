@@ -1,5 +1,5 @@
-//! No client at all: a socket for each task, the same request over and over, and as much parsing as
-//! finds the end of the answer.
+//! Bare socket as the lower bound: one per task, with a constant request and minimal parsing of the
+//! response.
 
 use std::sync::Mutex;
 
@@ -8,9 +8,9 @@ use http::Uri;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::job;
+use crate::workload;
 
-/// A clone of it has a socket of its own.
+/// Each clone has its own socket.
 #[derive(Default)]
 pub(crate) struct Client(Mutex<Option<TcpStream>>);
 
@@ -20,20 +20,20 @@ impl Clone for Client {
     }
 }
 
-impl job::Client for Client {
+impl workload::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         let uri = Uri::from_static(url);
-        let authority = uri.authority().context("an address with a host")?.as_str();
-        let kept = self.0.lock().ok().and_then(|mut kept| kept.take());
-        let mut socket = match kept {
+        let authority = uri.authority().context("the URL has no host")?.as_str();
+        let reused = self.0.lock().ok().and_then(|mut socket| socket.take());
+        let mut socket = match reused {
             Some(socket) => socket,
             None => TcpStream::connect(authority).await?,
         };
         let request = format!("GET {} HTTP/1.1\r\nHost: {authority}\r\nAccept: */*\r\n\r\n", uri.path());
         socket.write_all(request.as_bytes()).await?;
-        let length = answer(&mut socket).await?;
-        if let Ok(mut kept) = self.0.lock() {
-            *kept = Some(socket);
+        let length = read_response(&mut socket).await?;
+        if let Ok(mut slot) = self.0.lock() {
+            *slot = Some(socket);
         }
         Ok(length)
     }
@@ -43,19 +43,19 @@ impl job::Client for Client {
     }
 }
 
-/// The length of the body, once all of it is there.
-async fn answer(socket: &mut TcpStream) -> Result<usize> {
+/// Reads one response and returns the length of its body.
+async fn read_response(socket: &mut TcpStream) -> Result<usize> {
     let mut buffer = [0; 4096];
     let mut filled = 0;
     loop {
         match socket.read(&mut buffer[filled..]).await? {
-            0 => bail!("the server has closed the connection"),
+            0 => bail!("the server closed the connection"),
             read => filled += read,
         }
         let text = std::str::from_utf8(&buffer[..filled])?;
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-            let length: usize = length.context("an answer with a length")?.parse()?;
+            let length: usize = length.context("the response has no length")?.parse()?;
             if body.len() == length {
                 return Ok(length);
             }

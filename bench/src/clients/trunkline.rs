@@ -1,10 +1,10 @@
-//! trunkline as it comes: whatever is on by default stays on.
+//! trunkline with its defaults.
 
 use anyhow::Result;
 use trunkline::{Pool, Session};
 
-use crate::job;
 use crate::plan::Plan;
+use crate::workload;
 
 #[derive(Clone)]
 pub(crate) struct Client(Session);
@@ -22,7 +22,7 @@ impl Client {
     }
 }
 
-impl job::Client for Client {
+impl workload::Client for Client {
     async fn get(&self, url: &'static str) -> Result<usize> {
         Ok(self.0.get(url).await?.bytes().await?.len())
     }

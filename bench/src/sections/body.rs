@@ -1,65 +1,47 @@
-//! One long body, plain and over TLS.
+//! One large body, plain and over TLS.
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
+use bench_tables::parameters::LIBRARIES;
 
-use super::{LIBRARIES, Section};
+use super::Groups;
 use crate::Bench;
-use crate::bars::Bar;
-use crate::figures::{Figures, Rounds};
 use crate::nginx::{LONG, Nginx};
 use crate::process::run;
-use crate::table::{Column, compare, table};
+use crate::rounds::{Metrics, Rounds};
 
-pub(crate) fn measure(bench: &Bench) -> Result<Section> {
+pub(crate) fn measure(bench: &Bench) -> Result<Groups> {
     let server = Nginx::start(&bench.work, 1, 1000)?;
-    let contestants = [&LIBRARIES[..], &["curl"]].concat();
+    let clients = [&LIBRARIES[..], &["curl"]].concat();
     let urls = [server.first("/long"), server.tls_url("/long")];
     let (mut plain, mut tls) = (Rounds::default(), Rounds::default());
-    // The file is in the page cache from here on.
+    // Brings the file into the page cache.
     curl(&urls[0], &server)?;
     for round in bench.rounds(5) {
         for (rounds, url) in [&mut plain, &mut tls].into_iter().zip(&urls) {
-            for &who in &contestants {
-                let figures = match who {
+            for &client in &clients {
+                let metrics = match client {
                     "curl" => curl(url, &server)?,
                     _ => {
-                        let plan = [("url", url.clone()), ("length", LONG.to_string()), ("ca", server.ca())];
-                        bench.client(who, "body", &plan)?
+                        let arguments = [("url", url.clone()), ("length", LONG.to_string()), ("ca", server.ca())];
+                        bench.client(client, "body", &arguments)?
                     }
                 };
-                rounds.add(round, who, figures);
+                rounds.add(round, client, metrics);
             }
         }
     }
-    let shown = |title: &str, rounds: &Rounds| {
-        let columns = [Column::Figure("rate"), Column::Ratio("rate"), Column::Figure("cpu"), Column::Ratio("cpu")];
-        table(
-            &[title, "MiB/s", "trunkline's ÷ it", "CPU s", "trunkline's ÷ it"],
-            &compare(rounds, &contestants, &columns),
-        )
-    };
-    Ok(Section {
-        title: "A body of 1 GiB",
-        method: "Read piece by piece on one thread over a connection that is open already; curl writes to `/dev/null`, and opens its own. \
-                 TLS 1.3 with AES-256-GCM for all."
-            .into(),
-        table: format!("{}\n{}", shown("1 GiB, plain", &plain), shown("1 GiB, TLS", &tls)),
-        bars: vec![
-            Bar::at_least("rate ÷ curl's, 1 GiB, plain", 1.0, plain.ratio("trunkline", "curl", "rate"), ""),
-            Bar::at_least("rate ÷ curl's, 1 GiB, TLS", 1.0, tls.ratio("trunkline", "curl", "rate"), ""),
-        ],
-    })
+    Ok(vec![("body: plain".into(), plain.summarize()), ("body: TLS".into(), tls.summarize())])
 }
 
-fn curl(url: &str, server: &Nginx) -> Result<Figures> {
+fn curl(url: &str, server: &Nginx) -> Result<Metrics> {
     let format = "%{size_download} %{time_total} %{time_appconnect} %{time_connect}";
     let arguments = ["-sS", "--fail", "--cacert", &server.ca(), "-o", "/dev/null", "-w", format, url];
-    let done = run(Command::new("curl").args(arguments))?;
-    let said: Vec<f64> = done.stdout.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    let [size, total, handshake, connect] = said[..] else { anyhow::bail!("curl says {:?}", done.stdout) };
-    anyhow::ensure!(size == LONG as f64, "curl got {size} bytes");
+    let output = run(Command::new("curl").args(arguments))?;
+    let numbers: Vec<f64> = output.stdout.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let [size, total, handshake, connect] = numbers[..] else { bail!("curl printed {:?}", output.stdout) };
+    ensure!(size == LONG as f64, "curl received {size} bytes");
     let rate = size / (total - handshake.max(connect)) / f64::from(1 << 20);
-    Ok(Figures::from([("rate".into(), rate), ("cpu".into(), done.cpu.as_secs_f64())]))
+    Ok(Metrics::from([("rate".into(), rate), ("cpu".into(), output.cpu.as_secs_f64())]))
 }

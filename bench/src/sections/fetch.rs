@@ -1,4 +1,4 @@
-//! Many small pages from many hosts, by commands.
+//! Many small pages from many hosts, fetched by commands.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,20 +6,16 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use bench_tables::parameters::{COMMANDS, FETCH_CONCURRENCY, HOSTS, fetched_pages};
 
-use super::Section;
+use super::Groups;
 use crate::Bench;
-use crate::bars::Bar;
-use crate::figures::{Figures, Rounds};
-use crate::nginx::{HOSTS, Nginx};
-use crate::process::{Done, run};
-use crate::table::{Column, compare, number, table};
+use crate::nginx::Nginx;
+use crate::process::{Output, run};
+use crate::rounds::{Metrics, Rounds};
 
-const COMMANDS: [&str; 3] = ["trunkline", "curl", "wget2"];
-const CONCURRENCY: usize = 100;
-
-pub(crate) fn measure(bench: &Bench) -> Result<Section> {
-    let pages: usize = bench.pick(20_000, 2_000);
+pub(crate) fn measure(bench: &Bench) -> Result<Groups> {
+    let pages = fetched_pages(bench.quick);
     let server = Nginx::start(&bench.work, 1, 1000)?;
     let urls: Vec<String> = (0..pages)
         .map(|page| server.url(&format!("/page/{page}")).replace("{}", &(page % HOSTS + 1).to_string()))
@@ -29,62 +25,36 @@ pub(crate) fn measure(bench: &Bench) -> Result<Section> {
     fs::write(&config, curl_config(&urls)?)?;
     let mut rounds = Rounds::default();
     for round in bench.rounds(5) {
-        for who in COMMANDS {
-            let done = match who {
+        for client in COMMANDS {
+            let output = match client {
                 "trunkline" => trunkline(&bench.command, &list, pages)?,
                 "curl" => curl(&config, pages)?,
                 _ => wget2(&list)?,
             };
-            let rate = pages as f64 / done.took.as_secs_f64();
-            let cpu = done.cpu.as_secs_f64() * 1e6 / pages as f64;
-            rounds.add(round, who, Figures::from([("rate".into(), rate), ("cpu".into(), cpu)]));
+            let rate = pages as f64 / output.elapsed.as_secs_f64();
+            let cpu = output.cpu.as_secs_f64() * 1e6 / pages as f64;
+            rounds.add(round, client, Metrics::from([("rate".into(), rate), ("cpu".into(), cpu)]));
         }
     }
-    let columns = [Column::Figure("rate"), Column::Ratio("rate"), Column::Figure("cpu"), Column::Ratio("cpu")];
-    let shown = number(pages as f64);
-    Ok(Section {
-        title: "Many small pages, by command",
-        method: format!(
-            "{shown} pages of 1 KiB, from {HOSTS} hosts in turn, {CONCURRENCY} at once, from start to exit: `trunkline fetch -c {CONCURRENCY} -i`, \
-             `curl --parallel --parallel-max {CONCURRENCY} -K`, `wget2 --max-threads={CONCURRENCY} -i`. The pages themselves are thrown away."
-        ),
-        table: table(
-            &[&format!("{shown} pages"), "pages/s", "trunkline's ÷ it", "CPU µs a page", "trunkline's ÷ it"],
-            &compare(&rounds, &COMMANDS, &columns),
-        ),
-        bars: vec![
-            Bar::at_least(
-                "pages/s of `trunkline fetch` ÷ `curl --parallel`'s",
-                2.0,
-                rounds.ratio("trunkline", "curl", "rate"),
-                "",
-            ),
-            Bar::at_least(
-                "pages/s of `trunkline fetch` ÷ `wget2`'s",
-                2.0,
-                rounds.ratio("trunkline", "wget2", "rate"),
-                "",
-            ),
-        ],
-    })
+    Ok(vec![("fetch".into(), rounds.summarize())])
 }
 
-fn trunkline(command: &Path, list: &Path, pages: usize) -> Result<Done> {
-    let done = run(Command::new(command).args(["fetch", "-c", &CONCURRENCY.to_string(), "-i"]).arg(list))?;
-    let fetched = done.stdout.lines().filter(|line| line.starts_with("200 1024 ")).count();
-    ensure!(fetched == pages, "trunkline fetched {fetched} pages of {pages}: {}", done.stderr);
-    Ok(done)
+fn trunkline(command: &Path, list: &Path, pages: usize) -> Result<Output> {
+    let output = run(Command::new(command).args(["fetch", "-c", &FETCH_CONCURRENCY.to_string(), "-i"]).arg(list))?;
+    let fetched = output.stdout.lines().filter(|line| line.starts_with("200 1024 ")).count();
+    ensure!(fetched == pages, "trunkline fetched {fetched} pages of {pages}: {}", output.stderr);
+    Ok(output)
 }
 
-/// It says a line for each, too.
-fn curl(config: &Path, pages: usize) -> Result<Done> {
+/// Prints a line for each page, as `trunkline fetch` does.
+fn curl(config: &Path, pages: usize) -> Result<Output> {
     let format = "%{http_code} %{size_download} %{url}\\n";
-    let concurrency = CONCURRENCY.to_string();
+    let concurrency = FETCH_CONCURRENCY.to_string();
     let arguments = ["-sS", "--parallel", "--parallel-max", &concurrency, "-w", format, "-K"];
-    let done = run(Command::new("curl").args(arguments).arg(config))?;
-    let fetched = done.stdout.lines().filter(|line| line.starts_with("200 1024 ")).count();
-    ensure!(fetched == pages, "curl fetched {fetched} pages of {pages}: {}", done.stderr);
-    Ok(done)
+    let output = run(Command::new("curl").args(arguments).arg(config))?;
+    let fetched = output.stdout.lines().filter(|line| line.starts_with("200 1024 ")).count();
+    ensure!(fetched == pages, "curl fetched {fetched} pages of {pages}: {}", output.stderr);
+    Ok(output)
 }
 
 fn curl_config(urls: &[String]) -> Result<String> {
@@ -95,7 +65,7 @@ fn curl_config(urls: &[String]) -> Result<String> {
     Ok(config)
 }
 
-fn wget2(list: &Path) -> Result<Done> {
-    let threads = format!("--max-threads={CONCURRENCY}");
+fn wget2(list: &Path) -> Result<Output> {
+    let threads = format!("--max-threads={FETCH_CONCURRENCY}");
     run(Command::new("wget2").args(["--no-config", "-q", &threads, "--tries=1", "-O", "/dev/null", "-i"]).arg(list))
 }

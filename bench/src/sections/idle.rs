@@ -1,20 +1,19 @@
-//! What a connection that nobody uses costs in memory.
+//! Memory of idle connections.
 
 use anyhow::{Result, ensure};
+use bench_tables::parameters::{HOSTS, LIBRARIES, SMALL, idle_connections};
 
-use super::{LIBRARIES, Section};
+use super::Groups;
 use crate::Bench;
-use crate::bars::Bar;
-use crate::figures::Rounds;
-use crate::nginx::{HOSTS, Nginx, SMALL};
-use crate::table::{Column, compare, number, table};
+use crate::nginx::Nginx;
+use crate::rounds::Rounds;
 
-pub(crate) fn measure(bench: &Bench) -> Result<Section> {
-    let connections: usize = bench.pick(5_000, 2_000);
-    // A page takes about five seconds, so that all are on their way at once, each on a connection of
-    // its own.
+pub(crate) fn measure(bench: &Bench) -> Result<Groups> {
+    let connections = idle_connections(bench.quick);
+    // A page takes about five seconds, so that all requests run at once, each on its own
+    // connection.
     let server = Nginx::start(&bench.work, 1, bench.pick(30, 60))?;
-    let plan = [
+    let arguments = [
         ("url", server.url("/slow")),
         ("hosts", HOSTS.to_string()),
         ("length", SMALL.to_string()),
@@ -23,33 +22,19 @@ pub(crate) fn measure(bench: &Bench) -> Result<Section> {
     ];
     let mut rounds = Rounds::default();
     for round in bench.rounds(3) {
-        for who in LIBRARIES {
-            // One that cannot do it has no row; the others are measured all the same.
-            let figures = match bench.client(who, "idle", &plan) {
-                Err(error) if who != "trunkline" => {
+        for client in LIBRARIES {
+            // A client that fails here has no row; the others are measured all the same.
+            let metrics = match bench.client(client, "idle", &arguments) {
+                Err(error) if client != "trunkline" => {
                     eprintln!("{error:#}");
                     continue;
                 }
-                figures => figures?,
+                metrics => metrics?,
             };
-            let open = figures.get("connections").copied().unwrap_or_default();
-            ensure!(open > 0.95 * connections as f64, "{who} keeps {open} connections of {connections}");
-            rounds.add(round, who, figures);
+            let open = metrics.get("connections").copied().unwrap_or_default();
+            ensure!(open > 0.95 * connections as f64, "{client} has {open} open connections of {connections}");
+            rounds.add(round, client, metrics);
         }
     }
-    let shown = number(connections as f64);
-    let columns = [Column::Figure("memory"), Column::Ratio("memory"), Column::Figure("connections")];
-    Ok(Section {
-        title: "Memory of an idle connection",
-        method: format!(
-            "{shown} pages asked for at once from {HOSTS} hosts and read to their ends; then the process's anonymous memory, less what it was \
-             before, for each connection that is still open. In user space: the kernel's buffers are not counted. The allocator is told to give back what \
-             is free first (`malloc_trim`)."
-        ),
-        table: table(
-            &[&format!("{shown} idle"), "KiB a connection", "trunkline's ÷ it", "connections"],
-            &compare(&rounds, &LIBRARIES, &columns),
-        ),
-        bars: vec![Bar::at_most("memory of an idle connection", 20.0, rounds.median("trunkline", "memory"), " KiB")],
-    })
+    Ok(vec![("idle".into(), rounds.summarize())])
 }

@@ -1,9 +1,9 @@
-//! What is measured, in the order of the table. Each section lets its contestants go in turn, round
-//! after round, and says how the figures stand to the bars.
+//! Sections of the benchmark, in the order of the tables. In each the clients take turns, round
+//! after round.
 
 mod body;
 mod build;
-mod crowd;
+mod contention;
 mod fetch;
 mod idle;
 mod mail;
@@ -11,23 +11,18 @@ mod pool;
 mod small;
 
 use anyhow::Result;
+use bench_tables::Group;
 
 use crate::Bench;
-use crate::bars::Bar;
 
-pub(crate) struct Section {
-    pub(crate) title: &'static str,
-    /// How it was measured.
-    pub(crate) method: String,
-    pub(crate) table: String,
-    pub(crate) bars: Vec<Bar>,
-}
+/// Results of a section: groups with their names.
+pub(crate) type Groups = Vec<(String, Group)>;
 
-type Measure = fn(&Bench) -> Result<Section>;
+type Measure = fn(&Bench) -> Result<Groups>;
 
 pub(crate) const SECTIONS: &[(&str, Measure)] = &[
     ("small", small::measure),
-    ("crowd", crowd::measure),
+    ("contention", contention::measure),
     ("body", body::measure),
     ("idle", idle::measure),
     ("pool", pool::measure),
@@ -35,6 +30,3 @@ pub(crate) const SECTIONS: &[(&str, Measure)] = &[
     ("mail", mail::measure),
     ("build", build::measure),
 ];
-
-/// The libraries, ours first.
-const LIBRARIES: [&str; 6] = ["trunkline", "hyper-util", "reqwest", "awc", "isahc", "aiohttp"];

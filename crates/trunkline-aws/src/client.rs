@@ -1,4 +1,4 @@
-//! The client that an SDK is given, and the connector that each of its calls gets from it.
+//! HTTP client of an SDK, and the connector it creates for each call.
 
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use trunkline::{Pool, Session, Timeouts};
 use crate::capture::Capture;
 use crate::{body, error};
 
-/// The connections of a [`Pool`], for an AWS SDK: what `http_client` of a configuration wants.
+/// HTTP client for an AWS SDK over the connections of a [`Pool`]: the value for `http_client` of an
+/// SDK configuration.
 ///
-/// Give one to `aws_config`, and its clients and credentials providers all use it. It is a handle,
-/// as the pool is: clone it or make another, they name the same connections.
+/// Set on `aws_config`, it serves all clients and credentials providers of that configuration. It
+/// is a handle: clones, and other clients of the same pool, share the pool's connections.
 ///
 /// ```no_run
 /// # async fn run() -> trunkline::Result<()> {
@@ -32,7 +33,7 @@ use crate::{body, error};
 /// # }
 /// ```
 ///
-/// It needs what the pool needs: calls are made in a tokio runtime with I/O and time.
+/// Calls must run in a tokio runtime with I/O and time enabled, as all requests of a pool.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     pool: Pool,
@@ -40,13 +41,13 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client over this pool; [`Session::pool`] is a session's.
+    /// Creates a client over this pool; [`Session::pool`] is the pool of a session.
     pub fn new(pool: &Pool) -> Self {
         Self { pool: pool.clone(), timeouts: Timeouts::none() }
     }
 
-    /// Limits for each attempt of a call, beside those that the SDK knows. `connect` and `read`
-    /// hold where the SDK's configuration sets none. What is left unset has no limit. Default:
+    /// Sets timeouts for each attempt of a call, in addition to the SDK's own. `connect` and `read`
+    /// apply where the SDK's configuration sets none. An unset timeout means no limit. Default:
     /// [`Timeouts::none`].
     ///
     /// ```
@@ -54,12 +55,12 @@ impl HttpClient {
     /// use trunkline::{Pool, Timeouts};
     /// use trunkline_aws::HttpClient;
     ///
-    /// // A call that waits this long for a connection fails, and its error says who holds them.
-    /// let impatient = Timeouts::new().acquire(Duration::from_secs(5));
-    /// let client = HttpClient::new(&Pool::new()).timeouts(impatient);
+    /// // A call that waits 5 s for a connection fails; its error lists the current holders.
+    /// let timeouts = Timeouts::new().acquire(Duration::from_secs(5));
+    /// let client = HttpClient::new(&Pool::new()).timeouts(timeouts);
     /// # let _ = client;
     /// ```
-    #[must_use = "it is the client returned that has the limits"]
+    #[must_use = "the returned client has the timeouts"]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         let or_none = |limit: Option<Duration>| limit.unwrap_or(Duration::MAX);
         self.timeouts = Timeouts::new()
@@ -106,7 +107,7 @@ impl SmithyHttpClient for HttpClient {
     }
 }
 
-/// The pool, with the limits of one configuration.
+/// Connector of one call: the pool, with the timeouts of the call's configuration.
 #[derive(Debug)]
 struct Connector {
     pool: Pool,
@@ -119,8 +120,8 @@ impl HttpConnector for Connector {
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let capture = Capture::of(&request);
-            let response = pool.send(request.map(body::to_send), timeouts).await.map_err(error::classified)?;
-            capture.answered(response.body());
+            let response = pool.send(request.map(body::convert), timeouts).await.map_err(error::classify)?;
+            capture.set_connection(response.body());
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })

@@ -201,7 +201,28 @@ impl Error {
         self.0.attempts
     }
 
-    /// What the session said, if the exchange with the server failed.
+    /// The URL that failed: a redirect's target if the request had been redirected, else the URL
+    /// requested. Without credentials, query and fragment.
+    pub fn failed_url(&self) -> Option<Url> {
+        let requested = || self.url().map(redact_url);
+        self.http().and_then(trunkline::Error::url).cloned().or_else(requested)
+    }
+
+    /// The message without the request: `Display` writes `GET <url>: ` before it. For output that
+    /// names the URL already.
+    pub fn message(&self) -> String {
+        let text = match self.http() {
+            None => self.0.detail.clone(),
+            Some(error) => {
+                let text = error.to_string();
+                let request = error.method().zip(error.url()).map(|(method, url)| format!("{method} {url}: "));
+                request.and_then(|request| text.strip_prefix(&request).map(str::to_owned)).unwrap_or(text)
+            }
+        };
+        if self.0.attempts > 1 { format!("{text} ({} attempts)", self.0.attempts) } else { text }
+    }
+
+    /// Error of the session, if the exchange with the server failed.
     pub fn http(&self) -> Option<&trunkline::Error> {
         self.0.source.as_ref()
     }
@@ -228,22 +249,45 @@ impl fmt::Display for Error {
     }
 }
 
+/// The message, then its causes, one per line: `main` prints a returned error this way.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, detail, source, url, attempts, .. } = &*self.0;
-        f.debug_struct("Error")
-            .field("kind", kind)
-            .field("url", &url.as_ref().map(|url| redact_url(url).to_string()))
-            .field("attempts", attempts)
-            .field("detail", detail)
-            .field("source", source)
-            .finish()
+        fmt::Display::fmt(self, f)?;
+        std::iter::successors(self.source(), |cause| (*cause).source())
+            .try_for_each(|cause| write!(f, "\n  caused by: {cause}"))
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // What the session said is this error's own text already.
+        // The message of the session's error is this error's own, so that its cause comes next.
         self.0.source.as_ref().and_then(StdError::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_leaves_the_request_to_the_caller() {
+        let url = Url::parse("https://ann:pass-word@example.com/a?token=se-cret").unwrap();
+        let error = Error::answered(StatusCode::SERVICE_UNAVAILABLE).of(&url, 2);
+        let message = "it answers with the status 503 Service Unavailable (2 attempts)";
+        assert_eq!(error.message(), message);
+        assert_eq!(error.to_string(), format!("GET https://example.com/a: {message}"));
+        assert_eq!(error.failed_url().unwrap().as_str(), "https://example.com/a");
+        assert_eq!(format!("{error:?}"), error.to_string());
+    }
+
+    #[tokio::test]
+    async fn failed_exchange_has_its_cause_once() {
+        let session = trunkline::Session::new();
+        session.close().await;
+        let Err(error) = session.get("http://127.0.0.1:9/").await else { panic!("the session is closed") };
+        let (text, causes) = (error.to_string(), error.source().is_some());
+        let error = Error::from(error);
+        assert_eq!((error.to_string(), error.source().is_some()), (text.clone(), causes));
+        assert_eq!(text, format!("GET http://127.0.0.1:9/: {}", error.message()));
     }
 }

@@ -25,9 +25,9 @@
 //!
 //! A [`Login`] is all of this with a verdict, and a [`Scraper`] keeps it: pages behind it are
 //! fetched with the cookies it was given, and when it has run out, it logs in again, once for all
-//! that wait. Whether a login worked is for the page to say that it leads to: by default its status
-//! is 200 and it has no field for a password; [`Expect`] asks for something else. If it has not,
-//! the error says which check failed, and what the page itself says.
+//! that wait. A login succeeded if the page at the end of its redirects has the status 200 and no
+//! form with a password field (`login/success.rs`); conditions of type [`Expect`] replace this
+//! default. Otherwise the error names the failed condition and quotes the page's own message.
 //!
 //! ```no_run
 //! use trunkline::Session;
@@ -138,10 +138,7 @@ mod error;
 mod fetch;
 mod forms;
 mod login;
-mod logins;
 mod page;
-mod renew;
-mod renewal;
 #[cfg(feature = "lifespan")]
 mod resource;
 mod retries;
@@ -154,9 +151,8 @@ pub use self::document::{Document, Parser};
 pub use self::error::{Error, Result};
 pub use self::fetch::{Fetch, Fetched, HostFigures, Pages, SeenUrls};
 pub use self::forms::{Field, Form, FormChoice, Submission, Submitter, Upload, Value};
-pub use self::login::{Expect, Login};
+pub use self::login::{Expect, Login, LoginContext, Renew, RenewFuture};
 pub use self::page::Page;
-pub use self::renew::{Entrance, Renew, Renewing};
 #[cfg(feature = "lifespan")]
 pub use self::resource::{ScraperResource, resource};
 pub use self::scraper::Scraper;

@@ -3,14 +3,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use trunkline::Response;
+use trunkline::{ContentType, Response, redact_url};
 use url::Url;
 
 use crate::document::{Document, Parser};
 use crate::error::Result;
-use trunkline::redact_url;
 
 /// A page as it was fetched: whole, and not looked at yet.
 #[derive(Clone)]
@@ -53,9 +51,10 @@ impl Page {
         self.parser.parse(&self.url, &self.headers, &self.body)
     }
 
+    /// True without a `Content-Type`, or with a media type of HTML or XHTML.
     pub(crate) fn is_html(&self) -> bool {
-        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        content_type.is_none_or(|content_type| content_type.to_ascii_lowercase().contains("html"))
+        let content_type = ContentType::of(&self.headers);
+        content_type.is_none_or(|content_type| content_type.media_type().to_ascii_lowercase().contains("html"))
     }
 
     /// The same, or an empty one if it is no HTML at all.

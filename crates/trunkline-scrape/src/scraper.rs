@@ -10,9 +10,9 @@ use url::Url;
 use crate::document::Parser;
 use crate::error::{Error, Result};
 use crate::login::Login;
-use crate::logins::{Known, Logins};
+use crate::login::Renew;
+use crate::login::{ActiveLogin, LoginState};
 use crate::page::Page;
-use crate::renew::Renew;
 use crate::robots::Robots;
 
 /// One session, logged in, for many pages. A cheap handle: what it logs in with is shared by its
@@ -39,7 +39,7 @@ use crate::robots::Robots;
 pub struct Scraper {
     session: Session,
     parser: Parser,
-    logins: Arc<Logins>,
+    logins: Arc<LoginState>,
     settings: Settings,
 }
 
@@ -153,7 +153,7 @@ impl Scraper {
         &self.settings
     }
 
-    pub(crate) fn logins(&self) -> &Logins {
+    pub(crate) fn logins(&self) -> &LoginState {
         &self.logins
     }
 
@@ -191,7 +191,7 @@ impl Scraper {
     /// As [`login`](Self::login).
     pub async fn login_with(&self, login: Login, renew: impl Renew) -> Result<()> {
         let at = self.url(login.url())?;
-        self.logins.login_with(&self.session, &self.parser, Known::shared(login, Arc::new(renew), at)).await
+        self.logins.login_with(&self.session, &self.parser, ActiveLogin::shared(login, Arc::new(renew), at)).await
     }
 }
 

@@ -8,8 +8,8 @@ use trunkline::Response;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::login::Renewal;
 use crate::page::Page;
-use crate::renewal::Renewal;
 use crate::retries::{self, asked, backoff};
 use crate::robots::Answer;
 use crate::scraper::Scraper;
@@ -36,7 +36,7 @@ pub enum Visit<T> {
 }
 
 /// The same, and what else there is to know.
-pub(crate) struct Seen<T> {
+pub(crate) struct VisitOutcome<T> {
     pub(crate) visit: Visit<T>,
     /// The server wants to be left alone for so long. (It may have been the last attempt, so that
     /// the page is there all the same.)
@@ -46,7 +46,7 @@ pub(crate) struct Seen<T> {
 }
 
 /// What a page is judged by: is it one from behind the login?
-pub(crate) enum Judge<T> {
+pub(crate) enum LoginCheck<T> {
     /// By its head alone, before it is read.
     Head,
     /// By this, when it has been read.
@@ -140,7 +140,7 @@ impl Scraper {
         F: Future<Output = trunkline::Result<T>> + Send,
         T: Send,
     {
-        self.attempt(self.numbered(url, attempt), Judge::Head, read).await.visit
+        self.attempt(self.numbered(url, attempt), LoginCheck::Head, read).await.visit
     }
 
     /// How long to leave between the starts of two requests to this URL's host:
@@ -168,17 +168,22 @@ impl Scraper {
     }
 
     /// A whole page.
-    pub(crate) async fn visit_page(&self, attempt: Attempt<'_>) -> Seen<Page> {
+    pub(crate) async fn visit_page(&self, attempt: Attempt<'_>) -> VisitOutcome<Page> {
         let requested = attempt.url;
         let read = |response| async move {
             let page = self.parses().page(response).await?;
             Ok::<_, Error>(Page { requested: requested.clone(), ..page })
         };
-        self.attempt(attempt, Judge::Whole(|page| page), read).await
+        self.attempt(attempt, LoginCheck::Whole(|page| page), read).await
     }
 
     /// See [`visit`](Self::visit).
-    pub(crate) async fn attempt<T, E, R, F>(&self, attempt: Attempt<'_>, judge: Judge<T>, read: R) -> Seen<T>
+    pub(crate) async fn attempt<T, E, R, F>(
+        &self,
+        attempt: Attempt<'_>,
+        judge: LoginCheck<T>,
+        read: R,
+    ) -> VisitOutcome<T>
     where
         R: FnMut(Response) -> F,
         F: Future<Output = Result<T, E>>,
@@ -191,30 +196,37 @@ impl Scraper {
             Ok(seen) => seen,
             Err(error) if !attempt.last && error.is_passing() => {
                 let pause = error.pause().unwrap_or_else(|| backoff(attempt.number));
-                Seen::new(Visit::Again { cause: error, pause, host: false })
+                VisitOutcome::new(Visit::Again { cause: error, pause, host: false })
             }
-            Err(error) => Seen::new(Visit::Failed(error)),
+            Err(error) => VisitOutcome::new(Visit::Failed(error)),
         }
     }
 
     /// If robots.txt does not allow it, or cannot be read.
-    async fn refused<T>(&self, attempt: Attempt<'_>) -> Option<Seen<T>> {
+    async fn refused<T>(&self, attempt: Attempt<'_>) -> Option<VisitOutcome<T>> {
         let robots = self.settings().robots.as_ref()?;
         let origin = attempt.url.origin().ascii_serialization();
         let (why, pause) = match robots.of(&origin, self.session(), self.settings().attempts()).await {
             Answer::Rules(rules) => (rules.refusal(attempt.url, robots.agent())?, None),
             Answer::Unreadable { why, pause } => (why, pause),
-            Answer::Closed(error) => return Some(Seen::new(Visit::Failed(error.into()))),
+            Answer::Closed(error) => return Some(VisitOutcome::new(Visit::Failed(error.into()))),
         };
         let cause = Error::robots(why).passing(pause.is_some());
         Some(match pause.filter(|_| !attempt.last) {
-            Some(pause) => Seen { hold: Some(pause), ..Seen::new(Visit::Again { cause, pause, host: true }) },
-            None => Seen::new(Visit::Failed(cause)),
+            Some(pause) => {
+                VisitOutcome { hold: Some(pause), ..VisitOutcome::new(Visit::Again { cause, pause, host: true }) }
+            }
+            None => VisitOutcome::new(Visit::Failed(cause)),
         })
     }
 
     /// Asks, and asks again for as long as the login was over and could be renewed.
-    async fn exchange<T, E, R, F>(&self, attempt: Attempt<'_>, judge: Judge<T>, mut read: R) -> Result<Seen<T>>
+    async fn exchange<T, E, R, F>(
+        &self,
+        attempt: Attempt<'_>,
+        judge: LoginCheck<T>,
+        mut read: R,
+    ) -> Result<VisitOutcome<T>>
     where
         R: FnMut(Response) -> F,
         F: Future<Output = Result<T, E>>,
@@ -224,7 +236,7 @@ impl Scraper {
         loop {
             let response = self.session().get(attempt.url).error_for_status(false).send().await?;
             let (status, reused) = (response.status(), Some(response.connection().reused));
-            if matches!(judge, Judge::Head)
+            if matches!(judge, LoginCheck::Head)
                 && renewal.is_possible()
                 && renewal.is_over(&Page::head(attempt.url, &response, self.parses()))
             {
@@ -234,24 +246,24 @@ impl Scraper {
             }
             let hold = hold(&response, attempt.number);
             if let Some(again) = again(status, hold, attempt) {
-                return Ok(Seen { visit: again, hold: hold.wanted(), reused });
+                return Ok(VisitOutcome { visit: again, hold: hold.wanted(), reused });
             }
             let came = read(response).await.map_err(Into::into)?;
-            if let Judge::Whole(page) = judge
+            if let LoginCheck::Whole(page) = judge
                 && renewal.is_over(page(&came))
             {
                 renewal.renew(status).await?;
                 continue;
             }
             renewal.let_in();
-            return Ok(Seen { visit: Visit::Done(came), hold: hold.wanted(), reused });
+            return Ok(VisitOutcome { visit: Visit::Done(came), hold: hold.wanted(), reused });
         }
     }
 }
 
 /// What a server wants of those who come again.
 #[derive(Clone, Copy)]
-enum Hold {
+enum HostPause {
     /// Nothing.
     None,
     /// To be left alone for so long.
@@ -260,39 +272,39 @@ enum Hold {
     TooLong,
 }
 
-impl Hold {
+impl HostPause {
     fn wanted(self) -> Option<Duration> {
         if let Self::For(pause) = self { Some(pause) } else { None }
     }
 }
 
-fn hold(response: &Response, number: u32) -> Hold {
+fn hold(response: &Response, number: u32) -> HostPause {
     let status = response.status();
     if !retries::is_passing(status) {
-        return Hold::None;
+        return HostPause::None;
     }
     match asked(response.headers(), SystemTime::now()) {
-        Some(pause) if pause > retries::LONGEST => Hold::TooLong,
-        Some(pause) => Hold::For(pause),
+        Some(pause) if pause > retries::LONGEST => HostPause::TooLong,
+        Some(pause) => HostPause::For(pause),
         // Too many are too many from all pages of the host.
-        None if status == StatusCode::TOO_MANY_REQUESTS => Hold::For(backoff(number)),
-        None => Hold::None,
+        None if status == StatusCode::TOO_MANY_REQUESTS => HostPause::For(backoff(number)),
+        None => HostPause::None,
     }
 }
 
-fn again<T>(status: StatusCode, hold: Hold, attempt: Attempt<'_>) -> Option<Visit<T>> {
+fn again<T>(status: StatusCode, hold: HostPause, attempt: Attempt<'_>) -> Option<Visit<T>> {
     if attempt.last || !retries::is_passing(status) {
         return None;
     }
     let (pause, host) = match hold {
-        Hold::TooLong => return None,
-        Hold::For(pause) => (pause, true),
-        Hold::None => (backoff(attempt.number), false),
+        HostPause::TooLong => return None,
+        HostPause::For(pause) => (pause, true),
+        HostPause::None => (backoff(attempt.number), false),
     };
     Some(Visit::Again { cause: Error::answered(status), pause, host })
 }
 
-impl<T> Seen<T> {
+impl<T> VisitOutcome<T> {
     fn new(visit: Visit<T>) -> Self {
         Self { visit, hold: None, reused: None }
     }

@@ -2,14 +2,14 @@
 //! closed after the last of them.
 //!
 //! ```sh
-//! cargo run -p trunkline --example axum                            # forwards to https://httpbin.org
-//! cargo run -p trunkline --example axum -- http://127.0.0.1:8080   # or to an httpbin of your own (or HTTPBIN_URL)
+//! cargo run -p trunkline --example axum                           # forwards to https://httpbin.org
+//! cargo run -p trunkline --example axum -- http://127.0.0.1:8080  # forwards to another httpbin
 //! curl -d 'hello' http://127.0.0.1:3000/
 //! ```
 //!
-//! `LISTEN` sets another address to listen on.
+//! `HTTPBIN_URL` also sets the httpbin, `LISTEN` the address to listen on.
 
-#![expect(clippy::print_stdout, reason = "what it says is what it is for")]
+#![expect(clippy::print_stdout, reason = "the output of the example")]
 
 use std::env;
 
@@ -41,9 +41,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Posts what it is given to httpbin, as the form field `data`, and returns what httpbin says to
-/// that.
-async fn forward(State(session): State<Session>, data: String) -> Result<String, Failed> {
+/// Posts the request's text to httpbin as the form field `data` and returns httpbin's answer.
+async fn forward(State(session): State<Session>, data: String) -> Result<String, UpstreamError> {
     let response = session.post("post").form(&[("data", &data)]).await?;
     println!("{}", response.status());
     let text = response.text().await?;
@@ -51,21 +50,22 @@ async fn forward(State(session): State<Session>, data: String) -> Result<String,
     Ok(text)
 }
 
-struct Failed(trunkline::Error);
+/// An upstream failure, answered with 502 and the error's text.
+struct UpstreamError(trunkline::Error);
 
-impl From<trunkline::Error> for Failed {
+impl From<trunkline::Error> for UpstreamError {
     fn from(error: trunkline::Error) -> Self {
         Self(error)
     }
 }
 
-impl IntoResponse for Failed {
+impl IntoResponse for UpstreamError {
     fn into_response(self) -> Response {
         (StatusCode::BAD_GATEWAY, format!("{}\n", self.0)).into_response()
     }
 }
 
 async fn interrupted() {
-    // Without a handler for Ctrl-C the process just ends; there is nothing better to do about it here.
+    // An error means that no handler could be installed: shut down as well.
     let _ = tokio::signal::ctrl_c().await;
 }

@@ -1,22 +1,21 @@
-//! A site made for fetching: thousands of pages of different sizes, each with links, over
-//! connections that are kept alive.
+//! A site to fetch: thousands of pages of different sizes, with links and keep-alive connections.
 //!
 //! ```sh
 //! cargo run -p trunkline --example site -- --port 8000 --pages 3000
 //! ```
 //!
-//! | path | what is there |
+//! | path | content |
 //! |---|---|
 //! | `/` | the first line says how many requests came over how many connections |
-//! | `/urls` | the address of every page, one a line |
+//! | `/urls` | the address of every page, one per line |
 //! | `/page/1` … `/page/N` | a page of 1 to 32 KiB, after 5 milliseconds |
 //! | `/login` | a form with a hidden input; the password is `s3cret` |
-//! | `/members` | for those who are logged in; others are sent to `/login` |
+//! | `/members` | a page for logged-in users; others are redirected to `/login` |
 //!
-//! `--port 0`, the default, takes a free port. The first line of its output is the address it
-//! listens on. Ctrl-C ends it.
+//! `--port 0`, the default, takes a free port. The first line of output is the address.
+//! Ctrl-C stops the server.
 
-#![expect(clippy::print_stdout, reason = "what it says is what it is for")]
+#![expect(clippy::print_stdout, reason = "the output of the example")]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -39,15 +38,15 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
-/// How long a page takes to make: what a small query to a database would take.
-const WORK: Duration = Duration::from_millis(5);
+/// Time to make a page, as long as a small database query.
+const PAGE_TIME: Duration = Duration::from_millis(5);
 
 const PASSWORD: &str = "s3cret";
 
 struct Site {
     address: String,
     pages: u32,
-    /// What its secrets are made with, others each time it starts.
+    /// Seed of the secrets, new at each start.
     random: RandomState,
     requests: AtomicU64,
     connections: AtomicU64,
@@ -100,7 +99,7 @@ fn arguments() -> anyhow::Result<(u16, u32)> {
 }
 
 fn number<N: FromStr<Err = ParseIntError>>(name: &str, value: Option<String>) -> anyhow::Result<N> {
-    let value = value.with_context(|| format!("{name} is to be followed by a number"))?;
+    let value = value.with_context(|| format!("{name} requires a number"))?;
     value.parse().with_context(|| format!("{name} {value:?} cannot be used"))
 }
 
@@ -113,7 +112,7 @@ async fn page(State(site): State<Arc<Site>>, Path(number): Path<u32>) -> Result<
     if !(1..=site.pages).contains(&number) {
         return Err(StatusCode::NOT_FOUND);
     }
-    tokio::time::sleep(WORK).await;
+    tokio::time::sleep(PAGE_TIME).await;
     Ok(Html(site.page(number)))
 }
 
@@ -170,7 +169,7 @@ impl Site {
         ))
     }
 
-    /// Links to two further pages, like a tree, and as much text as the number says.
+    /// A page with links to its two children in a binary tree, and 16 to 512 lines of text.
     fn page(&self, number: u32) -> String {
         let mut html = format!("<!doctype html>\n<title>Page {number}</title>\n<h1>Page {number}</h1>\n");
         for next in [number.saturating_mul(2), number.saturating_mul(2).saturating_add(1)] {
@@ -180,7 +179,7 @@ impl Site {
         }
         let lines = 16 * (1 + number.wrapping_mul(2_654_435_761) % 32);
         for _ in 0..lines {
-            html.push_str("<p>Text that makes this page as long as its number would have it.</p>\n");
+            html.push_str("<p>This paragraph repeats to give the page its size, by its number.</p>\n");
         }
         html
     }

@@ -31,7 +31,7 @@ impl ContentType {
         self.0.split(';').next().unwrap_or_default().trim()
     }
 
-    /// Whether this is the media type, in any case.
+    /// True if this is the media type, in any case.
     pub fn is(&self, media_type: &str) -> bool {
         self.media_type().eq_ignore_ascii_case(media_type)
     }

@@ -8,12 +8,12 @@ use url::Url;
 
 use crate::redact::redact_url;
 
-/// What this crate's functions return.
+/// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why a request, or a setting, came to nothing.
+/// A failure of a request, or of a setting.
 ///
 /// It is opaque: ask it what you need to know. Its text names what was asked (method and URL,
 /// without credentials, query and fragment: tokens live there), the phase it failed in and, for a
@@ -42,7 +42,7 @@ struct Inner {
     source: Option<BoxError>,
 }
 
-/// What went wrong, in the coarsest terms.
+/// The coarse kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A setting, an address or a header of the caller's that cannot be used.
@@ -92,7 +92,7 @@ impl Phase {
     }
 }
 
-/// Whether a failed request can have reached the server.
+/// The chance that a failed request has reached the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RequestSent {
@@ -142,15 +142,10 @@ impl Error {
         self
     }
 
-    /// What is known of earlier attempts at the same request holds as well.
+    /// Raises the state to that of earlier attempts at the same request.
     pub(crate) fn sent_at_least(mut self, sent: RequestSent) -> Self {
         self.0.sent = self.0.sent.max(sent);
         self
-    }
-
-    /// What it says itself, without what everybody says.
-    pub(crate) fn told(&self) -> &str {
-        self.0.detail.as_deref().unwrap_or_default()
     }
 
     /// Names the request, unless it is named already.
@@ -222,18 +217,17 @@ impl Error {
         self.0.kind == Kind::Input
     }
 
-    /// Which part of the request's life failed, where that is known.
+    /// The phase that failed, where it is known.
     pub fn phase(&self) -> Option<Phase> {
         self.0.phase
     }
 
-    /// Whether the server can have seen the request: what a caller needs to know before sending it
-    /// again.
+    /// The chance that the server has seen the request: needed before it is sent again.
     pub fn request_sent(&self) -> RequestSent {
         self.0.sent
     }
 
-    /// What was asked for, without credentials, query and fragment.
+    /// The URL of the request, without credentials, query and fragment.
     pub fn url(&self) -> Option<&Url> {
         self.0.request.as_ref().map(|(_, url)| url)
     }
@@ -273,18 +267,16 @@ impl fmt::Display for Error {
     }
 }
 
+/// The message, then its causes, one per line.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, phase, request, sent, detail, source } = &*self.0;
-        let request = request.as_ref().map(|(method, url)| format!("{method} {url}"));
-        f.debug_struct("Error")
-            .field("kind", kind)
-            .field("phase", phase)
-            .field("request", &request)
-            .field("sent", sent)
-            .field("detail", detail)
-            .field("source", source)
-            .finish()
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

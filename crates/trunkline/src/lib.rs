@@ -91,8 +91,8 @@
 //! # }
 //! ```
 //!
-//! Read a response or drop it, but do not keep it: until its body has ended, it keeps its
-//! connection from everybody else.
+//! Read a response or drop it, but do not keep it: until its body has ended, no other request can
+//! use its connection.
 //!
 //! ## What is sent
 //!
@@ -112,13 +112,12 @@
 //! # }
 //! ```
 //!
-//! A server may answer before it has the whole body. The response is then there at once, and both
-//! go on side by side: whoever reads the response also moves the rest of the request, so a response
-//! that is held and not read holds the request up. A success has its end where both have theirs:
-//! the last read, or the request itself if there is nothing to read, waits until all of the body
-//! has gone. After any other answer (a 413 after the first mebibyte), and after one that says
-//! `connection: close`, what has not been sent by the end of it is not sent any more, and the
-//! connection is closed; so it is if the response is dropped before.
+//! A server may respond before it has the whole body. The response is then available at once, and
+//! both go on side by side: reading the response also sends the rest of the request, so a response
+//! that is held unread stops the request. A success ends when both have ended: the last read, or
+//! the request itself if there is nothing to read, waits until the body is sent. After any other
+//! status (a 413 after the first mebibyte), after `connection: close`, and if the response is
+//! dropped, the rest of the body is not sent, and the connection is closed.
 //!
 //! ## What the session adds
 //!
@@ -216,8 +215,7 @@
 //! A request that finds neither an idle connection nor room for a new one waits:
 //!
 //! - to one host, first come, first served, and a newcomer never overtakes one that waits;
-//! - among hosts, the oldest request that *can* go goes: a slow host at its own limit holds up
-//!   nobody else;
+//! - among hosts, the oldest request that *can* go goes: a host at its own limit delays no other;
 //! - an idle connection to one host is closed when its place is what a request to another lacks;
 //! - a connection that comes back serves its own host first, which saves a dial, but at most 16
 //!   times in a row while an older request to another host waits for its place.
@@ -243,12 +241,11 @@
 //!
 //! # Watching
 //!
-//! [`Session::stats`] takes a snapshot, in one step, so that its figures add up: open connections
-//! are those in use, idle and being made, in all and for each host; created less closed is open;
-//! and each closed one has its [`CloseReason`]. Two [`Histogram`]s tell how long requests
-//! waited for a connection and how long making one took. Export it as often as you like.
-//! [`Response::connection`] tells of one response whether its connection was reused, whom it leads
-//! to and how long the request waited for it.
+//! [`Session::stats`] takes a snapshot in one step, so that its counts add up: open connections are
+//! those in use, idle and dialing, in total and per host; created less closed is open; and each
+//! closed one has its [`CloseReason`]. Two [`Histogram`]s have the times that requests waited for a
+//! connection and that dialing took. [`Response::connection`] describes the connection of one
+//! response: its peer, the wait for it, and true if it was reused.
 //!
 //! Spans and events go to `tracing`, under the targets `trunkline::session`, `trunkline::pool` and
 //! `trunkline::connection`. No header, body, query or password is ever among them.
@@ -257,15 +254,15 @@
 //!
 //! # Closing
 //!
-//! [`Session::close`] refuses new requests at once and fails those that wait. Requests under way,
+//! [`Session::close`] refuses new requests at once and fails waiting ones. Requests in flight,
 //! redirects and unread bodies included, have ten seconds to finish
-//! ([`close_within`](Session::close_within) takes another number); then they are aborted, and
-//! whoever holds one sees an error that [`is_closed`](Error::is_closed). Idle connections end as
-//! the protocols want it. The call returns when the process owns no socket of the pool any more,
-//! with a [`CloseReport`]. A pool that is shared closes with its last session.
+//! ([`close_within`](Session::close_within) takes another limit); then they are aborted, and their
+//! callers see an error that [`is_closed`](Error::is_closed). Idle connections end as the protocols
+//! want it. The call returns a [`CloseReport`] when the process owns no socket of the pool any
+//! more. A shared pool closes with its last session.
 //!
-//! A session that is dropped instead closes its sockets as well, but nobody waits for it; `tracing`
-//! gets a warning that names the line where the pool was made.
+//! Dropping a session closes its sockets as well, but without waiting; `tracing` gets a warning
+//! with the line where the pool was made.
 //!
 //! # Errors
 //!
@@ -304,11 +301,10 @@
 //!
 //! # Cancel safety
 //!
-//! Every future of this crate may be dropped at any point, by a timeout, a `select!` or a client
-//! that hung up. The place in the queue, the connection and the slot go on to the next request at
-//! once; none is lost, and nobody waits for one that is gone. An exchange that is given up in the
-//! middle costs its connection, since HTTP/1.1 knows no other way. Each async function says what
-//! else there is to know.
+//! Every future of this crate may be dropped at any point: by a timeout, a `select!` or a client
+//! that hangs up. Its place in the queue, its connection and its slot go to the next request at
+//! once. An exchange dropped in the middle costs its connection: HTTP/1.1 has no other way. Each
+//! async function documents the rest.
 //!
 //! # Coming from aiohttp
 //!

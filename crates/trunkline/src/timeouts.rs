@@ -1,4 +1,4 @@
-//! How long each part of a request may take.
+//! Time limits of the phases of a request.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ impl Timeouts {
         Self::new().total(Duration::MAX).acquire(Duration::MAX).connect(Duration::MAX).read(Duration::MAX)
     }
 
-    /// What holds where neither the request nor the session says otherwise.
+    /// The limits without a setting of the request or the session.
     pub(crate) const DEFAULT: Self = Self {
         total: Some(Duration::from_secs(300)),
         acquire: None,
@@ -65,24 +65,23 @@ impl Timeouts {
         self
     }
 
-    /// How long a request may wait for a connection or for leave to dial one; dialing is not part
-    /// of it. Absolute from the first attempt; each redirect that is followed has it anew.
-    /// Default: none (bounded by `total`).
+    /// The limit on waiting for a connection or for a permit to dial; dialing is not part of it. It
+    /// runs from the first attempt; each redirect has a new one. Default: none (bounded by
+    /// `total`).
     pub const fn acquire(mut self, limit: Duration) -> Self {
         self.acquire = Some(limit);
         self
     }
 
-    /// How long making a connection may take: resolving, TCP and TLS together. Default: 30 s.
+    /// The limit on making a connection: lookup, TCP and TLS together. Default: 30 s.
     pub const fn connect(mut self, limit: Duration) -> Self {
         self.connect = Some(limit);
         self
     }
 
-    /// How long the connection may be silent while a response is awaited or read. Bytes in either
-    /// direction count as a sign of life, so that a slow upload does not run into it. One whose
-    /// body has nothing to send for so long does, since nobody can tell it from one that hangs.
-    /// Default: 60 s.
+    /// The limit on silence of the connection while a response is awaited or read. Bytes in either
+    /// direction end a silence, so a slow upload does not reach the limit. A body that sends
+    /// nothing for so long does: it cannot be told from one that hangs. Default: 60 s.
     pub const fn read(mut self, limit: Duration) -> Self {
         self.read = Some(limit);
         self

@@ -7,7 +7,7 @@ use super::names::test_functions;
 use super::sources::Sources;
 
 /// Documents that name tests as `module::test`, and must name at least one.
-const DOCUMENTS: [&str; 1] = ["docs/aiohttp.md"];
+const DOCUMENTS: [&str; 2] = ["docs/POOL.md", "docs/aiohttp.md"];
 
 /// Every `module::test` that a document names exists.
 pub(super) fn tests(sources: &Sources) -> Vec<String> {

@@ -24,14 +24,14 @@ use self::hashing::Hashing;
 pub use self::password::{InvalidPassword, Password};
 pub use self::token::{InvalidToken, Token};
 use crate::settings::Limit;
-use crate::store::{Activated, Registration, Rules, Store, TooOften, answered};
+use crate::store::{Activated, Registration, SignUpLimits, Store, TooOften, answered};
 
 /// The accounts. A clone is a handle to the same.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     store: Store,
     hashing: Hashing,
-    rules: Rules,
+    limits: SignUpLimits,
 }
 
 /// How accounts are made.
@@ -84,8 +84,8 @@ impl Accounts {
     /// If the hashing cannot be set up.
     pub fn new(store: Store, settings: &AccountSettings) -> anyhow::Result<Self> {
         let hashing = Hashing::new(settings.hashers, settings.hash_queue)?;
-        let rules = Rules { mail_interval: settings.mail_interval, address_limit: settings.address_limit };
-        Ok(Self { store, hashing, rules })
+        let limits = SignUpLimits { mail_interval: settings.mail_interval, address_limit: settings.address_limit };
+        Ok(Self { store, hashing, limits })
     }
 
     /// Takes a registration: when it returns, the request and the mail that follows from it are in
@@ -104,7 +104,7 @@ impl Accounts {
         let hash = self.hashing.hash(password).await?;
         let (key, typed) = (address.key(), address.as_typed());
         let registration = Registration { typed, key: &key, password_hash: &hash };
-        taken(answered(self.store.register(&registration, &self.rules)).await)
+        taken(answered(self.store.register(&registration, &self.limits)).await)
     }
 
     /// Sends another mail for the latest request of an address; to one that has an account, that it
@@ -118,7 +118,7 @@ impl Accounts {
     ///
     /// Dropped, it has been taken whole or not at all.
     pub async fn resend(&self, address: Address) -> Result<(), Refused> {
-        taken(answered(self.store.resend(&address.key(), &self.rules)).await)
+        taken(answered(self.store.resend(&address.key(), &self.limits)).await)
     }
 
     /// Activates the account that this token is for.

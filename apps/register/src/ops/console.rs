@@ -1,4 +1,4 @@
-//! `/console`: the session, live, in a page. One sees that its connections are reused.
+//! `/console`: a live page of the session, which shows the reuse of connections.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use axum::{Json, Router};
 use serde::Serialize;
 use trunkline::{Histogram, Session};
 
-use super::figures::{Figures, Host};
-use super::given_up;
+use super::dead_letters;
+use super::snapshot::{HostUsage, Snapshot};
 use crate::store::Backlog;
 use crate::web::{Problem, WebState, assets};
 
@@ -22,28 +22,27 @@ pub(super) fn router() -> Router<WebState> {
 #[derive(Template)]
 #[template(path = "console.html")]
 struct ConsolePage {
-    shown: Shown,
-    given_up: given_up::Section,
+    figures: ConsoleFigures,
+    dead_letters: dead_letters::DeadLetterSection,
 }
 
-/// The page has the figures of when it was asked for, so that it says something without scripts
-/// too.
+/// Renders the page with current figures, so that it works without scripts.
 async fn console(State(session): State<Session>, State(app): State<WebState>) -> Response {
-    let figures = Figures::now(&session, &app).await;
-    let given_up = given_up::Section::now(&app.outbox, figures.backlog).await;
-    match (ConsolePage { shown: Shown::new(figures), given_up }).render() {
+    let snapshot = Snapshot::now(&session, &app).await;
+    let dead_letters = dead_letters::DeadLetterSection::now(&app.outbox, snapshot.backlog).await;
+    match (ConsolePage { figures: ConsoleFigures::new(snapshot), dead_letters }).render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => Problem::internal(&error.into()).into_response(),
     }
 }
 
-/// What its script asks for each second.
-async fn figures(State(session): State<Session>, State(app): State<WebState>) -> Json<Shown> {
-    Json(Shown::new(Figures::now(&session, &app).await))
+/// Figures for the page's script, which polls each second.
+async fn figures(State(session): State<Session>, State(app): State<WebState>) -> Json<ConsoleFigures> {
+    Json(ConsoleFigures::new(Snapshot::now(&session, &app).await))
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct ConsoleFigures {
     limit: usize,
     open: usize,
     in_use: usize,
@@ -54,19 +53,19 @@ struct Shown {
     reused: u64,
     dials_failed: u64,
     closed: Vec<(String, u64)>,
-    wait: Spread,
-    connect: Spread,
-    hosts: Vec<Host>,
+    wait: DurationSummary,
+    connect: DurationSummary,
+    hosts: Vec<HostUsage>,
     /// All hosts beyond those.
-    others: Host,
-    mail: Mail,
-    database: Database,
+    others: HostUsage,
+    mail: MailFigures,
+    database: DatabaseUsage,
     memory: Option<u64>,
 }
 
-/// How durations are spread, in seconds.
+/// Distribution of durations, in seconds.
 #[derive(Serialize)]
-struct Spread {
+struct DurationSummary {
     count: u64,
     p50: Option<f64>,
     p90: Option<f64>,
@@ -78,8 +77,8 @@ struct Spread {
 }
 
 #[derive(Serialize)]
-struct Mail {
-    /// Of all copies; None, if the database did not say.
+struct MailFigures {
+    /// Backlog of all copies. None if the database did not answer.
     backlog: Option<Backlog>,
     sending: usize,
     sent: u64,
@@ -88,16 +87,16 @@ struct Mail {
 }
 
 #[derive(Serialize)]
-struct Database {
+struct DatabaseUsage {
     used: u32,
     idle: u32,
     limit: u32,
 }
 
-impl Shown {
-    fn new(figures: Figures) -> Self {
-        let closed = figures.closed().map(|(reason, count)| (reason.replace('_', " "), count)).collect();
-        let Figures { pool, hosts, others, limit, outbox, backlog, database, memory, .. } = figures;
+impl ConsoleFigures {
+    fn new(snapshot: Snapshot) -> Self {
+        let closed = snapshot.closed().map(|(reason, count)| (reason.replace('_', " "), count)).collect();
+        let Snapshot { pool, hosts, others, limit, outbox, backlog, database, memory, .. } = snapshot;
         Self {
             limit,
             open: pool.open,
@@ -109,18 +108,18 @@ impl Shown {
             reused: pool.reused,
             dials_failed: pool.dials_failed,
             closed,
-            wait: Spread::new(&pool.wait),
-            connect: Spread::new(&pool.connect),
+            wait: DurationSummary::new(&pool.wait),
+            connect: DurationSummary::new(&pool.connect),
             hosts,
             others,
-            mail: Mail {
+            mail: MailFigures {
                 backlog,
                 sending: outbox.sending,
                 sent: outbox.sent,
                 failed_attempts: outbox.failed_attempts,
                 paused: outbox.paused,
             },
-            database: Database {
+            database: DatabaseUsage {
                 used: database.size.saturating_sub(database.idle),
                 idle: database.idle,
                 limit: database.limit,
@@ -129,7 +128,7 @@ impl Shown {
         }
     }
 
-    /// Of a hundred requests, how many were spared a connection of their own.
+    /// Percentage of requests that reused a connection.
     fn share(&self) -> String {
         match self.wait.count {
             0 => "–".to_owned(),
@@ -139,7 +138,7 @@ impl Shown {
     }
 }
 
-impl Spread {
+impl DurationSummary {
     fn new(histogram: &Histogram) -> Self {
         let quantile = |share| histogram.quantile(share).map(|duration| duration.as_secs_f64());
         let bound = |bound: Duration| (bound != Duration::MAX).then_some(bound.as_secs_f64());
@@ -155,16 +154,16 @@ impl Spread {
     }
 
     fn half(&self) -> String {
-        in_words(self.p50)
+        format_seconds(self.p50)
     }
 
     fn most(&self) -> String {
-        in_words(self.p99)
+        format_seconds(self.p99)
     }
 }
 
 /// As the script writes it.
-fn in_words(seconds: Option<f64>) -> String {
+fn format_seconds(seconds: Option<f64>) -> String {
     match seconds {
         None => "–".to_owned(),
         Some(0.0) => "0".to_owned(),
@@ -209,7 +208,7 @@ mod tests {
         for (seconds, text) in
             [(None, "–"), (Some(0.0), "0"), (Some(0.0001), "100 µs"), (Some(0.02), "20 ms"), (Some(1.5), "1.5 s")]
         {
-            assert_eq!(in_words(seconds), text);
+            assert_eq!(format_seconds(seconds), text);
         }
     }
 }

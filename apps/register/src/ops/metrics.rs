@@ -1,5 +1,4 @@
-//! `/metrics`, for Prometheus: what the session does under OpenTelemetry's names where it has some,
-//! and under our own where it has none.
+//! `/metrics` for Prometheus, with OpenTelemetry's metric names where they exist.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use trunkline::{Histogram, Session};
 use trunkline_lifespan::ListenerStats;
 
-use super::figures::{Figures, Host};
+use super::snapshot::{HostUsage, Snapshot};
 use crate::store::Backlog;
 use crate::web::{Problem, WebState};
 
@@ -24,11 +23,11 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// The session comes out of the application's state, as in any handler.
 pub(super) async fn metrics(State(session): State<Session>, State(app): State<WebState>) -> Response {
-    let figures = Figures::now(&session, &app).await;
+    let snapshot = Snapshot::now(&session, &app).await;
     let mut registry = Registry::default();
     let help = "How long requests to this service took";
     registry.register_with_unit("http_server_request_duration", help, Unit::Seconds, app.durations.family().clone());
-    registry.register_collector(Box::new(figures));
+    registry.register_collector(Box::new(snapshot));
     let mut text = String::new();
     match text::encode(&mut text, &registry) {
         Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
@@ -36,101 +35,102 @@ pub(super) async fn metrics(State(session): State<Session>, State(app): State<We
     }
 }
 
-impl Collector for Figures {
+impl Collector for Snapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut scribe = Scribe(encoder);
-        self.session(&mut scribe)?;
-        self.mail(&mut scribe)?;
-        self.clients(&mut scribe)?;
-        self.rest(&mut scribe)
+        let mut writer = MetricWriter(encoder);
+        self.session(&mut writer)?;
+        self.mail(&mut writer)?;
+        self.clients(&mut writer)?;
+        self.rest(&mut writer)
     }
 }
 
-impl Figures {
-    fn session(&self, scribe: &mut Scribe<'_>) -> fmt::Result {
+impl Snapshot {
+    fn session(&self, writer: &mut MetricWriter<'_>) -> fmt::Result {
         let Self { pool, limit, .. } = self;
         let open = self.by_host().flat_map(|host| {
             let [address, port] = server(host);
             let state = move |name, count| ([("http_connection_state", name), address, port], count);
             [state("active", host.in_use), state("idle", host.idle)]
         });
-        scribe.gauges("http_client_open_connections", "Connections of the session, by what they do", open)?;
+        writer.gauges("http_client_open_connections", "Connections of the session, by what they do", open)?;
         let dialing = self.by_host().map(|host| (server(host), host.dialing));
-        scribe.gauges("trunkline_connections_dialing", "Connections being made", dialing)?;
+        writer.gauges("trunkline_connections_dialing", "Connections being made", dialing)?;
         let waiting = self.by_host().map(|host| (server(host), host.waiting));
-        scribe.gauges("trunkline_requests_waiting", "Requests that wait for a connection", waiting)?;
-        scribe.gauge("trunkline_connections_limit", "The most connections that the session opens", *limit as u64)?;
-        scribe.counter("trunkline_connections_created", "Connections begun, failed ones included", pool.created)?;
+        writer.gauges("trunkline_requests_waiting", "Requests that wait for a connection", waiting)?;
+        writer.gauge("trunkline_connections_limit", "The most connections that the session opens", *limit as u64)?;
+        writer.counter("trunkline_connections_created", "Connections begun, failed ones included", pool.created)?;
         let reused = "Times that a request was given a connection that had served another";
-        scribe.counter("trunkline_connections_reused", reused, pool.reused)?;
-        scribe.counter("trunkline_dials_failed", "Connections that could not be made", pool.dials_failed)?;
-        scribe.counters("trunkline_connections_closed", "Connections ended, by reason", "reason", self.closed())?;
-        scribe.histogram("trunkline_connection_wait_time", "How long requests waited for a connection", &pool.wait)?;
-        scribe.histogram("trunkline_connection_create_time", "How long it took to make a connection", &pool.connect)
+        writer.counter("trunkline_connections_reused", reused, pool.reused)?;
+        writer.counter("trunkline_dials_failed", "Connections that could not be made", pool.dials_failed)?;
+        writer.counters("trunkline_connections_closed", "Connections ended, by reason", "reason", self.closed())?;
+        writer.histogram("trunkline_connection_wait_time", "How long requests waited for a connection", &pool.wait)?;
+        writer.histogram("trunkline_connection_create_time", "How long it took to make a connection", &pool.connect)
     }
 
-    fn mail(&self, scribe: &mut Scribe<'_>) -> fmt::Result {
+    fn mail(&self, writer: &mut MetricWriter<'_>) -> fmt::Result {
         let outbox = &self.outbox;
         if let Some(Backlog { pending, given_up, .. }) = self.backlog {
             let help = "Mails that wait to be sent, of all copies";
-            scribe.gauge("register_mails_pending", help, pending.unsigned_abs())?;
+            writer.gauge("register_mails_pending", help, pending.unsigned_abs())?;
             let help = "Mails that were refused and wait for an operator, of all copies";
-            scribe.gauge("register_mails_given_up", help, given_up.unsigned_abs())?;
+            writer.gauge("register_mails_given_up", help, given_up.unsigned_abs())?;
         }
-        scribe.gauge("register_mails_sending", "Mails being sent", outbox.sending as u64)?;
-        scribe.counter("register_mails_sent", "Mails that were sent", outbox.sent)?;
-        scribe.counter(
+        writer.gauge("register_mails_sending", "Mails being sent", outbox.sending as u64)?;
+        writer.counter("register_mails_sent", "Mails that were sent", outbox.sent)?;
+        writer.counter(
             "register_mail_attempts_failed",
             "Attempts to send a mail that failed",
             outbox.failed_attempts,
         )?;
-        scribe.counter("register_mails_dead", "Mails that were refused and given up", outbox.dead)?;
+        writer.counter("register_mails_dead", "Mails that were refused and given up", outbox.dead)?;
         let revived = "Mails that were given up, and sent again by an operator";
-        scribe.counter("register_mails_revived", revived, outbox.revived)?;
-        scribe.gauge("register_outbox_paused", "1 while no mail is taken of the whole account", outbox.paused.into())
+        writer.counter("register_mails_revived", revived, outbox.revived)?;
+        writer.gauge("register_outbox_paused", "1 while no mail is taken of the whole account", outbox.paused.into())
     }
 
-    fn clients(&self, scribe: &mut Scribe<'_>) -> fmt::Result {
+    fn clients(&self, writer: &mut MetricWriter<'_>) -> fmt::Result {
         let clients: Vec<_> = self.clients.iter().map(|clients| (clients.address.to_string(), clients)).collect();
         let of_each = |figure: fn(&ListenerStats) -> usize| {
             clients.iter().map(move |(listener, clients)| ([("listener", listener.as_str())], figure(clients)))
         };
         let help = "Connections of clients, by the address that they were made to";
-        scribe.gauges("http_server_open_connections", help, of_each(|clients| clients.open))?;
+        writer.gauges("http_server_open_connections", help, of_each(|clients| clients.open))?;
         let help = "The most connections of clients; who comes beyond them waits";
-        scribe.gauges("http_server_connections_limit", help, of_each(|clients| clients.limit))?;
+        writer.gauges("http_server_connections_limit", help, of_each(|clients| clients.limit))?;
         let help = "Times that the connections of clients have reached their limit";
         let times_full = clients.iter().map(|(listener, clients)| (listener.clone(), clients.times_full));
-        scribe.counters("http_server_connections_full", help, "listener", times_full)
+        writer.counters("http_server_connections_full", help, "listener", times_full)
     }
 
-    fn rest(&self, scribe: &mut Scribe<'_>) -> fmt::Result {
+    fn rest(&self, writer: &mut MetricWriter<'_>) -> fmt::Result {
         let database = &self.database;
         let used = database.size.saturating_sub(database.idle);
         let states = [("used", used), ("idle", database.idle)];
         let states = states.map(|(state, count)| ([("db_client_connection_state", state)], count as usize));
-        scribe.gauges("db_client_connection_count", "Connections to the database, by what they do", states)?;
-        scribe.gauge("db_client_connection_max", "The most connections to the database", database.limit.into())?;
+        writer.gauges("db_client_connection_count", "Connections to the database, by what they do", states)?;
+        writer.gauge("db_client_connection_max", "The most connections to the database", database.limit.into())?;
         match self.memory {
-            Some(bytes) => scribe.gauge("process_resident_memory_bytes", "What the process has in memory", bytes),
+            Some(bytes) => writer.gauge("process_resident_memory_bytes", "What the process has in memory", bytes),
             None => Ok(()),
         }
     }
 
-    fn by_host(&self) -> impl Iterator<Item = &Host> + Clone {
-        // The last is there also while it is nothing: a series that comes and goes is hard to compute with.
+    fn by_host(&self) -> impl Iterator<Item = &HostUsage> + Clone {
+        // The last is there also while it is nothing: a series that comes and goes is hard to
+        // compute with.
         self.hosts.iter().chain([&self.others])
     }
 }
 
-fn server(host: &Host) -> [(&'static str, &str); 2] {
+fn server(host: &HostUsage) -> [(&'static str, &str); 2] {
     [("server_address", &host.address), ("server_port", &host.port)]
 }
 
-/// Writes figures down.
-struct Scribe<'a>(DescriptorEncoder<'a>);
+/// Writer of OpenMetrics families.
+struct MetricWriter<'a>(DescriptorEncoder<'a>);
 
-impl Scribe<'_> {
+impl MetricWriter<'_> {
     fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
         let encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(value).encode(encoder)

@@ -1,11 +1,11 @@
-//! What operators reach, on an address of its own: figures for Prometheus, and the console for eyes
-//! and for what is to be done by hand. Who reaches it sees them, and may do that.
+//! Router of operators, on an address of its own: Prometheus metrics and the console. It has no
+//! login: reaching the address grants access.
 
 mod console;
-mod given_up;
+mod dead_letters;
 
-mod figures;
 mod metrics;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -24,11 +24,11 @@ use crate::web::{BODY_LIMIT, Problem, WebState, assets, health, host, own_forms,
 /// addresses and `localhost`.
 pub fn router(app: WebState, public_url: &Url) -> Router {
     let durations = app.durations.clone();
-    let own = from_fn_with_state(public_url.host_str().map(Arc::from), host::own);
+    let own = from_fn_with_state(public_url.host_str().map(Arc::from), host::require_own);
     let routes = Router::new()
         .route("/", get(async || Redirect::to("/console")))
         .route("/metrics", get(metrics::metrics))
-        .merge(console::router().merge(given_up::router().route_layer(own_forms(None))).route_layer(own))
+        .merge(console::router().merge(dead_letters::router().route_layer(own_forms(None))).route_layer(own))
         .merge(health::router())
         .merge(assets::router())
         .fallback(async || {

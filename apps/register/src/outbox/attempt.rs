@@ -1,5 +1,5 @@
-//! One attempt at one mail: whom it is for, a token, the mail, the send, and what is written down
-//! of it.
+//! One attempt to send one mail: recipient, token, composition, send, and the record of the
+//! outcome.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Outbox {
     /// Sends a mail that was claimed just now, and writes down what became of it.
     pub(super) async fn attempt(&self, mail: Claimed) {
         let lease_ends = Instant::now() + self.settings.lease;
-        // What is left of the lease is for writing it down.
+        // The last quarter of the lease is for recording the outcome.
         let give_up = lease_ends - self.settings.lease / 4;
         let sent = timeout_at(give_up, self.send(mail)).await;
         let late = || Err(Unsent::Failed(anyhow!("it took as long as its lease allows")));
@@ -34,7 +34,7 @@ impl Outbox {
         }
     }
 
-    /// What SES calls it. None if the lease is over.
+    /// Sends the mail and returns SES's message id, or None if the lease has ended.
     async fn send(&self, mail: Claimed) -> Result<Option<String>, Unsent> {
         // It exists here, in the mail, and nowhere else.
         let token = Token::draw();
@@ -61,7 +61,7 @@ impl Outbox {
 
     /// As long as the lease is ours: if it is not written down, the mail is sent again.
     async fn note_sent(&self, mail: Claimed, message_id: &str, lease_ends: Instant) -> anyhow::Result<()> {
-        self.tally(|pace, counts| {
+        self.update(|pace, counts| {
             pace.sent(Instant::now());
             counts.sent += 1;
         });
@@ -77,7 +77,7 @@ impl Outbox {
     async fn note_unsent(&self, mail: Claimed, unsent: &Unsent) -> anyhow::Result<()> {
         let (now, chance) = (Instant::now(), chance());
         let after = retry_after(mail.attempt, chance);
-        let newly_paused = self.tally(|pace, counts| {
+        let newly_paused = self.update(|pace, counts| {
             counts.failed_attempts += 1;
             counts.dead += u64::from(matches!(unsent, Unsent::Refused(_)));
             match unsent {

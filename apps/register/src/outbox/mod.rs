@@ -1,10 +1,13 @@
-//! The sender: takes the mails that are due out of the database and hands them to Amazon SES.
+//! Outbox sender: claims due mails in the database and sends them with Amazon SES.
 //!
-//! A mail is claimed under a lease, gets its token at that moment, is sent, and marked as sent. No
-//! transaction is open meanwhile. A sender that is killed in between leaves a lease that runs out,
-//! and the mail is sent by another, perhaps for a second time, with the same id
-//! ([`Mail::id`](crate::mail::Mail::id)). Any number of copies of the service do this beside each
-//! other. What each knows of SES's mood it knows for itself (`pace.rs`).
+//! A failed mail is retried after 1 s, 2 s, 4 s and so on up to 1 h, without an end; a refused mail
+//! becomes a dead letter (constants in `pace.rs`).
+//!
+//! A mail is claimed under a lease, gets its token at that moment, is sent, and is marked as sent.
+//! No transaction is open meanwhile. The lease of a killed sender runs out, and another sender
+//! sends the mail, perhaps for a second time, with the same id
+//! ([`Mail::id`](crate::mail::Mail::id)). Any number of copies do this in parallel. Each copy
+//! tracks SES's throttling by itself (`pace.rs`).
 
 mod attempt;
 mod pace;
@@ -21,41 +24,39 @@ use uuid::Uuid;
 
 use self::pace::{Pace, Room};
 use crate::mail::Ses;
-use crate::store::{Backlog, Claimed, GivenUp, Store, answered};
+use crate::store::{Backlog, Claimed, DeadLetter, Store, answered};
 
-/// How often to look although nobody has called: a call may be missed while the database is out of
-/// reach.
+/// Polling interval. A wake-up may be missed while the database is unreachable.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What is due and was not there to be claimed is being claimed by another copy.
+/// Minimum polling interval: a due mail that could not be claimed is being claimed by another copy.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
-/// What sends the mails. A clone is a handle to the same.
+/// Sender of the outbox. A clone is a handle to the same sender.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     store: Store,
     ses: Ses,
     settings: Arc<OutboxSettings>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<SenderState>>,
 }
 
-/// How mails are sent.
+/// Settings of the sender.
 #[derive(Clone, Debug)]
 pub struct OutboxSettings {
     /// Sends at the same time.
     pub senders: usize,
-    /// How long a mail belongs to the sender that claimed it. A send is given up after three
-    /// quarters of that.
+    /// Lease of a claimed mail. A send is cancelled after three quarters of it.
     pub lease: Duration,
-    /// How long the link in a mail works.
+    /// Lifetime of the link in a mail.
     pub token_lifetime: Duration,
-    /// What the link begins with.
+    /// Base URL of the link.
     pub public_url: Url,
-    /// How long sends under way may take to finish when the service stops.
+    /// Time limit of unfinished sends when the service stops.
     pub finish_within: Duration,
 }
 
-/// What this copy of the service has sent since it started.
+/// Counters of this copy since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxFigures {
     /// Mails that SES took.
@@ -73,15 +74,15 @@ pub struct OutboxFigures {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SenderState {
     pace: Pace,
-    counts: Counts,
-    /// Those being sent: what has to be handed back if it cannot be finished.
-    held: HashMap<Uuid, Claimed>,
+    counts: SentCounts,
+    /// Claims of mails being sent, to be handed back if they cannot be finished.
+    claims: HashMap<Uuid, Claimed>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct SentCounts {
     sent: u64,
     failed_attempts: u64,
     dead: u64,
@@ -97,12 +98,12 @@ impl Outbox {
     /// The figures, now.
     pub fn figures(&self) -> OutboxFigures {
         let state = self.state();
-        let &Counts { sent, failed_attempts, dead, revived } = &state.counts;
-        let (paused, sending) = (state.pace.is_paused(), state.held.len());
+        let &SentCounts { sent, failed_attempts, dead, revived } = &state.counts;
+        let (paused, sending) = (state.pace.is_paused(), state.claims.len());
         OutboxFigures { sent, failed_attempts, dead, revived, paused, sending }
     }
 
-    /// How many mails are not sent, of all copies.
+    /// Counts the mails of all copies that are not sent.
     ///
     /// # Errors
     ///
@@ -111,30 +112,29 @@ impl Outbox {
         self.store.backlog().await
     }
 
-    /// The mails that were given up, up to so many, the last first.
+    /// Returns up to `count` dead letters, the latest first.
     ///
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn given_up(&self, count: usize) -> anyhow::Result<Vec<GivenUp>> {
-        answered(self.store.given_up(count)).await
+    pub async fn dead_letters(&self, count: usize) -> anyhow::Result<Vec<DeadLetter>> {
+        answered(self.store.dead_letters(count)).await
     }
 
-    /// Sends a mail after all that was given up at that time. Asked for twice, by whomever, it is
-    /// sent once.
+    /// Sends a dead letter again, if it was refused at that time. Repeated requests send it once.
     ///
     /// # Errors
     ///
     /// If the database fails.
     pub async fn send_again(&self, id: Uuid, given_up_at: i64) -> anyhow::Result<()> {
         if answered(self.store.send_again(id, given_up_at)).await? {
-            self.tally(|_, counts| counts.revived += 1);
+            self.update(|_, counts| counts.revived += 1);
             tracing::info!(%id, "a mail that was given up is sent again, as an operator asked for");
         }
         Ok(())
     }
 
-    /// The same, of all that were given up by that time.
+    /// Sends all dead letters again that were refused by that time.
     ///
     /// # Errors
     ///
@@ -142,14 +142,14 @@ impl Outbox {
     pub async fn send_all_again(&self, given_up_by: i64) -> anyhow::Result<()> {
         let count = answered(self.store.send_all_again(given_up_by)).await?;
         if count > 0 {
-            self.tally(|_, counts| counts.revived += count);
+            self.update(|_, counts| counts.revived += count);
             tracing::info!(count, "mails that were given up are sent again, as an operator asked for");
         }
         Ok(())
     }
 
-    /// Sends until it is time to stop. Then it begins no more, finishes what is under way, and
-    /// hands back what it cannot finish in time.
+    /// Sends mails until the stop is requested. Then starts no more, finishes those under way, and
+    /// hands back those that do not finish in time.
     pub async fn run(self, stop: Stop) {
         let mut sends = JoinSet::new();
         let mut wake_ups = self.store.wake_ups().await;
@@ -160,7 +160,7 @@ impl Outbox {
                 biased;
                 () = stop.requested() => break,
                 Some(_) = sends.join_next() => {}
-                // With no room for another, it is no use to be called.
+                // A wake-up is useless while all senders are busy.
                 () = wake_ups.next(), if sends.len() < self.settings.senders => {}
                 () = sleep_until(look_again) => {}
             }
@@ -168,11 +168,10 @@ impl Outbox {
         self.finish(sends).await;
     }
 
-    /// Begins as many sends as there is room for and there are mails due. When to look again, if
-    /// nobody calls before.
+    /// Starts a send for each due mail, up to the free senders. Returns the time of the next poll.
     async fn begin(&self, sends: &mut JoinSet<()>) -> Instant {
         let now = Instant::now();
-        // Out of the set, so that they make room.
+        // Reaps finished sends, which frees their senders.
         while sends.try_join_next().is_some() {}
         let room = self.state().pace.room(now, self.settings.senders, sends.len());
         let count = match room {
@@ -198,16 +197,16 @@ impl Outbox {
     async fn next_look(&self, now: Instant) -> Instant {
         match answered(self.store.next_due()).await {
             Ok(Some(wait)) => now + wait.clamp(SHORTEST_LOOK, LOOK_EVERY),
-            // What could not be asked will be asked again.
+            // A failed query is repeated at the next poll.
             Ok(None) | Err(_) => now + LOOK_EVERY,
         }
     }
 
     fn spawn(&self, mail: Claimed, sends: &mut JoinSet<()>) {
-        let (outbox, held) = (self.clone(), Held::new(self.state.clone(), mail));
+        let (outbox, claims) = (self.clone(), ClaimGuard::new(self.state.clone(), mail));
         sends.spawn(async move {
             outbox.attempt(mail).await;
-            drop(held);
+            drop(claims);
         });
     }
 
@@ -216,48 +215,48 @@ impl Outbox {
         if timeout(self.settings.finish_within, all).await.is_ok() {
             return;
         }
-        // Before they are cut off, which ends their hold. To hand back one that has ended meanwhile changes
+        // Read before the abort, which drops the guards. Handing back a finished mail changes
         // nothing.
-        let held: Vec<_> = self.state().held.values().copied().collect();
+        let claims: Vec<_> = self.state().claims.values().copied().collect();
         sends.shutdown().await;
-        tracing::warn!(count = held.len(), "handing back mails that could not be sent in time");
-        for mail in held {
+        tracing::warn!(count = claims.len(), "handing back mails that could not be sent in time");
+        for mail in claims {
             if let Err(error) = self.store.hand_back(mail).await {
                 tracing::warn!(id = %mail.id, error = format!("{error:#}"), "it will be sent when its lease is over");
             }
         }
     }
 
-    fn tally<T>(&self, change: impl FnOnce(&mut Pace, &mut Counts) -> T) -> T {
-        let State { pace, counts, .. } = &mut *self.state();
+    fn update<T>(&self, change: impl FnOnce(&mut Pace, &mut SentCounts) -> T) -> T {
+        let SenderState { pace, counts, .. } = &mut *self.state();
         change(pace, counts)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SenderState> {
         lock(&self.state)
     }
 }
 
-/// A mail that is being sent, until its attempt has ended, however it does.
-struct Held {
-    state: Arc<Mutex<State>>,
+/// Registration of a mail being sent; dropped when its attempt ends, panics or is aborted.
+struct ClaimGuard {
+    state: Arc<Mutex<SenderState>>,
     id: Uuid,
 }
 
-impl Held {
-    fn new(state: Arc<Mutex<State>>, mail: Claimed) -> Self {
-        lock(&state).held.insert(mail.id, mail);
+impl ClaimGuard {
+    fn new(state: Arc<Mutex<SenderState>>, mail: Claimed) -> Self {
+        lock(&state).claims.insert(mail.id, mail);
         Self { state, id: mail.id }
     }
 }
 
-impl Drop for Held {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
-        lock(&self.state).held.remove(&self.id);
+        lock(&self.state).claims.remove(&self.id);
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<SenderState>) -> MutexGuard<'_, SenderState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -266,14 +265,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_attempt_that_panics_or_is_cut_off_holds_nothing() {
-        let state = Arc::<Mutex<State>>::default();
+    async fn a_panicked_or_aborted_attempt_releases_its_claim() {
+        let state = Arc::<Mutex<SenderState>>::default();
         let hold = || {
             let mail = Claimed { id: Uuid::now_v7(), claim: Uuid::now_v7(), attempt: 1 };
-            Held::new(state.clone(), mail)
+            ClaimGuard::new(state.clone(), mail)
         };
         let (panics, hangs) = (hold(), hold());
-        assert_eq!(lock(&state).held.len(), 2);
+        assert_eq!(lock(&state).claims.len(), 2);
         let mut sends = JoinSet::new();
         sends.spawn(async move {
             let _held = panics;
@@ -285,8 +284,8 @@ mod tests {
         });
         let panicked = sends.join_next().await.unwrap().unwrap_err();
         assert!(panicked.is_panic());
-        assert_eq!(lock(&state).held.len(), 1);
+        assert_eq!(lock(&state).claims.len(), 1);
         sends.shutdown().await;
-        assert_eq!(lock(&state).held.len(), 0);
+        assert_eq!(lock(&state).claims.len(), 0);
     }
 }

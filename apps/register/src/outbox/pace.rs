@@ -1,59 +1,66 @@
-//! When to send, and when to try again. Knows no clock and no chance: it is handed both.
+//! Retry schedule of mails, and the sending rate that SES allows.
+//!
+//! A failed or throttled mail is retried without an end: after 1 s, 2 s, 4 s and so on up to 1 h,
+//! each pause shortened at random by up to a half ([`FIRST_RETRY`], [`LONGEST_RETRY`]). A mail that
+//! SES refuses is never retried. The functions are pure: the caller passes the time and the random
+//! number.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The pauses before a mail is tried again: twice as long each time, within these.
+/// Longest pause before the second attempt to send a mail. Each further pause doubles.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// Limit of the doubled pauses between attempts. The number of attempts has no limit.
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
-/// The pauses of the whole sender when SES says that it is too fast.
+/// Pauses of the whole sender after SES throttles it: first and longest.
 const FIRST_REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
-/// The pauses between two looks whether SES takes mail of this account again.
+/// Pauses between two probes of a paused account: first and longest.
 const FIRST_PROBE: Duration = Duration::from_secs(2);
 const LONGEST_PROBE: Duration = Duration::from_secs(300);
 
-/// How long to wait before the next attempt, when so many have failed. `chance` is between 0 and 1,
-/// so that what failed together is not tried again together.
+/// Pause before the next attempt after `attempts` failures. `chance`, between 0 and 1, spreads the
+/// retries of mails that failed together.
 pub(super) fn retry_after(attempts: u32, chance: f64) -> Duration {
     growing(FIRST_RETRY, LONGEST_RETRY, attempts.saturating_sub(1), chance)
 }
 
-/// First, twice that, four times, up to the longest; of that between a half and the whole.
+/// `first` doubled `doublings` times, at most `longest`; between a half and the whole of that.
 fn growing(first: Duration, longest: Duration, doublings: u32, chance: f64) -> Duration {
     let whole = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
     whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
 }
 
-/// How the sender goes, as SES lets it.
+/// Sending rate that SES allows at present.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Too fast lately: rests until then, and so many times as long.
+    /// Throttled: end of the rest, and number of doublings.
     rest: Option<(Instant, u32)>,
-    /// SES takes no mail: the next probe is then, after so many.
+    /// Account paused: time of the next probe, and number of failed probes.
     pause: Option<(Instant, u32)>,
 }
 
-/// What may be begun.
+/// Number of sends that may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// So many sends, at least one.
+    /// This number of sends, at least one.
     For(usize),
     /// None before then.
     From(Instant),
-    /// None before one of those under way has ended.
+    /// None before a current send has ended.
     None,
 }
 
 impl Pace {
-    /// What may be begun now, with so many sends at most, of which so many are under way.
+    /// Returns the sends that may start now, of `senders` at most, with `under_way` running.
     pub(super) fn room(&self, now: Instant, senders: usize, under_way: usize) -> Room {
         let free = senders.saturating_sub(under_way);
         match (self.pause, self.rest) {
-            // A single one finds out.
+            // One probe at a time.
             (Some(_), _) if under_way > 0 => Room::None,
             (Some((probe_at, _)), _) if now < probe_at => Room::From(probe_at),
             (Some(_), _) => Room::For(1),
@@ -63,8 +70,8 @@ impl Pace {
         }
     }
 
-    /// SES has taken a mail. During a rest that is one of those that were under way when it began,
-    /// which does not cut it short.
+    /// Records an accepted mail. During a rest it was sent before the rest began, so the rest
+    /// stays.
     pub(super) fn sent(&mut self, now: Instant) {
         self.pause = None;
         if let Some((until, times)) = self.rest
@@ -74,8 +81,7 @@ impl Pace {
         }
     }
 
-    /// SES says that it is too fast. Those that were sent together say so together, which counts as
-    /// once.
+    /// Records a throttled mail. Mails sent together and throttled together count once.
     pub(super) fn throttled(&mut self, now: Instant, chance: f64) {
         match self.rest {
             Some((until, _)) if now < until => {}
@@ -86,10 +92,10 @@ impl Pace {
         }
     }
 
-    /// SES takes no mail of this account. True if that is new.
+    /// Records that SES takes no mail of this account. Returns true if the pause is new.
     pub(super) fn paused(&mut self, now: Instant, chance: f64) -> bool {
         match self.pause {
-            // One that was under way when it was found out.
+            // The mail was sent before the pause began.
             Some((probe_at, _)) if now < probe_at => false,
             pause => {
                 let times = pause.map_or(0, |(_, times)| times.saturating_add(1));
@@ -129,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_too_fast_rests_longer_each_time_and_recovers_with_each_mail() {
+    fn throttling_lengthens_the_rest_and_each_mail_shortens_it() {
         let (mut pace, mut now) = (Pace::default(), Instant::now());
         for rest in [1, 2, 4, 8] {
             pace.throttled(now, 1.0);
@@ -167,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_account_is_paused_everything_waits_and_one_finds_out() {
+    fn a_paused_account_is_probed_by_one_mail_at_a_time() {
         let (mut pace, now) = (Pace::default(), Instant::now());
         assert!(pace.paused(now, 1.0));
         assert!(!pace.paused(now, 1.0));

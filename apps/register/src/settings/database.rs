@@ -1,4 +1,4 @@
-//! Where the database is: a SQLite file, or a Postgres server.
+//! Location of the database: a SQLite file or a Postgres server.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -56,7 +56,7 @@ fn postgres(url: &str) -> Result<PgConnectOptions, String> {
     url.parse().map_err(|error: sqlx::Error| error.to_string())
 }
 
-/// Without the password, for people.
+/// Shows no password.
 impl fmt::Display for DatabasePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -76,13 +76,12 @@ impl fmt::Debug for DatabasePlace {
     }
 }
 
-/// What was given as the database's address. It may hold a password, so it is never shown, and what
-/// is wrong with it is said by [`Settings::check`](super::Settings), which does not repeat it, and
-/// not by the parser of arguments, which does.
+/// The parsed database URL, or the reason why it is wrong. clap's errors would repeat the value, which
+/// may hold a password, so [`Settings::check`](super::Settings) reports the reason instead.
 #[derive(Clone)]
-pub(super) struct Given(pub(super) Result<DatabasePlace, String>);
+pub(super) struct DatabaseArgument(pub(super) Result<DatabasePlace, String>);
 
-impl FromStr for Given {
+impl FromStr for DatabaseArgument {
     type Err = Infallible;
 
     fn from_str(url: &str) -> Result<Self, Infallible> {
@@ -90,7 +89,7 @@ impl FromStr for Given {
     }
 }
 
-impl fmt::Debug for Given {
+impl fmt::Debug for DatabaseArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_with_what_would() {
+    fn an_unusable_url_is_refused_with_an_example() {
         assert!(refused("sqlite:").contains("names no file"));
         assert!(refused("sqlite::memory:").contains("cannot be shared"));
         assert!(refused("mysql://localhost/x").contains("no support for `mysql:`"));

@@ -1,5 +1,4 @@
-//! The questions of `accounts`: a registration, another mail, an activation. Each is one
-//! transaction.
+//! Account queries: register, resend, activate. Each is one transaction.
 
 use std::time::Duration;
 
@@ -15,29 +14,29 @@ use crate::settings::Limit;
 pub struct Registration<'a> {
     /// The address as it was typed.
     pub typed: &'a str,
-    /// What tells it from others.
+    /// Normalized address, unique per account.
     pub key: &'a str,
     /// The hash of the password.
     pub password_hash: &'a str,
 }
 
-/// What bounds the mails to one address.
+/// Limits of the mails to one address.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// The least time between two.
+pub struct SignUpLimits {
+    /// Minimum time between two mails.
     pub mail_interval: Duration,
-    /// How many there can be.
+    /// Maximum number of mails.
     pub address_limit: Limit,
 }
 
 /// There were too many for this address.
 #[derive(Clone, Copy, Debug)]
 pub struct TooOften {
-    /// When there may be another.
+    /// Time until another mail is allowed.
     pub retry_after: Duration,
 }
 
-/// What became of a token.
+/// Result of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activated {
     /// Its request is active from now on.
@@ -75,7 +74,7 @@ const MAIL: Sql = sql!(
     "INSERT INTO outbox (id, user_id, request_id, created_at, due_at) VALUES ($1, $2, $3," NOW ", $4)"
 );
 /// Postgres delivers it when the transaction is committed.
-pub(super) const RING: Sql =
+pub(super) const NOTIFY_COPIES: Sql =
     Sql { sqlite: "SELECT ''", postgres: "SELECT CAST(pg_notify('register_outbox', '') AS text)" };
 
 const LATEST: Sql = sql!(
@@ -135,19 +134,23 @@ impl Store {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn register(&self, new: &Registration<'_>, rules: &Rules) -> anyhow::Result<Result<(), TooOften>> {
+    pub async fn register(
+        &self,
+        new: &Registration<'_>,
+        limits: &SignUpLimits,
+    ) -> anyhow::Result<Result<(), TooOften>> {
         let (request, mail) = (Uuid::now_v7(), Uuid::now_v7());
         let too_often = in_transaction!(self, sql, transaction => {
-            let too_often = take!(sql, transaction, new.key, rules.address_limit);
+            let too_often = take!(sql, transaction, new.key, limits.address_limit);
             if too_often.is_none() {
                 let user = sqlx::query_as(sql(USER)).bind(Uuid::now_v7()).bind(new.typed).bind(new.key);
-                let user = user.bind(millis(rules.mail_interval)).fetch_one(&mut *transaction);
+                let user = user.bind(millis(limits.mail_interval)).fetch_one(&mut *transaction);
                 let (user, active, due_at): (Uuid, bool, i64) = user.await?;
                 let requested = sqlx::query(sql(REQUEST)).bind(request).bind(user).bind(new.password_hash);
                 requested.execute(&mut *transaction).await?;
                 let written = sqlx::query(sql(MAIL)).bind(mail).bind(user).bind((!active).then_some(request));
                 written.bind(due_at).execute(&mut *transaction).await?;
-                sqlx::query(sql(RING)).fetch_one(&mut *transaction).await?;
+                sqlx::query(sql(NOTIFY_COPIES)).fetch_one(&mut *transaction).await?;
             }
             too_often
         });
@@ -160,18 +163,18 @@ impl Store {
     /// # Errors
     ///
     /// If the database fails.
-    pub async fn resend(&self, key: &str, rules: &Rules) -> anyhow::Result<Result<(), TooOften>> {
+    pub async fn resend(&self, key: &str, limits: &SignUpLimits) -> anyhow::Result<Result<(), TooOften>> {
         let too_often = in_transaction!(self, sql, transaction => {
-            let too_often = take!(sql, transaction, key, rules.address_limit);
+            let too_often = take!(sql, transaction, key, limits.address_limit);
             if too_often.is_none() {
                 let found = sqlx::query_as(sql(LATEST)).bind(key).fetch_optional(&mut *transaction).await?;
                 let (user, active, latest): (Uuid, bool, Option<Uuid>) = found.unwrap_or_default();
                 let request = latest.filter(|_| !active);
                 let written = sqlx::query(sql(ANOTHER_MAIL)).bind(Uuid::now_v7()).bind(user).bind(request);
                 let written = written.execute(&mut *transaction).await?.rows_affected();
-                let interval = millis(rules.mail_interval) * i64::from(written > 0);
+                let interval = millis(limits.mail_interval) * i64::from(written > 0);
                 sqlx::query(sql(PLAN)).bind(user).bind(interval).execute(&mut *transaction).await?;
-                sqlx::query(sql(RING)).fetch_one(&mut *transaction).await?;
+                sqlx::query(sql(NOTIFY_COPIES)).fetch_one(&mut *transaction).await?;
             }
             too_often
         });
@@ -204,7 +207,7 @@ impl Store {
         match too_often {
             Some(too_often) => Err(too_often),
             None => {
-                self.ring();
+                self.wake_local();
                 Ok(())
             }
         }

@@ -41,8 +41,8 @@ macro_rules! sqlite {
 }
 
 macro_rules! postgres {
-    // The statement's, not the transaction's: it may have waited for a lock since. And stable, so that indexes are
-    // used.
+    // The statement's, not the transaction's: it may have waited for a lock since. And stable, so
+    // that indexes are used.
     (NOW) => {
         "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)"
     };

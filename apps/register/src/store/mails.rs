@@ -1,7 +1,6 @@
-//! The questions of `outbox`: which mails are due, whose they are, and what became of them.
+//! Queue of outgoing mails: claims due mails under a lease, and records their outcome.
 //!
-//! A mail that is being sent is its sender's for a lease: it is claimed, and not due again before
-//! the lease is over.
+//! A claimed mail is not due again before its lease ends.
 
 use std::time::Duration;
 
@@ -10,34 +9,34 @@ use uuid::Uuid;
 use super::dialect::{Sql, in_transaction, sql, with};
 use super::{Store, duration, millis};
 
-/// A mail that is this sender's to send, until its lease is over.
+/// A mail claimed by this sender until the lease ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimed {
     /// The same on each attempt.
     pub id: Uuid,
     /// Names the lease.
     pub claim: Uuid,
-    /// Which attempt this is, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
 }
 
-/// Who gets a mail, and which.
+/// Recipient of a mail; the variant selects the mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
-    /// A link to activate their request. Its token is stored.
+    /// Gets an activation link, whose token is stored.
     Inactive {
         /// As it was typed.
         address: String,
     },
-    /// That they have an account already.
+    /// Has an account already, and is told so.
     Active {
         /// As it was typed.
         address: String,
     },
 }
 
-/// Chosen once and for all, before anything is changed: a planner that may choose again could claim
-/// more. No row is locked when this is done: the claim is what holds it.
+/// Claims due mails. The selection is materialized, because a planner that evaluates it again could
+/// claim more. No row lock outlives the statement: the claim protects the mail.
 const CLAIM: Sql = sql!(
     "WITH due AS MATERIALIZED (
          SELECT id FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL AND due_at <=" NOW
@@ -46,7 +45,7 @@ const CLAIM: Sql = sql!(
      WHERE id IN (SELECT id FROM due) RETURNING id, attempts"
 );
 
-/// Whom it is for, if the lease is not over.
+/// Recipient of a mail whose lease has not ended.
 const RECIPIENT: Sql = sql!(
     "SELECT users.address, users.activated_at IS NOT NULL OR outbox.request_id IS NULL
      FROM outbox JOIN users ON users.id = outbox.user_id
@@ -57,17 +56,17 @@ const TOKEN: Sql = sql!(
      SELECT $3, request_id," NOW "+ $4 FROM outbox WHERE id = $1 AND claim = $2 AND due_at >" NOW
 );
 
-/// Whoever's it is by now: it has been sent.
+/// Marks a mail as sent, whichever sender holds the claim by now.
 const SENT: Sql = sql!(
     "UPDATE outbox SET sent_at =" NOW ", message_id = $2, claim = NULL WHERE id = $1 AND sent_at IS NULL"
 );
-const LATER_ON: Sql = sql!(
+const RETRY_LATER: Sql = sql!(
     "UPDATE outbox SET due_at =" NOW "+ $3, last_error = $4, claim = NULL WHERE id = $1 AND claim = $2"
 );
 const GIVE_UP: Sql = sql!(
     "UPDATE outbox SET dead_at =" NOW ", last_error = $3, claim = NULL WHERE id = $1 AND claim = $2"
 );
-/// As if it had not been claimed.
+/// Undoes a claim, and does not count the attempt.
 const HAND_BACK: Sql = sql!(
     "UPDATE outbox SET due_at =" NOW ", attempts = attempts - 1, claim = NULL WHERE id = $1 AND claim = $2"
 );
@@ -75,8 +74,7 @@ const HAND_BACK: Sql = sql!(
 const NEXT: Sql = sql!("SELECT min(due_at) -" NOW "FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL");
 
 impl Store {
-    /// Takes up to so many mails that are due, the longest due first. They are nobody else's until
-    /// the lease is over.
+    /// Claims up to `count` due mails, the longest due first, until the lease ends.
     ///
     /// # Errors
     ///
@@ -90,8 +88,8 @@ impl Store {
         Ok(rows.into_iter().map(claimed).collect())
     }
 
-    /// Whom a mail is for. If it is to hold a token, this is the moment from which that is good,
-    /// and for how long; only its digest is stored. None if the lease is over.
+    /// Returns the recipient of a mail, or None if the lease has ended. Stores the digest of the
+    /// token of an activation mail, which is valid for `lifetime` from now.
     ///
     /// # Errors
     ///
@@ -117,35 +115,35 @@ impl Store {
         }))
     }
 
-    /// It has been sent, under this id of SES's.
+    /// Records that a mail was sent, with the message id of SES.
     ///
     /// # Errors
     ///
-    /// If the database fails. It will be sent again then.
+    /// If the database fails. The mail is sent again then.
     pub async fn sent(&self, mail: Claimed, message_id: &str) -> anyhow::Result<()> {
         with!(self, sql, pool => sqlx::query(sql(SENT)).bind(mail.id).bind(message_id).execute(pool).await?.rows_affected());
         Ok(())
     }
 
-    /// It is due again after this time, because of a failure of this class.
+    /// Makes a mail due again after this time, because of a failure of this class.
     ///
     /// # Errors
     ///
-    /// If the database fails. It is due when the lease is over then.
+    /// If the database fails. The mail is due when the lease ends then.
     pub async fn later(&self, mail: Claimed, after: Duration, class: &str) -> anyhow::Result<()> {
         with!(self, sql, pool => {
-            let later = sqlx::query(sql(LATER_ON)).bind(mail.id).bind(mail.claim);
+            let later = sqlx::query(sql(RETRY_LATER)).bind(mail.id).bind(mail.claim);
             later.bind(millis(after)).bind(class).execute(pool).await?.rows_affected()
         });
         Ok(())
     }
 
-    /// It is given up, for this reason: nobody tries it again unless somebody
-    /// [asks](Self::send_again).
+    /// Turns a mail into a dead letter, for this reason. Only an operator sends it
+    /// [again](Self::send_again).
     ///
     /// # Errors
     ///
-    /// If the database fails. It is tried again then.
+    /// If the database fails. The mail is retried then.
     pub async fn give_up(&self, mail: Claimed, reason: &str) -> anyhow::Result<()> {
         with!(self, sql, pool => {
             sqlx::query(sql(GIVE_UP)).bind(mail.id).bind(mail.claim).bind(reason).execute(pool).await?.rows_affected()
@@ -153,11 +151,11 @@ impl Store {
         Ok(())
     }
 
-    /// It is due now, for whoever takes it.
+    /// Releases a claim: the mail is due now, and the attempt does not count.
     ///
     /// # Errors
     ///
-    /// If the database fails. It is due when the lease is over then.
+    /// If the database fails. The mail is due when the lease ends then.
     pub async fn hand_back(&self, mail: Claimed) -> anyhow::Result<()> {
         with!(self, sql, pool => {
             sqlx::query(sql(HAND_BACK)).bind(mail.id).bind(mail.claim).execute(pool).await?.rows_affected()
@@ -165,7 +163,7 @@ impl Store {
         Ok(())
     }
 
-    /// In what time the next mail is due, also one whose lease may run out. None if there is none.
+    /// Time until the next mail is due, leased mails included. None if no mail is pending.
     ///
     /// # Errors
     ///

@@ -1,19 +1,19 @@
-//! The database: the same questions to SQLite and to Postgres.
+//! Database access: the same queries for SQLite and Postgres.
 //!
-//! What is asked is told from how by the rows of this room: `accounts.rs` has the questions of
-//! [`accounts`](crate::accounts), `mails.rs` those of [`outbox`](crate::outbox), `given_up.rs`
-//! those of operators, `sweep.rs` removes what is over. Each statement is written once
-//! (`dialect.rs`). No transaction is open while anything else is waited for.
+//! `accounts.rs` has the queries of [`accounts`](crate::accounts), `mails.rs` those of
+//! [`outbox`](crate::outbox), `dead_letters.rs` those of operators; `sweep.rs` removes expired
+//! rows. Each statement is written once (`dialect.rs`). No transaction stays open during other
+//! waits.
 
 mod accounts;
+mod dead_letters;
 mod dialect;
-mod given_up;
 mod mails;
 mod sweep;
 
+mod error;
 mod open;
-mod trouble;
-mod wake;
+mod wake_ups;
 
 use std::ops::Add;
 use std::sync::Arc;
@@ -25,25 +25,25 @@ use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-pub use self::accounts::{Activated, Registration, Rules, TooOften};
+pub use self::accounts::{Activated, Registration, SignUpLimits, TooOften};
+pub use self::dead_letters::{Backlog, DeadLetter};
 use self::dialect::{sql, with};
-pub use self::given_up::{Backlog, GivenUp};
+use self::error::connection_error;
 pub use self::mails::{Claimed, Recipient};
 use self::open::Sqlite;
-use self::trouble::plain;
-pub use self::wake::WakeUps;
+pub use self::wake_ups::WakeUps;
 use crate::settings::DatabaseSettings;
 
-/// How long the database may take to answer. One that has vanished from the network would never do,
-/// and nobody else would notice. Postgres itself is told the same (`open.rs`).
+/// Time limit of a query. An unreachable database would block for ever. Postgres gets the same
+/// limit (`open.rs`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The database. A clone is a handle to the same.
 #[derive(Clone, Debug)]
 pub struct Store {
     database: Database,
-    /// Rung when this copy has put a mail into the outbox.
-    bell: Arc<Notify>,
+    /// Notified when this copy has put a mail into the outbox.
+    local_wakeups: Arc<Notify>,
 }
 
 #[derive(Clone, Debug)]
@@ -52,14 +52,14 @@ enum Database {
     Postgres(PgPool),
 }
 
-/// How its connections stand.
+/// Connection counts of the database pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseFigures {
     /// Connections that are open.
     pub size: u32,
-    /// Those of them that nobody uses.
+    /// Idle connections.
     pub idle: u32,
-    /// The most there may be.
+    /// Maximum number of connections.
     pub limit: u32,
 }
 
@@ -75,7 +75,7 @@ impl Store {
         let database = open::open(place, settings.connections).await;
         let database = database.with_context(|| format!("cannot open {place}"))?;
         let migrated = open::migrate(&database).await;
-        let store = Self { database, bell: Arc::default() };
+        let store = Self { database, local_wakeups: Arc::default() };
         if let Err(error) = migrated {
             store.close().await;
             return Err(error.context(format!("cannot bring the tables of {place} up to date")));
@@ -83,17 +83,20 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether it answers, with tables that this program knows, within two seconds.
+    /// Checks that the database answers within two seconds and that its tables are not older than
+    /// this program.
     ///
     /// # Errors
     ///
-    /// If not.
+    /// If the check fails.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let version = sql!("SELECT max(version) FROM _sqlx_migrations WHERE success");
         let asked =
             async { with!(readers of self, sql, pool => sqlx::query_scalar(sql(version)).fetch_one(pool).await) };
-        let found: Option<i64> =
-            timeout(Duration::from_secs(2), asked).await.context("the database does not answer")?.map_err(plain)?;
+        let found: Option<i64> = timeout(Duration::from_secs(2), asked)
+            .await
+            .context("the database does not answer")?
+            .map_err(connection_error)?;
         // One that is further has been migrated by a newer copy, with which this one can live.
         ensure!(found >= open::latest(&self.database), "the tables are those of an older version");
         Ok(())
@@ -107,7 +110,7 @@ impl Store {
         }
     }
 
-    /// How its connections stand.
+    /// Returns the connection counts of the database pool.
     pub fn figures(&self) -> DatabaseFigures {
         match &self.database {
             Database::Sqlite(Sqlite { writer, readers }) => figures(writer) + figures(readers),
@@ -116,13 +119,12 @@ impl Store {
     }
 }
 
-/// What the database answers, if it does in time. Given up, a question changes nothing or all that
-/// it was to change.
+/// Runs a query under [`ANSWER_WITHIN`]. A cancelled query has changed everything or nothing.
 pub(crate) async fn answered<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     timeout(ANSWER_WITHIN, question).await.context("the database does not answer")?
 }
 
-/// Whether the database could not be reached: what has failed with this may be done another time.
+/// Returns true if the database was unreachable, so that the operation can be retried.
 pub(crate) fn is_away(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => true,
@@ -160,7 +162,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_database_that_does_not_answer_is_away_and_one_that_fails_is_not() {
+    async fn a_silent_database_is_away_and_a_failing_one_is_not() {
         assert!(is_away(&answered(std::future::pending::<anyhow::Result<()>>()).await.unwrap_err()));
         for (error, away) in [(sqlx::Error::PoolTimedOut, true), (sqlx::Error::RowNotFound, false)] {
             assert_eq!(is_away(&anyhow::Error::new(error).context("asking")), away);

@@ -1,4 +1,4 @@
-//! Opening the database: how each is set up, and its tables brought up to date.
+//! Database setup: connection options of SQLite and Postgres, and migrations.
 
 use std::io;
 use std::path::Path;
@@ -12,28 +12,27 @@ use sqlx::{Connection as _, Executor as _, PgConnection, SqlitePool};
 use tokio::time::{sleep, timeout};
 
 use super::Database;
-use super::trouble::{is_busy, migrating, plain};
+use super::error::{connection_error, is_busy, migration_error};
 use crate::settings::DatabasePlace;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// How long to wait for a connection.
+/// Time limit for a connection to the database.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long to leave a file alone that another copy has for itself.
+/// Pause between two attempts to open a file that another copy has locked.
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// How long a connection that was or will be used may take to show that it can be.
+/// Time limit of the ping before a connection is used and after it is returned.
 const PING_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a copy that has given up on an answer, or has vanished itself, leaves behind in the server:
-/// a statement that runs, a transaction that holds locks. By then nobody waits for them.
+/// Server-side limits of a session. They end the statements and transactions of a copy that has
+/// stopped waiting or has crashed, and free their locks.
 const LIMITS: &str =
     "SET statement_timeout = '15s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s'";
 
-/// SQLite has one writer at a time, so those who want to write wait in order for one connection.
-/// Readers do not wait for it.
+/// Pools of a SQLite file: one connection for writers, which queue for it, and several for readers.
 #[derive(Clone, Debug)]
 pub(super) struct Sqlite {
     pub(super) writer: SqlitePool,
@@ -52,39 +51,41 @@ pub(super) async fn open(place: &DatabasePlace, connections: u32) -> anyhow::Res
     Ok(match place {
         DatabasePlace::Sqlite(path) => Database::Sqlite(open_sqlite(path, connections).await?),
         DatabasePlace::Postgres(options) => {
-            // One first, by itself: the pool would try again and again where nobody listens, and not say why.
+            // A single connection first: the pool retries a refused connection and does not report
+            // why.
             let first = timeout(CONNECT_WITHIN, PgConnection::connect_with(options));
-            let first = first.await.map_err(|_| anyhow!("no answer within {CONNECT_WITHIN:?}"))?.map_err(plain)?;
-            first.close().await.map_err(plain)?;
+            let first =
+                first.await.map_err(|_| anyhow!("no answer within {CONNECT_WITHIN:?}"))?.map_err(connection_error)?;
+            first.close().await.map_err(connection_error)?;
             Database::Postgres(postgres(connections).connect_lazy_with(*options.clone()))
         }
     })
 }
 
-/// sqlx sets no keep-alive and waits for the answer to its own pings for as long as TCP does, a
-/// quarter of an hour and more, and whoever was to get that connection waits too. Ours take a
-/// second: a network that has lost its connections is one to connect over again.
+/// Pool options that detect dead connections within a second. sqlx sets no keep-alive, and its own
+/// ping waits until TCP gives up, which takes a quarter of an hour or more.
 fn postgres(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
-        // Who gets no connection in that time is told so: the longer the line, the less it helps to join it.
+        // A full pool fails the request instead of growing its queue.
         .acquire_timeout(CONNECT_WITHIN)
         .after_connect(|connection, _| Box::pin(async { connection.execute(LIMITS).await.map(drop) }))
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
-        // Waits for what a statement that was given up still brings. sqlx's own ping comes after it, without a limit
-        // (its issue 4349): what is lost between the two keeps its place until TCP gives up.
+        // Drains the response of a cancelled statement. sqlx's own ping follows it without a limit
+        // (sqlx issue 4349): a connection lost between the two pings keeps its slot until TCP gives
+        // up.
         .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
 }
 
-/// If not, the connection is closed.
+/// Returns true if the connection answers a ping in time. The pool closes it otherwise.
 pub(super) async fn answers(connection: &mut PgConnection) -> bool {
     let error = match timeout(PING_WITHIN, connection.ping()).await {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer within {PING_WITHIN:?}"),
     };
-    tracing::info!(error, "closing a connection to the database that is of no use any more");
+    tracing::info!(error, "closing a dead connection to the database");
     false
 }
 
@@ -95,21 +96,21 @@ async fn open_sqlite(path: &Path, connections: u32) -> anyhow::Result<Sqlite> {
         .create_if_missing(true)
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // A registration that was answered is on the disk, also if the power fails.
+        // An acknowledged registration survives a power failure.
         .synchronous(SqliteSynchronous::Full)
-        // What is deleted is not left in the file.
+        // Overwrites deleted content with zeros.
         .pragma("secure_delete", "on")
         // For other programs that look into the file; this one has one writer.
         .busy_timeout(Duration::from_secs(10));
     let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None).max_lifetime(None);
-    let writer = connect(&pool.clone().max_connections(1), &options).await.map_err(plain)?;
+    let writer = connect(&pool.clone().max_connections(1), &options).await.map_err(connection_error)?;
     // Readers are few, and more do not read faster.
     let readers = pool.max_connections((connections - 1).clamp(1, 8)).connect_lazy_with(options);
     Ok(Sqlite { writer, readers })
 }
 
-/// Connects. To set up the log of a new file SQLite needs it for itself, and does not wait if
-/// another copy is about to do the same.
+/// Connects, and retries while the file is locked: SQLite needs exclusive access to set up the log
+/// of a new file, and `busy_timeout` does not cover that.
 async fn connect(pool: &SqlitePoolOptions, options: &SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     let begun = Instant::now();
     loop {
@@ -120,8 +121,8 @@ async fn connect(pool: &SqlitePoolOptions, options: &SqliteConnectOptions) -> sq
     }
 }
 
-/// Makes the file for its owner alone: it will hold addresses and hashes. SQLite gives the files
-/// beside it the same rights.
+/// Creates the file with mode 0600, because it holds addresses and hashes. SQLite gives its log
+/// files the same mode.
 fn make(path: &Path) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);
@@ -130,7 +131,8 @@ fn make(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Copies that start together wait for each other. What a newer version has added is let be.
+/// Applies the migrations. Copies that start together wait for each other; migrations of a newer
+/// version are ignored.
 pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
     let migrator = |migrator: &'static Migrator| {
         let mut migrator = Migrator { migrations: migrator.migrations.clone(), ..Migrator::DEFAULT };
@@ -140,7 +142,8 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
     let migrated = match database {
         Database::Sqlite(sqlite) => migrate_sqlite(&migrator(&SQLITE), sqlite).await,
         Database::Postgres(pool) => {
-            // Without the pool's limits: it takes as long as it takes, and waits for other copies.
+            // A pool without the session limits: a migration may be slow, and waits for other
+            // copies.
             let patient = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_WITHIN);
             let patient = patient.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
             let migrated = migrator(&POSTGRES).run(&patient).await;
@@ -148,14 +151,13 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
             migrated
         }
     };
-    migrated.map_err(migrating)
+    migrated.map_err(migration_error)
 }
 
-/// In one transaction that begins as the writer: on SQLite, sqlx takes no other lock.
+/// Migrates in one `BEGIN IMMEDIATE` transaction, because sqlx takes no lock of its own on SQLite.
 async fn migrate_sqlite(migrator: &Migrator, sqlite: &Sqlite) -> Result<(), MigrateError> {
     let mut transaction = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
-    // sqlx has this one for itself; but the compiler cannot tell that what `run` makes of a transaction
-    // is `Send`.
+    // `run_direct` is not meant for callers, but the future of `run` on a transaction is not `Send`.
     migrator.run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)
 }

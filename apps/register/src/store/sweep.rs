@@ -1,25 +1,24 @@
-//! Removes what is over: so that the tables do not grow for ever, and nobody's address is kept who
-//! never wanted an account.
+//! Retention: removes expired rows, so that tables stay small and unconfirmed addresses are not
+//! kept.
 
 use std::time::Duration;
 
 use super::dialect::{Sql, in_transaction, sql};
 use super::{Store, millis};
 
-/// How many rows are removed at once: on SQLite, whoever writes waits meanwhile.
+/// Rows removed per transaction. Other writers wait for it on SQLite.
 const BATCH: i64 = 10_000;
 
-/// To find them may take longer than other statements may.
-const PATIENTLY: Sql = Sql { sqlite: "SELECT ''", postgres: "SET LOCAL statement_timeout = '10min'" };
+/// Raises the statement limit: finding expired rows may take long.
+const LONG_STATEMENT: Sql = Sql { sqlite: "SELECT ''", postgres: "SET LOCAL statement_timeout = '10min'" };
 
-/// The allowance is whole: as if there had been nothing.
+/// Address limits whose allowance is full again: equal to no row.
 const LIMITS: Sql = sql!(
     "WITH over AS MATERIALIZED (SELECT key_digest FROM limits WHERE full_at <=" NOW "LIMIT $1" LOCK_FREE
     ") DELETE FROM limits WHERE key_digest IN (SELECT key_digest FROM over)"
 );
 
-/// In this order, because each stands on those after it. A row that somebody has locked stays; one
-/// that is needed again is held by its foreign keys, or has changed.
+/// Deletions in the order of the foreign keys. A locked row stays until the next sweep.
 const STEPS: [Sql; 4] = [
     sql!(
         "WITH over AS MATERIALIZED (
@@ -47,12 +46,12 @@ const STEPS: [Sql; 4] = [
 ];
 
 impl Store {
-    /// Removes mails that were sent or given up, links that have expired, and registrations that
-    /// nobody activated, that long after. Returns how many rows there were.
+    /// Removes sent mails, dead letters, expired links and unconfirmed registrations `keep` after
+    /// their end. Returns the number of rows removed.
     ///
     /// # Errors
     ///
-    /// If the database fails. What was removed by then is gone.
+    /// If the database fails. Rows removed before the failure stay removed.
     pub async fn sweep(&self, keep: Duration) -> anyhow::Result<u64> {
         let mut removed = self.remove(LIMITS, None).await?;
         for step in STEPS {
@@ -65,7 +64,7 @@ impl Store {
         let mut removed = 0;
         loop {
             let batch = in_transaction!(self, sql, transaction => {
-                sqlx::query(sql(PATIENTLY)).execute(&mut *transaction).await?;
+                sqlx::query(sql(LONG_STATEMENT)).execute(&mut *transaction).await?;
                 let mut batch = sqlx::query(sql(over)).bind(BATCH);
                 if let Some(keep) = keep {
                     batch = batch.bind(millis(keep));

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::Web;
 use super::fields::{Fields, FromFields, Json};
+use super::openapi::ErrorResponses;
 use super::problem::Problem;
-use super::refusals::Refusals;
 use crate::accounts::{Accounts, Activation, Address, Password, Refused, Token};
 
 pub(super) fn router() -> Router<Web> {
@@ -23,7 +23,7 @@ pub(super) fn router() -> Router<Web> {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Registration {
-    /// Where the mail goes that the account is activated with.
+    /// Address that receives the activation mail.
     #[schema(value_type = String, format = "email", min_length = 5, max_length = 254, example = "jane@example.com")]
     pub(super) email: Address,
     /// 8 to 1024 bytes of UTF-8, and none of the commonest passwords.
@@ -35,7 +35,7 @@ pub(super) struct Registration {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenGiven {
-    /// What stands in the link after `token=`.
+    /// Token of the link, after `token=`.
     #[schema(value_type = String, min_length = 43, max_length = 43, pattern = "^[A-Za-z0-9_-]{43}$")]
     pub(super) token: Token,
 }
@@ -55,7 +55,7 @@ pub(super) struct AddressGiven {
 /// so. The answer is the same for both.
 #[utoipa::path(
     post, path = "/api/register", tag = "accounts", request_body = Registration,
-    responses((status = 204, description = "Taken: look into your mail."), Refusals)
+    responses((status = 204, description = "Taken: look into your mail."), ErrorResponses)
 )]
 pub(super) async fn register(
     State(accounts): State<Accounts>,
@@ -74,7 +74,7 @@ pub(super) async fn register(
         (status = 204, description = "The account is active."),
         (status = 404, description = "There is no such token.", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "The token was used, or has expired.", body = Problem, content_type = "application/problem+json"),
-        Refusals,
+        ErrorResponses,
     )
 )]
 pub(super) async fn activate(
@@ -93,7 +93,7 @@ pub(super) async fn activate(
 /// The answer is the same whether the address is known or not.
 #[utoipa::path(
     post, path = "/api/resend", tag = "accounts", request_body = AddressGiven,
-    responses((status = 204, description = "If there is an account to be activated, a mail is on its way."), Refusals)
+    responses((status = 204, description = "If there is an account to be activated, a mail is on its way."), ErrorResponses)
 )]
 pub(super) async fn resend(
     State(accounts): State<Accounts>,

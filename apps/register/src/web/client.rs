@@ -1,4 +1,4 @@
-//! Who asks: the client's address, behind proxies too, if they are trusted.
+//! Client address of a request, resolved through trusted proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -29,7 +29,8 @@ impl TrustedProxies {
         };
         let mut nearest = peer;
         for hop in chain.into_iter().rev() {
-            // What is no address ("unknown", "_hidden") was at least seen by the one that wrote it.
+            // An entry without an address ("unknown", "_hidden"): the proxy that wrote it is the
+            // nearest known.
             let Some(hop) = hop else { return nearest };
             nearest = hop;
             if !self.trusts(hop) {
@@ -67,8 +68,8 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     parsed.ok().map(|address| address.to_canonical())
 }
 
-/// What one customer of a network has: an address in IPv4, in IPv6 the first half, within which a
-/// client moves at will (RFC 4291, 2.5.1).
+/// Address block of one customer of a network: an address in IPv4, in IPv6 the first half, within
+/// which a client moves at will (RFC 4291, 2.5.1).
 pub(crate) fn one_customers(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

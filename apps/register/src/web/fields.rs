@@ -1,5 +1,5 @@
-//! What a request brings: the fields of a JSON object or of a form, each checked, all that is wrong
-//! told at once.
+//! Request fields from a JSON object or an HTML form, validated together: all errors are reported
+//! at once.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use url::form_urlencoded;
 
 use super::problem::{FieldError, Problem};
 
-/// How much a request may bring, in bytes. What is asked for here takes less than two kilobytes.
+/// Maximum size of a request body, in bytes. Valid bodies have less than two kilobytes.
 pub const BODY_LIMIT: usize = 16 * 1024;
 
-/// How many fields that are not known are named. All of them could make an answer ten times as long
-/// as the request.
+/// Maximum number of unknown fields named in an error. All of them could make a response ten times
+/// as long as the request.
 const UNKNOWN: usize = 10;
 
-/// How long its body may take to arrive.
+/// Time limit for the request body.
 const BODY_WITHIN: Duration = Duration::from_secs(20);
 
-/// What can be made of a request's fields.
+/// Conversion from the fields of a request.
 pub(crate) trait FromFields: Sized {
     /// The fields that it is made of. Others are refused.
     const NAMES: &'static [&'static str];
@@ -41,7 +41,7 @@ pub(crate) struct Json<T>(pub(crate) T);
 /// From an HTML form. An invalid one is for its page to show again.
 pub(crate) struct Form<T> {
     pub(crate) parsed: Result<T, Problem>,
-    /// What was typed as the address, to be shown again. A password never is.
+    /// Address as typed, to fill the form again. The password is never repeated.
     pub(crate) email: String,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Fields {
 
 impl Fields {
     fn from_json(body: &[u8]) -> Result<Self, Problem> {
-        let Given(given) = serde_json::from_slice(body).map_err(|error| not_an_object(&error, body))?;
+        let SubmittedFields(given) = serde_json::from_slice(body).map_err(|error| not_an_object(&error, body))?;
         Ok(Self { given, errors: Vec::new() })
     }
 
@@ -138,25 +138,25 @@ fn shortened(name: &str) -> String {
 
 /// The members of a JSON object in their order, those with the same name too (RFC 8259, 4: they
 /// "SHOULD be unique").
-struct Given(Vec<(String, Value)>);
+struct SubmittedFields(Vec<(String, Value)>);
 
-impl<'de> Deserialize<'de> for Given {
+impl<'de> Deserialize<'de> for SubmittedFields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
 
         impl<'de> Visitor<'de> for Members {
-            type Value = Given;
+            type Value = SubmittedFields;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SubmittedFields, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Given(members))
+                Ok(SubmittedFields(members))
             }
         }
 
@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for Given {
 /// serde_json's message is not passed on: it repeats what it stumbled over, which may be a
 /// password.
 fn not_an_object(error: &serde_json::Error, body: &[u8]) -> Problem {
-    // Whether what is no object is JSON at all was not looked at by then.
+    // serde reports a wrong type before it has checked the rest of the syntax.
     let broken = match error.classify() {
         Category::Data => serde_json::from_slice::<IgnoredAny>(body).err(),
         _ => None,
@@ -199,7 +199,7 @@ fn expect_type(headers: &HeaderMap, name: &str, subtype: impl Fn(&str) -> bool) 
 }
 
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    // If it says how long it is, nobody has to send it.
+    // A declared length is refused before the body is read.
     if request.body().size_hint().lower() > BODY_LIMIT as u64 {
         return Err(too_long());
     }

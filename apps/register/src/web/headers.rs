@@ -1,33 +1,33 @@
-//! What every answer says to browsers: what a page may load, who may hold it, and that it is not
-//! kept.
+//! Security and cache headers of every response.
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Response};
 
-/// Everything comes from here, nothing is inline, and nobody puts it in a frame.
+/// Own origin only, nothing inline, no framing by other sites.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
     frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const ALWAYS: [(HeaderName, &str); 7] = [
     (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Never a path or query, in which there may be a token. With "no-referrer" browsers would say "Origin: null" when
-    // a form is sent (Fetch Standard, "append a request Origin header"), and one could not tell whose form it was.
+    // Hides path and query, which may hold a token. "no-referrer" would make browsers send "Origin:
+    // null" with a form (Fetch Standard, "append a request Origin header"), so its origin could not
+    // be checked.
     (REFERRER_POLICY, "strict-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    // Pages hold addresses and tokens. What may be kept, says so itself.
+    // Pages hold addresses and tokens. A cacheable response sets its own value.
     (CACHE_CONTROL, "no-store"),
 ];
 
-/// Two years. Of this host alone: others below it are not ours to speak for.
+/// Two years, without subdomains, which may belong to other services.
 const TRANSPORT: &str = "max-age=63072000";
 
-/// Adds them to an answer, except those that it has by itself. `secure`: the service is reached
-/// over https, so that browsers may be told never to come another way.
+/// Adds the headers that a response does not set itself. `secure`: the service is served over
+/// https, so that `Strict-Transport-Security` applies.
 pub(crate) fn add<B>(mut response: Response<B>, secure: bool) -> Response<B> {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {

@@ -1,4 +1,4 @@
-//! Whether the service is alive, and whether it is ready for requests. Both routers answer that.
+//! Health endpoints `/livez` and `/readyz` of both routers.
 
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
@@ -18,14 +18,14 @@ where
     Router::new().route("/livez", get(livez)).route("/readyz", get(readyz))
 }
 
-/// That it answers is all there is to say.
+/// Response of `/livez`: a constant.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Alive {
     alive: bool,
 }
 
-/// Whether it is ready, and what that depends on.
+/// Response of `/readyz`: readiness, and the checks that it depends on.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ready {
@@ -37,19 +37,19 @@ pub(super) struct Ready {
 #[serde(deny_unknown_fields)]
 struct Checks {
     /// It is up, and not on its way down.
-    serving: Verdict,
+    serving: CheckStatus,
     /// The database answers, and its tables are those of this version.
-    database: Verdict,
+    database: CheckStatus,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+enum CheckStatus {
     Ok,
     Failed,
 }
 
-/// Whether the process is alive.
+/// Liveness of the process.
 ///
 /// It depends on nothing else: a service whose database is away does not get well by being
 /// restarted.
@@ -58,7 +58,7 @@ pub(super) async fn livez() -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
-/// Whether to send requests here.
+/// Readiness for requests.
 #[utoipa::path(
     get, path = "/readyz", tag = "service",
     responses(
@@ -69,21 +69,21 @@ pub(super) async fn livez() -> Json<Alive> {
 pub(super) async fn readyz(State(app): State<WebState>) -> (StatusCode, Json<Ready>) {
     let WebState { readiness, store, .. } = app;
     let checks = Checks { serving: serving(&readiness), database: database(&store).await };
-    let ready = checks.serving == Verdict::Ok && checks.database == Verdict::Ok;
+    let ready = checks.serving == CheckStatus::Ok && checks.database == CheckStatus::Ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready, checks }))
 }
 
-fn serving(readiness: &Readiness) -> Verdict {
-    if readiness.is_ready() { Verdict::Ok } else { Verdict::Failed }
+fn serving(readiness: &Readiness) -> CheckStatus {
+    if readiness.is_ready() { CheckStatus::Ok } else { CheckStatus::Failed }
 }
 
-async fn database(store: &Store) -> Verdict {
+async fn database(store: &Store) -> CheckStatus {
     match store.ready().await {
-        Ok(()) => Verdict::Ok,
+        Ok(()) => CheckStatus::Ok,
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "the database is not ready");
-            Verdict::Failed
+            CheckStatus::Failed
         }
     }
 }

@@ -1,6 +1,6 @@
-//! By which name a page was asked for. A page of another site can make its own name stand for this
-//! machine's address (DNS rebinding), and a browser then lets it read what this machine shows to
-//! its people alone. But it cannot make the browser call that name another.
+//! Guard against DNS rebinding: checks the host name of a request. Another site can point its own
+//! name at this machine, and a browser then lets its scripts read local pages; but the browser
+//! still sends the other site's name.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 
-/// Refuses whoever asks by another name than this machine's addresses, `localhost` or, if there is
-/// one, the public name.
-pub(crate) async fn own(State(public): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
+/// Refuses requests for host names other than IP addresses, `localhost` and the public name, if
+/// set.
+pub(crate) async fn require_own(State(public): State<Option<Arc<str>>>, request: Request, next: Next) -> Response {
     match asked_for(&request) {
         Some(host) if is_own(host.host(), public.as_deref()) => next.run(request).await,
         _ => {
@@ -27,13 +27,13 @@ pub(crate) async fn own(State(public): State<Option<Arc<str>>>, request: Request
     }
 }
 
-/// HTTP/2 has it in the target, where it counts for more (RFC 9112, 3.2.2).
+/// Host of a request: the target's authority takes precedence over `Host` (RFC 9112, 3.2.2).
 fn asked_for(request: &Request) -> Option<Authority> {
     let header = || request.headers().get(HOST).map(HeaderValue::as_bytes);
     request.uri().authority().cloned().or_else(|| Authority::try_from(header()?).ok())
 }
 
-/// What is an address is nobody's name.
+/// Returns true for an IP address, which no other site can claim, and for the service's own names.
 fn is_own(host: &str, public: Option<&str>) -> bool {
     let host = host.to_ascii_lowercase();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_anybody_may_have_is_not_our_own() {
+    fn a_foreign_host_name_is_not_own() {
         for (host, own) in [
             ("localhost", true),
             ("LOCALHOST", true),

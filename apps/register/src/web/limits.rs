@@ -1,7 +1,7 @@
-//! How often a client may ask, by its address, in this copy of the service.
+//! Rate limit of clients by address, per copy of the service.
 //!
-//! Copies do not share this: with three of them a client may ask three times as often. What mails
-//! an address gets is limited in the database, which they share.
+//! Copies do not share it: with three copies a client has three times the rate. The limit of mails
+//! per recipient is in the database, which copies share.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -21,15 +21,15 @@ use super::client::one_customers;
 use super::problem::Problem;
 use crate::settings::TrustedProxies;
 
-/// How often the addresses that have not asked for a while are forgotten.
+/// Interval at which idle clients are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
-/// So many requests at once, and again so many, evenly, over each such time.
+/// A burst of `requests`, refilled evenly over `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many.
+    /// Number of requests.
     pub requests: NonZeroU32,
-    /// Over how long.
+    /// Period.
     pub per: Duration,
 }
 
@@ -47,9 +47,8 @@ impl Limits {
         Self(quota.map(|quota| Arc::new(RateLimiter::dashmap(quota))))
     }
 
-    /// Forgets, now and then, the clients that have not asked for so long that they may as often as
-    /// any other: what is kept is in proportion to how many have asked lately. For the
-    /// background; ends when it is told to.
+    /// Background task that forgets clients whose allowance is full again, so that memory is
+    /// bounded by the number of recent clients. Ends when the stop is requested.
     pub async fn sweep(self, stop: Stop) {
         let Some(clients) = self.0 else { return };
         let mut ticks = interval(SWEEP_EVERY);
@@ -59,7 +58,7 @@ impl Limits {
         }
     }
 
-    /// How long this client has to wait before it may ask.
+    /// Returns the wait before this client's next request, or None if it is allowed now.
     fn wait(&self, client: IpAddr) -> Option<Duration> {
         let refused = self.0.as_ref()?.check_key(&one_customers(client)).err()?;
         Some(refused.wait_time_from(DefaultClock::default().now()))
@@ -71,7 +70,7 @@ fn forget(clients: &DefaultKeyedRateLimiter<IpAddr>) {
     clients.shrink_to_fit();
 }
 
-/// Refuses what a client POSTs too often, before anything of it is read.
+/// Refuses `POST` requests over the limit before their body is read.
 pub(crate) async fn by_client(
     State(limits): State<Limits>,
     State(trusted): State<TrustedProxies>,
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_at_once_and_then_evenly() {
+    fn a_burst_is_allowed_and_then_refilled_evenly() {
         let limits = limits(3, Duration::from_secs(300));
         let client = IpAddr::from(Ipv4Addr::LOCALHOST);
         for _ in 0..3 {
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_asked_for_long_is_forgotten() {
+    fn idle_clients_are_forgotten() {
         let limits = limits(1, Duration::from_millis(1));
         let clients = limits.0.as_ref().unwrap();
         for client in 0..10_000_u32 {

@@ -1,17 +1,14 @@
-//! What people and programs reach: the API, the pages, whether the service is well, and the
-//! description of it all.
+//! Public router: the API, the pages, the health endpoints and the OpenAPI document.
 //!
-//! [`router`] puts it together. A request passes, from the outside in: the page that a problem is
-//! shown as, its id and the log, what every answer says to browsers, a net for panics, the limits
-//! of its client, its handler. What handlers need they take from the state: `State<Accounts>`,
-//! `State<Session>`, and so on.
+//! Layers of a request, from the outside in: problem pages, request id and log, response headers,
+//! panic handler, client limits, handler. Handlers extract their dependencies from the state:
+//! `State<Accounts>`, `State<Session>`, and so on.
 
 mod api;
 mod pages;
 
 mod fields;
 mod problem;
-mod refusals;
 
 mod client;
 pub(crate) mod host;
@@ -47,11 +44,10 @@ use crate::outbox::Outbox;
 use crate::settings::TrustedProxies;
 use crate::store::Store;
 
-/// What the application has opened, for the handlers of both routers. A clone is a handle to the
-/// same.
+/// Application state of the handlers of both routers. A clone is a handle to the same state.
 #[derive(Clone, Debug)]
 pub struct WebState {
-    /// Who has an account.
+    /// Accounts.
     pub accounts: Accounts,
     /// The session, one for the whole application.
     pub session: Session,
@@ -59,25 +55,25 @@ pub struct WebState {
     pub session_limit: usize,
     /// The database.
     pub store: Store,
-    /// What sends the mails.
+    /// Sender of the mails.
     pub outbox: Outbox,
     /// The development mailbox, where there is one: it is shown to everyone.
     pub mailbox: Option<Mailbox>,
-    /// Whether the application is up, and not on its way down.
+    /// Readiness: true between the start and the stop of the service.
     pub readiness: Readiness,
-    /// How long requests take, of both routers.
+    /// Durations of the requests of both routers.
     pub durations: Durations,
     /// The connections of clients.
     pub listeners: Listeners,
 }
 
-/// How the public router serves.
+/// Settings of the public router.
 #[derive(Clone, Debug)]
 pub struct WebSettings {
-    /// Where people reach the service. With `https`, browsers are told never to come another way;
-    /// with a path, links begin with it.
+    /// Public URL of the service. `https` turns on `Strict-Transport-Security`; links begin with
+    /// its path.
     pub public_url: Url,
-    /// The proxies that are believed.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
     /// The limits of clients. Something has to [sweep](Limits::sweep) them.
     pub limits: Limits,
@@ -104,7 +100,7 @@ pub fn router(app: WebState, settings: WebSettings) -> Router {
         .with_state(web)
 }
 
-/// What both routers have around their routes.
+/// Adds the layers that both routers share.
 pub(crate) fn surround<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     secure: bool,
@@ -113,11 +109,11 @@ pub(crate) fn surround<S: Clone + Send + Sync + 'static>(
 ) -> Router<S> {
     let routes = routes.layer(CatchPanicLayer::custom(|_| panicked()));
     let routes = routes.layer(map_response(move |response: Response| ready(headers::add(response, secure))));
-    observe::around(routes, durations, proxies.clone())
+    observe::layers(routes, durations, proxies.clone())
 }
 
-/// Refuses forms that browsers say come from another site's page. `origin`: where a browser sees
-/// this one, if that is not where it is asked for.
+/// Layer that refuses cross-site forms (CSRF). `origin`: the public origin, if it differs from the
+/// requested one.
 pub(crate) fn own_forms(origin: Option<&str>) -> CsrfLayer<fn(ProtectionError) -> Response> {
     let layer = CsrfLayer::new();
     // An origin that cannot be trusted is none that a browser would ever name.
@@ -141,9 +137,9 @@ struct Web {
     site: Arc<Site>,
 }
 
-/// What every page knows.
+/// Site-wide values of the page templates.
 struct Site {
-    /// What links begin with: nothing, or the path that a proxy takes away.
+    /// Path prefix of links: empty, or the prefix that a proxy strips.
     base: String,
     /// There is a development mailbox to look into.
     dev: bool,
@@ -164,7 +160,7 @@ impl Site {
     }
 }
 
-/// What handlers may ask the state for.
+/// Implements `FromRef` for the parts of the state that handlers extract.
 macro_rules! parts {
     ($($state:ty: $($part:ty = |$it:ident| $value:expr),+;)+) => {
         $($(impl FromRef<$state> for $part {

@@ -1,6 +1,6 @@
-//! Each request in the log and in the figures: its id, its span, how long it took.
+//! Request observation: request id, tracing span, log line and duration metric.
 //!
-//! Queries are never written down: activation links have their token there.
+//! Queries are never logged: activation links have their token there.
 
 use std::fmt;
 use std::future::ready;
@@ -24,27 +24,27 @@ use crate::settings::TrustedProxies;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How much of a path is worth writing down, in bytes: anybody may send tens of kilobytes, which
-/// would stand in each line of the request.
+/// Maximum length of a logged path, in bytes. A client may send tens of kilobytes, which each log
+/// line of the request would repeat.
 const PATH: usize = 256;
 
 /// OpenTelemetry's advice for `http.server.request.duration`, in seconds.
 const BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// How long requests took, by method, route and status. A clone is a handle to the same.
+/// Request durations by method, route and status. A clone is a handle to the same histogram.
 #[derive(Clone)]
-pub struct Durations(Family<Labels, Histogram, fn() -> Histogram>);
+pub struct Durations(Family<RequestLabels, Histogram, fn() -> Histogram>);
 
-/// Few of each: routes as they are written in the router, methods that are known.
+/// Metric labels with bounded cardinality: route templates and known methods.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Labels {
+pub(crate) struct RequestLabels {
     http_request_method: &'static str,
     http_route: String,
     http_response_status_code: u16,
 }
 
 impl Durations {
-    pub(crate) fn family(&self) -> &Family<Labels, Histogram, fn() -> Histogram> {
+    pub(crate) fn family(&self) -> &Family<RequestLabels, Histogram, fn() -> Histogram> {
         &self.0
     }
 }
@@ -61,10 +61,9 @@ impl fmt::Debug for Durations {
     }
 }
 
-/// Puts each route in a span with an id of its own, logs how it ended, and counts it. An id that
-/// comes with the request is taken over only from these proxies: anybody could write what they like
-/// into the log.
-pub(crate) fn around<S: Clone + Send + Sync + 'static>(
+/// Adds a span with a request id, a log line and a duration to each request. The id of a request is
+/// accepted only from trusted proxies, because a client could inject text into the log.
+pub(crate) fn layers<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     durations: Durations,
     proxies: TrustedProxies,
@@ -117,11 +116,11 @@ fn plausible(request: Request) -> Request {
 
 fn span<B>(request: &http::Request<B>) -> Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let (method, path) = (known(request.method()), shown(request.uri().path()));
+    let (method, path) = (known(request.method()), truncated(request.uri().path()));
     tracing::info_span!("request", id, method, path, status = field::Empty)
 }
 
-fn shown(path: &str) -> &str {
+fn truncated(path: &str) -> &str {
     &path[..path.floor_char_boundary(PATH)]
 }
 
@@ -151,12 +150,13 @@ async fn count(durations: Durations, request: Request, next: Next) -> Response {
     if matches!(http_route.as_str(), "/livez" | "/readyz" | "/metrics" | "/console/figures" | "/assets/{name}") {
         response.extensions_mut().insert(Quiet);
     }
-    let labels = Labels { http_request_method, http_route, http_response_status_code: response.status().as_u16() };
+    let labels =
+        RequestLabels { http_request_method, http_route, http_response_status_code: response.status().as_u16() };
     durations.0.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
     response
 }
 
-/// As OpenTelemetry names them: whoever makes up a method does not make up a label.
+/// Method label by OpenTelemetry's convention: an unknown method does not create a label.
 fn known(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|&known| known == method.as_str()).unwrap_or("_OTHER")
@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn of_a_long_path_the_beginning_is_written_down() {
-        assert_eq!(shown("/api/register"), "/api/register");
-        assert_eq!(shown(&format!("/{}", "a".repeat(60_000))).len(), PATH);
-        assert_eq!(shown(&format!("/{}", "ä".repeat(60_000))).len(), PATH - 1);
+        assert_eq!(truncated("/api/register"), "/api/register");
+        assert_eq!(truncated(&format!("/{}", "a".repeat(60_000))).len(), PATH);
+        assert_eq!(truncated(&format!("/{}", "ä".repeat(60_000))).len(), PATH - 1);
     }
 }

@@ -1,5 +1,4 @@
-//! What goes wrong, as every answer tells it: problem details (RFC 9457), which pages show to
-//! people.
+//! Error responses: problem details (RFC 9457), as JSON or as a page.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use utoipa::ToSchema;
 
 use crate::store;
 
-/// What there is to say of what is not the request's fault: the reason is for the log.
+/// Detail of an internal error. The log has the cause.
 pub(crate) const OUR_FAULT: &str = "Something went wrong on our side. Please try again later.";
 
-/// When to try again what the database was away for.
+/// `Retry-After` while the database is unreachable.
 const AWAY: Duration = Duration::from_secs(10);
 
 /// A request that was not done, and why.
@@ -31,7 +30,7 @@ pub struct Problem {
     #[schema(value_type = u16, minimum = 400, maximum = 599)]
     #[serde(serialize_with = "number")]
     status: StatusCode,
-    /// What is wrong with this request, and what would be right: a sentence.
+    /// Explanation and remedy: a sentence.
     detail: String,
     /// The fields that are not valid: all of them, but of those that are not known only the first
     /// few.
@@ -48,8 +47,8 @@ pub struct Problem {
 pub struct FieldError {
     /// Its name.
     pub field: String,
-    /// What is wrong with it, and what would be right: a sentence that goes on from its name. Never
-    /// its value, which may be a secret.
+    /// Explanation and remedy: a sentence that continues the field's name. Never contains the
+    /// value, which may be a secret.
     pub detail: String,
 }
 
@@ -70,7 +69,8 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
-    /// 500, or 503 while the database is away: the reason is for the log, not for whoever asks.
+    /// 500, or 503 while the database is unreachable. The cause is logged and not sent to the
+    /// client.
     pub(crate) fn internal(error: &anyhow::Error) -> Self {
         tracing::error!(error = format!("{error:#}"), "request failed");
         match store::is_away(error) {
@@ -79,7 +79,7 @@ impl Problem {
         }
     }
 
-    /// When to try again: in words, and in the header `Retry-After` (RFC 9110, 10.2.3).
+    /// Sets the wait before a retry: in the detail, and in `Retry-After` (RFC 9110, 10.2.3).
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         let detail = format!("{} Please try again in {}.", self.detail, in_words(whole_seconds(wait)));
         Self { detail, retry_after: Some(wait), ..self }

@@ -1,4 +1,4 @@
-//! Accounts as a whole: passwords are hashed, addresses are told apart, and nobody gets at
+//! Accounts as a whole: passwords are hashed, addresses are distinguished, and no one gets at
 //! another's.
 
 use std::time::Duration;
@@ -41,7 +41,7 @@ async fn deliver(store: &Store) -> Vec<(Recipient, Token)> {
     delivered
 }
 
-/// Whether this is the password of the only account.
+/// Returns true if this is the password of the only account.
 async fn opens(bench: &Bench, typed: &str) -> bool {
     let hashes = bench.database.column("SELECT password_hash FROM users WHERE activated_at IS NOT NULL").await;
     let hash = PasswordHash::new(&hashes[0]).unwrap();
@@ -97,7 +97,7 @@ async fn copies_that_race_for_one_address_make_one_account() {
 }
 
 #[tokio::test]
-async fn who_comes_too_often_is_told_when_to_come_again_and_nothing_is_stored() {
+async fn an_excess_request_gets_retry_after_and_stores_nothing() {
     for bench in Bench::both().await {
         let accounts = accounts(&bench.store, |settings| settings.address_limit = Limit::Per(2, MINUTE));
         for _ in 0..2 {

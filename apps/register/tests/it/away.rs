@@ -1,4 +1,4 @@
-//! A database that has stopped to answer is told of in time, nobody hangs, and it is found again
+//! A silent database is reported in time, no request hangs, and the database is found again
 //! when it is back.
 
 use std::ops::RangeBounds;
@@ -8,8 +8,8 @@ use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::task::JoinSet;
 
-use crate::support::bench::{open, open_at, rules};
-use crate::support::{Answer, Database, PASSWORD, PATIENCE, Service, Settings, Wire, until};
+use crate::support::bench::{limits, open, open_at};
+use crate::support::{Database, PASSWORD, PATIENCE, Service, Settings, TestResponse, Wire, until};
 
 /// Connections of the service, besides the one that listens.
 const OTHERS: usize = 7;
@@ -21,13 +21,13 @@ const MOST: usize = 6;
 async fn register(service: &Service, name: &str, count: usize) -> Vec<u16> {
     let one = |number| {
         let body = json!({ "email": format!("{name}{number}@example.com"), "password": PASSWORD });
-        Answer::of(service.session().post(service.url("/api/register")).json(&body))
+        TestResponse::of(service.session().post(service.url("/api/register")).json(&body))
     };
     let all: JoinSet<_> = (0..count).map(one).collect();
     all.join_all().await.into_iter().map(|answer| answer.unwrap().status).collect()
 }
 
-/// Whoever asks for one of these waits for as long as this transaction is open.
+/// Transaction that blocks these requests while it is open.
 async fn lock(database: &Database) -> PgConnection {
     let mut other = PgConnection::connect(&database.url()).await.unwrap();
     other.execute("BEGIN").await.unwrap();
@@ -52,7 +52,7 @@ async fn quiet(database: &Database) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_while_the_database_does_not_answer_is_told_when_to_come_back() {
+async fn requests_to_a_silent_database_get_retry_after() {
     let database = Database::postgres().await;
     let service = Settings::new(&database).start().await;
     let mut other = lock(&database).await;
@@ -63,7 +63,7 @@ async fn who_asks_while_the_database_does_not_answer_is_told_when_to_come_back()
         service.register("a@example.com", PASSWORD),
         service.post("/api/resend", &resend),
         service.activate(&token),
-        Answer::of(service.session().post(service.url("/register")).form(&form)),
+        TestResponse::of(service.session().post(service.url("/register")).form(&form)),
     );
     for answer in [registered, resent, activated] {
         let answer = answer.unwrap();
@@ -74,7 +74,7 @@ async fn who_asks_while_the_database_does_not_answer_is_told_when_to_come_back()
     let page = page.unwrap();
     assert_eq!((page.status, page.header("content-type")), (503, "text/html; charset=utf-8"), "{page:?}");
 
-    // What nobody waits for any more, the database does not go on with.
+    // The database cancels statements whose client stopped waiting.
     waiting(&database, 0..=0).await;
     other.execute("ROLLBACK").await.unwrap();
     assert_eq!(service.register("b@example.com", PASSWORD).await.unwrap().status, 204);
@@ -88,7 +88,7 @@ async fn connections_that_were_lost_without_a_word_are_made_again() {
     let settings = Settings::new(&database).with("--database", wire.url());
     let service = settings.with("--database-connections", OTHERS + 1).start().await;
 
-    // Those that nobody uses at that moment: each may cost somebody a second, and none an answer.
+    // Idle connections: each may cost a request a second, and none a response.
     let mut other = lock(&database).await;
     let (answers, ()) = tokio::join!(register(&service, "before", OTHERS), async {
         waiting(&database, MOST as i64..).await;
@@ -116,7 +116,7 @@ async fn connections_that_were_lost_without_a_word_are_made_again() {
 
 /// The connection on which nothing is ever sent, only heard.
 #[tokio::test]
-async fn who_listens_to_the_other_copies_notices_that_there_is_nobody_any_more() {
+async fn a_listener_notices_that_its_connection_is_dead() {
     let database = Database::postgres().await;
     let wire = Wire::to(&database).await;
     let (store, other) = (open_at(wire.url().as_str()).await, open(&database).await);
@@ -126,6 +126,6 @@ async fn who_listens_to_the_other_copies_notices_that_there_is_nobody_any_more()
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
     store.keep_listening(&mut wake_ups).await;
-    other.resend("nobody", &rules()).await.unwrap().unwrap();
+    other.resend("nobody", &limits()).await.unwrap().unwrap();
     tokio::time::timeout(PATIENCE, wake_ups.next()).await.unwrap();
 }

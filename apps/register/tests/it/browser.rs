@@ -98,7 +98,7 @@ async fn what_is_wrong_is_said_beside_its_field() {
         let error = browser.find(&format!("#{}", described.split(' ').next_back().unwrap())).await;
         assert!(error.is_displayed().await.unwrap());
         assert!(error.text().await.unwrap().contains("password"));
-        // Who cannot see it is led there, and has not to type all again.
+        // The focus moves to the error, and the typed values stay.
         assert_eq!(browser.active().await.attr("name").await.unwrap().as_deref(), Some("password"));
         let email = browser.find("input[name=email]").await.prop("value").await.unwrap();
         assert_eq!(email.as_deref(), Some("ada@example.com"));

@@ -7,7 +7,7 @@ use crate::support::{Database, Load, Ses, Settings, soak, until};
 const SENDERS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_copies_send_each_mail_once_but_for_the_leases_of_one_that_is_killed() {
+async fn three_copies_send_each_mail_once_except_killed_leases() {
     let (ses, database) = (Ses::start(), Database::postgres().await);
     let settings = Settings::new(&database).ses(&ses).with("--senders", SENDERS).with("--lease", "2s");
     let (a, b, mut killed) = (settings.start().await, settings.start().await, settings.start().await);

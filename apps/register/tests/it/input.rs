@@ -3,21 +3,21 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Database, Load, PASSWORD, Raw, Service, Ses, Settings};
+use crate::support::{Database, Load, PASSWORD, Raw, Service, Ses, Settings, TestResponse};
 
-/// What was written to the log has no panic in it, and no error.
+/// Asserts that the log has no panic and no error.
 fn all_is_well(service: &Service) {
     let log = service.log();
     assert!(!log.contains("panicked") && !log.contains(r#""level":"ERROR""#), "{log}");
 }
 
-async fn send(service: &Service, method: Method, path: &str, kind: Option<&str>, body: &[u8]) -> Answer {
+async fn send(service: &Service, method: Method, path: &str, kind: Option<&str>, body: &[u8]) -> TestResponse {
     let request = service.session().request(method, service.url(path)).body(body.to_vec());
     let request = match kind {
         Some(kind) => request.header("content-type", kind),
         None => request,
     };
-    Answer::of(request).await.unwrap()
+    TestResponse::of(request).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn a_token_works_once_and_says_what_it_is_after_that() {
             assert!(!answer.problem().to_string().contains(token));
         }
     }
-    // Who asks again, for whatever address, hears the same.
+    // Every further request, for any address, gets the same response.
     for email in ["once@example.com", "nobody@example.com"] {
         let answer = service.post("/api/resend", &json!({ "email": email })).await.unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (204, ""));
@@ -147,7 +147,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     too_many(&last.unwrap());
 
     let service = Settings::new(&database).with("--address-limit", "3/1h").start().await;
-    // Whether somebody has it or not: the first of these makes it known.
+    // Known or unknown: the first of these requests makes the address known.
     for _ in 0..3 {
         assert_eq!(service.register("often@example.com", PASSWORD).await.unwrap().status, 204);
     }
@@ -179,7 +179,7 @@ async fn who_comes_beyond_the_connections_waits_for_one_to_end() {
     assert_eq!(beyond.await.unwrap().unwrap().0, 200);
 }
 
-fn too_many(answer: &Answer) {
+fn too_many(answer: &TestResponse) {
     assert_eq!(answer.status, 429, "{answer:?}");
     assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{answer:?}");
     answer.problem();

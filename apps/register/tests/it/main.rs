@@ -11,7 +11,7 @@ mod away;
 mod browser;
 mod copies;
 mod crashes;
-mod given_up;
+mod dead_letters;
 mod input;
 mod log;
 mod mutations;

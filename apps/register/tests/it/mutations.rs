@@ -6,19 +6,20 @@ use std::process::Command;
 
 use crate::support::{Database, Settings, TempDir, soak};
 
-/// What has to hold for every answer. What is left out of schemathesis' checks is about
+/// Checks that hold for every response. The excluded schemathesis checks are about
 /// authentication, which there is none of, and about requests that make resources, which have no
 /// addresses here.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,unsupported_method,allow_header_conformance,negative_data_rejection";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_mutated_requests_are_answered_as_the_description_says() {
+async fn ten_thousand_mutated_requests_match_the_openapi_document() {
     let least = soak(10_000, 500);
     let service = Settings::new(&Database::sqlite()).with("--address-limit", "off").start().await;
     let (schema, dir) = (service.url("/openapi.json"), TempDir::new("schemathesis"));
     let mut made = 0;
-    // Each run takes another seed; how many requests it makes of the same settings is its own business.
+    // Each run takes another seed; how many requests it makes of the same settings is its own
+    // business.
     for seed in 1..=100 {
         let mut command = Command::new(program());
         command.args(["run", &schema, "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--no-color"]);

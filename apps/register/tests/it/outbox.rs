@@ -91,7 +91,7 @@ fn ids(ses: &Ses) -> HashSet<String> {
 }
 
 #[tokio::test]
-async fn each_mail_is_sent_once_and_no_more_at_a_time_than_there_are_senders() {
+async fn each_mail_is_sent_once_and_senders_bound_concurrency() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         ses.set(Mode::Slow(Duration::from_millis(20)));
@@ -152,10 +152,10 @@ async fn copies_share_the_work_and_send_each_mail_once() {
 }
 
 #[tokio::test]
-async fn what_a_killed_sender_had_is_sent_when_its_lease_is_over_with_the_same_id() {
+async fn mail_of_a_killed_sender_keeps_its_id_after_the_lease() {
     for bench in Bench::both().await {
         let ses = Ses::start();
-        // It takes the mail, and nobody learns of it.
+        // SES takes the mail, but its response is lost.
         ses.set(Mode::Slow(10 * MINUTE));
         bench.register("a@b.example", "a hash").await;
         let killed = Sender::start(&bench.store, &ses).await;
@@ -181,21 +181,23 @@ async fn what_a_killed_sender_had_is_sent_when_its_lease_is_over_with_the_same_i
 }
 
 #[tokio::test]
-async fn asked_to_stop_it_finishes_what_is_under_way_and_begins_no_more() {
+async fn a_stop_finishes_current_sends_and_starts_no_more() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         ses.set(Mode::Slow(Duration::from_millis(300)));
-        register(&bench, 10).await;
+        // More than SES can take before the stop, also on a busy machine.
+        register(&bench, 60).await;
         let sender = Sender::start(&bench.store, &ses).await;
         until("some are under way", async || (ses.under_way().0 == SENDERS).then_some(())).await;
         sender.stop().await;
         let sent = ses.count();
-        assert!(sent < 10, "{sent}");
+        assert!(sent < 60, "{sent}");
         assert_eq!(bench.database.count("SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL").await, sent as i64);
         assert_eq!(bench.database.count("SELECT count(*) FROM outbox WHERE claim IS NOT NULL").await, 0);
+        ses.set(Mode::Take);
         let sender = Sender::start(&bench.store, &ses).await;
         all_sent(&bench).await;
-        assert_eq!((ses.count(), ids(&ses).len()), (10, 10));
+        assert_eq!((ses.count(), ids(&ses).len()), (60, 60));
         sender.stop().await;
     }
 }
@@ -237,7 +239,7 @@ async fn a_mail_that_ses_refuses_is_given_up_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_mail_that_was_given_up_is_sent_once_however_often_it_is_asked_for() {
+async fn a_dead_letter_is_resent_once_however_often_requested() {
     for bench in Bench::both().await {
         let (ses, second) = (Ses::start(), open(&bench.database).await);
         ses.set(Mode::Refusing);
@@ -248,7 +250,7 @@ async fn a_mail_that_was_given_up_is_sent_once_however_often_it_is_asked_for() {
             (backlog.given_up == 1).then_some(backlog)
         })
         .await;
-        let mail = bench.store.given_up(1).await.unwrap().remove(0);
+        let mail = bench.store.dead_letters(1).await.unwrap().remove(0);
         assert!(mail.reason.starts_with("SES answered 400 MessageRejected"), "{}", mail.reason);
         ses.set(Mode::Slow(Duration::from_millis(50)));
         let at = backlog.given_up_at.unwrap();
@@ -270,7 +272,7 @@ async fn a_mail_that_was_given_up_is_sent_once_however_often_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn while_the_account_is_suspended_everything_waits_and_then_goes_out() {
+async fn mails_wait_while_the_account_is_suspended_and_then_go_out() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         ses.set(Mode::Suspended);
@@ -322,7 +324,7 @@ async fn disturb(bench: &Bench) {
 }
 
 #[tokio::test]
-async fn a_database_that_was_away_is_found_again_and_the_other_copies_are_heard_again() {
+async fn after_a_database_outage_other_copies_wake_ups_arrive_again() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         let second = open(&bench.database).await;

@@ -33,7 +33,7 @@ async fn registrations_one_after_another_need_two_connections_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn registrations_at_once_need_no_more_connections_than_there_are_senders() {
+async fn concurrent_registrations_need_one_connection_per_sender() {
     let (ses, database) = (Ses::start(), Database::sqlite());
     let service = Settings::new(&database).ses(&ses).with("--senders", 4).start().await;
     let count = soak(500, 50);

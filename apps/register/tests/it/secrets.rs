@@ -7,9 +7,9 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Answer, Database, Load, Mode, Service, Ses, Settings, until};
+use crate::support::{Database, Load, Mode, Service, Ses, Settings, TestResponse, until};
 
-/// What must not be found, and what it is.
+/// Secrets that must not appear, each with its name.
 #[derive(Default)]
 struct Secrets(Vec<(String, String)>);
 
@@ -41,7 +41,7 @@ impl Secrets {
 
     fn each_form(&mut self, what: &str, bytes: &[u8]) {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        // As Rust shows bytes, if somebody let `Debug` at them.
+        // Bytes in Rust's `Debug` format.
         let list = bytes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         for form in [
             hex.to_uppercase(),
@@ -59,8 +59,9 @@ impl Secrets {
         for (what, secret) in &self.0 {
             assert!(secret.len() >= 8, "{what} is too short to look for");
             if let Some(at) = text.find(secret.as_str()) {
-                let around: String = text[..at].chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
-                panic!("{what} is in {place}, after: {around}");
+                let context: String =
+                    text[..at].chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
+                panic!("{what} is in {place}, after: {context}");
             }
         }
     }
@@ -88,7 +89,7 @@ async fn no_secret_is_where_it_does_not_belong(database: Database) {
         assert!(hash.starts_with("$argon2id$"), "{hash}");
         secrets.hash(&hash);
     }
-    trouble(&service, &ses, &mut secrets, &mut heard).await;
+    provoke_errors(&service, &ses, &mut secrets, &mut heard).await;
     for hash in password_hashes(&database).await {
         secrets.hash(&hash);
     }
@@ -122,8 +123,8 @@ async fn password_hashes(database: &Database) -> BTreeSet<String> {
     all
 }
 
-/// What people do, all of it in order. Returns what they are answered.
-async fn a_life(service: &Service, ses: &Ses, secrets: &mut Secrets) -> Vec<Answer> {
+/// Walks through all user actions in order. Returns the responses.
+async fn a_life(service: &Service, ses: &Ses, secrets: &mut Secrets) -> Vec<TestResponse> {
     let mut heard = Vec::new();
     for number in 0..10 {
         let password = format!("Eichelhaeher-{number}-Sauerkirsche");
@@ -143,15 +144,15 @@ async fn a_life(service: &Service, ses: &Ses, secrets: &mut Secrets) -> Vec<Answ
         heard.push(service.register(&email, &password).await.unwrap());
         heard.push(service.post("/api/resend", &json!({ "email": email })).await.unwrap());
         let form = [("email", email.as_str()), ("password", password.as_str())];
-        heard.push(Answer::of(service.session().post(service.url("/register")).form(&form)).await.unwrap());
+        heard.push(TestResponse::of(service.session().post(service.url("/register")).form(&form)).await.unwrap());
     }
     // The pages show the token that they are asked with, in the form that sends it.
     heard.retain(|answer| !answer.body.contains("name=\"token\""));
     heard
 }
 
-/// What goes wrong, where errors are tempted to repeat what they were given.
-async fn trouble(service: &Service, ses: &Ses, secrets: &mut Secrets, heard: &mut Vec<Answer>) {
+/// Provokes errors that could repeat their input.
+async fn provoke_errors(service: &Service, ses: &Ses, secrets: &mut Secrets, heard: &mut Vec<TestResponse>) {
     let password = "Rotkehlchen-3-Stachelbeere";
     secrets.password(password);
     for body in [
@@ -172,7 +173,7 @@ async fn trouble(service: &Service, ses: &Ses, secrets: &mut Secrets, heard: &mu
     }
     let broken = format!("{{\"email\": \"a@example.com\", \"password\": \"{password}\"");
     let request = service.session().post(service.url("/api/register")).header("content-type", "application/json");
-    heard.push(Answer::of(request.body(broken)).await.unwrap());
+    heard.push(TestResponse::of(request.body(broken)).await.unwrap());
     let token = URL_SAFE_NO_PAD.encode([7; 32]);
     secrets.token(&token);
     heard.push(service.activate(&token).await.unwrap());
@@ -211,7 +212,7 @@ async fn in_the_database(database: &Database, ses: &Ses) {
     for column in ["message_id", "last_error"] {
         assert_eq!(database.count(&format!("SELECT count(*) FROM outbox WHERE {column} LIKE '%$argon2%'")).await, 0);
     }
-    // What is over, is gone.
+    // Expired rows are removed.
     let left = "SELECT count(*) FROM requests r JOIN users u ON u.id = r.user_id \
                 WHERE u.activated_at IS NOT NULL AND r.created_at < u.activated_at AND r.password_hash IS NOT NULL";
     assert_eq!(database.count(left).await, 0);

@@ -13,7 +13,7 @@ async fn fails(settings: &Settings) -> Finished {
     finished
 }
 
-/// Bound and not listening: nobody else takes it, and connections are refused.
+/// A port that is bound but does not listen: it stays reserved, and connections are refused.
 fn refusing() -> TcpSocket {
     let refusing = TcpSocket::new_v4().unwrap();
     refusing.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -59,7 +59,7 @@ async fn the_last_line_is_the_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_the_database_is_said_once_and_in_plain_words() {
+async fn database_errors_are_reported_once_in_plain_words() {
     let (sqlite, postgres, refusing) = (Database::sqlite(), Database::postgres().await, refusing());
     let file = sqlite.url().replace("sqlite:", "");
     std::fs::write(&file, "Einkaufen: Milch, Eier, Mehl.\n".repeat(100)).unwrap();

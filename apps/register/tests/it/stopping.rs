@@ -1,4 +1,4 @@
-//! SIGTERM: who was heard is answered, nobody else gets in, and nothing is left.
+//! SIGTERM: accepted requests are answered, new ones refused, and nothing is left behind.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ struct Client {
 impl Client {
     async fn run(address: String, number: usize, done: Arc<AtomicUsize>) -> Self {
         let mut client = Self::default();
-        // No address twice: one that was not read the first time may be let in by the next connection.
+        // No address twice: one that was not read the first time may be let in by the next
+        // connection.
         let mut emails = (0..).map(|nth| format!("s{number}.{nth}@example.com"));
         // Refused: it serves no more.
         while let Ok(mut raw) = Raw::connect(&address).await {
@@ -48,7 +49,7 @@ async fn under_load_each_request_that_was_read_is_answered_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_load_each_request_that_was_read_is_answered_on_postgres() {
+async fn on_postgres_every_request_read_under_load_is_answered() {
     under_load_each_request_that_was_read_is_answered(Database::postgres().await).await;
 }
 
@@ -106,8 +107,8 @@ async fn in_mid_drain(service: &Service) -> (Raw, String) {
     let (head, body) = Raw::registration("held@example.com", PASSWORD);
     let (first, rest) = body.split_at(5);
     held.send(head + first).await.unwrap();
-    // Its head has been read when a later request is answered: the connections are served side by side,
-    // and this one was here first.
+    // Its head has been read when a later request is answered: the connections are served side by
+    // side, and this one was here first.
     service.get("/livez").await.unwrap();
     service.signal("TERM");
     until("nobody gets in", async || Raw::connect(service.address()).await.err()).await;
@@ -126,7 +127,8 @@ async fn the_listener_is_gone_while_the_last_request_is_answered() {
     assert_eq!(held.answer().await.unwrap().0, 204);
     let finished = service.finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.log);
-    // Its mail was sent before the end, or waits for the next start; in either case nobody holds it.
+    // Its mail was sent before the end, or waits for the next start; in either case no claim is
+    // left.
     assert_eq!(database.leased().await, 0);
 }
 

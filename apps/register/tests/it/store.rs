@@ -1,4 +1,4 @@
-//! What the database keeps of a registration, and what becomes of it: the same for SQLite and for
+//! Registrations in the store, and their later states: the same for SQLite and for
 //! Postgres.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use register::settings::{DatabaseSettings, Limit};
 use register::store::{Activated, Recipient, Registration, Store};
 
 use crate::support::Database;
-use crate::support::bench::{Bench, DAY, MINUTE, open, rules};
+use crate::support::bench::{Bench, DAY, MINUTE, limits, open};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -36,7 +36,7 @@ async fn a_registration_is_activated_by_the_token_of_its_mail_once() {
 }
 
 #[tokio::test]
-async fn a_token_activates_only_the_password_it_was_requested_with_and_ends_the_others() {
+async fn a_token_activates_only_its_own_password_and_ends_the_others() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "planted before").await;
         bench.register("a@b.example", "mine").await;
@@ -66,7 +66,7 @@ async fn nobody_alters_the_password_of_an_active_account() {
 }
 
 #[tokio::test]
-async fn a_mail_that_waits_while_the_account_is_activated_says_that_it_is_there() {
+async fn a_mail_pending_at_activation_reports_the_existing_account() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "mine").await;
         bench.register("a@b.example", "mine again").await;
@@ -78,7 +78,7 @@ async fn a_mail_that_waits_while_the_account_is_activated_says_that_it_is_there(
 }
 
 #[tokio::test]
-async fn mails_to_one_address_keep_their_interval_and_others_are_not_held_up() {
+async fn the_mail_interval_delays_one_address_and_no_other() {
     for bench in Bench::both().await {
         for password in ["first", "second", "third"] {
             bench.register("a@b.example", password).await;
@@ -104,7 +104,7 @@ async fn mails_to_one_address_keep_their_interval_and_others_are_not_held_up() {
 }
 
 #[tokio::test]
-async fn another_mail_is_for_the_latest_request_and_one_waiting_is_enough() {
+async fn a_resend_is_for_the_latest_request_and_pends_once() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "first").await;
         bench.register("a@b.example", "second").await;
@@ -125,9 +125,9 @@ async fn another_mail_is_for_the_latest_request_and_one_waiting_is_enough() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_gets_no_other_mail_and_leaves_no_trace_but_a_digest() {
+async fn a_resend_to_an_unknown_address_stores_only_a_digest() {
     for mut bench in Bench::both().await {
-        bench.rules.address_limit = Limit::Per(5, HOUR);
+        bench.limits.address_limit = Limit::Per(5, HOUR);
         bench.resend("nobody@b.example").await;
         assert_eq!((bench.rows("users").await, bench.rows("outbox").await, bench.rows("limits").await), (0, 0, 1));
         assert!(!bench.database.dump().await.contains("nobody@b.example"));
@@ -135,9 +135,9 @@ async fn an_unknown_address_gets_no_other_mail_and_leaves_no_trace_but_a_digest(
 }
 
 #[tokio::test]
-async fn the_limit_of_an_address_counts_alike_for_known_and_unknown_ones() {
+async fn the_address_limit_counts_known_and_unknown_alike() {
     for mut bench in Bench::both().await {
-        bench.rules.address_limit = Limit::Per(3, HOUR);
+        bench.limits.address_limit = Limit::Per(3, HOUR);
         bench.register("active@b.example", "").await;
         bench.send_all().await;
         bench.activate(1).await;
@@ -154,7 +154,7 @@ async fn the_limit_of_an_address_counts_alike_for_known_and_unknown_ones() {
         for _ in 0..3 {
             bench.resend("unknown@b.example").await;
         }
-        bench.store.resend("unknown@b.example", &bench.rules).await.unwrap().unwrap_err();
+        bench.store.resend("unknown@b.example", &bench.limits).await.unwrap().unwrap_err();
         let mails = bench.rows("outbox").await;
         bench.pass(HOUR / 3).await;
         bench.register("new@b.example", "").await;
@@ -173,7 +173,7 @@ async fn many_at_once_for_one_address_make_one_user_and_a_mail_each() {
             racing.spawn(async move {
                 let hash = number.to_string();
                 let new = Registration { typed: "a@b.example", key: "a@b.example", password_hash: &hash };
-                store.register(&new, &rules()).await.unwrap().unwrap();
+                store.register(&new, &limits()).await.unwrap().unwrap();
             });
         }
         racing.join_all().await;
@@ -228,7 +228,7 @@ async fn senders_do_not_get_in_each_others_way() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_over_is_another_senders_and_both_tokens_work_until_one_is_used() {
+async fn after_a_lease_both_tokens_work_until_one_is_used() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "mine").await;
         let killed = bench.claim_one().await;
@@ -239,7 +239,8 @@ async fn a_lease_that_is_over_is_another_senders_and_both_tokens_work_until_one_
         let again = bench.claim_one().await;
         assert_eq!((again.id, again.attempt), (killed.id, 2));
         assert_ne!(again.claim, killed.claim);
-        // The first one's sender was only slow: it can store no token any more, nor put the mail off.
+        // The first one's sender was only slow: it can store no token any more, nor put the mail
+        // off.
         assert_eq!(bench.store.address(killed, &[3; 32], DAY).await.unwrap(), None);
         bench.store.later(killed, HOUR, "failed").await.unwrap();
         bench.store.give_up(killed, "refused").await.unwrap();
@@ -290,7 +291,7 @@ async fn a_mail_is_put_off_handed_back_or_given_up() {
 }
 
 #[tokio::test]
-async fn what_was_given_up_is_told_of_and_due_again_once_for_the_asking() {
+async fn dead_letters_are_listed_and_resent_once_per_request() {
     for bench in Bench::both().await {
         for key in ["a@b.example", "c@b.example", "d@b.example"] {
             bench.register(key, "").await;
@@ -298,14 +299,14 @@ async fn what_was_given_up_is_told_of_and_due_again_once_for_the_asking() {
             // Times are told apart by the millisecond.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let told = bench.store.given_up(2).await.unwrap();
+        let told = bench.store.dead_letters(2).await.unwrap();
         let told: Vec<_> = told.iter().map(|mail| (mail.address.as_str(), mail.reason.as_str())).collect();
         assert_eq!(told, [("D@B.EXAMPLE", "refused: d@b.example"), ("C@B.EXAMPLE", "refused: c@b.example")]);
-        let all = bench.store.given_up(10).await.unwrap();
+        let all = bench.store.dead_letters(10).await.unwrap();
         let backlog = bench.store.backlog().await.unwrap();
         assert_eq!((backlog.pending, backlog.given_up, backlog.given_up_at), (0, 3, Some(all[0].at)));
 
-        // However often it is asked for, and by whom.
+        // Repeated requests have no further effect.
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..8 {
             let (store, id, at) = (bench.store.clone(), all[0].id, all[0].at);
@@ -322,7 +323,7 @@ async fn what_was_given_up_is_told_of_and_due_again_once_for_the_asking() {
         assert_eq!(bench.store.send_all_again(all[0].at).await.unwrap(), 2);
         assert_eq!(bench.store.send_all_again(all[0].at).await.unwrap(), 0);
         assert_eq!(bench.claim().await.len(), 2);
-        let left = bench.store.given_up(10).await.unwrap();
+        let left = bench.store.dead_letters(10).await.unwrap();
         assert_eq!((left.len(), left[0].reason.as_str()), (1, "refused: again"));
     }
 }
@@ -345,7 +346,7 @@ async fn an_expired_token_is_over_and_another_mail_brings_a_new_one() {
 #[tokio::test]
 async fn what_is_over_is_swept_away_and_what_is_not_stays() {
     for mut bench in Bench::both().await {
-        bench.rules.address_limit = Limit::Per(5, HOUR);
+        bench.limits.address_limit = Limit::Per(5, HOUR);
         for key in ["active@b.example", "never@b.example"] {
             bench.register(key, "").await;
         }

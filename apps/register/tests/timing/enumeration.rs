@@ -1,4 +1,4 @@
-//! Nobody learns from an answer, or from how long it takes, whether an address has an account.
+//! Neither a response nor its duration reveals that an address has an account.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use trunkline::Session;
 
 use crate::MACHINE;
 use crate::support::{
-    Answer, Database, Load, PASSWORD, Random, Service, Ses, Settings, auc, auc_by_chance, soak, until,
+    Database, Load, PASSWORD, Random, Service, Ses, Settings, TestResponse, auc, auc_by_chance, soak, until,
 };
 
-/// Addresses that nobody has, that somebody registered, and that somebody registered and activated.
+/// Addresses that are unknown, registered, and registered and activated.
 const KINDS: [&str; 3] = ["unknown", "pending", "active"];
 
 /// Of each kind, how long each answer took, in seconds.
@@ -50,7 +50,7 @@ async fn cannot_be_told_apart(database: Database, count: usize) {
     }
 }
 
-/// The same test tells apart a service that does not hash for whom it knows.
+/// The same test detects a service that skips the hash for known addresses.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_skips_the_hash_is_told_apart() {
     let _machine = MACHINE.lock().await;
@@ -93,7 +93,7 @@ async fn measure(url: &str, count: usize) -> Times {
         for kind in order {
             let body = json!({ "email": format!("{}{number}@example.com", KINDS[kind]), "password": PASSWORD });
             let begun = Instant::now();
-            let answer = Answer::of(session.post(url).json(&body)).await.unwrap();
+            let answer = TestResponse::of(session.post(url).json(&body)).await.unwrap();
             times[kind].push(begun.elapsed().as_secs_f64());
             let seen = (answer.status, answer.stable_headers(), answer.body);
             assert_eq!(seen.0, 204);
@@ -116,9 +116,9 @@ async fn skipping(service: &Service, database: &Database) -> String {
     async fn register(State(front): State<Arc<Front>>, Json(body): Json<Value>) -> Response {
         let known = body["email"].as_str().is_some_and(|email| front.known.contains(email));
         let answer = if known {
-            Answer::of(front.session.get(&front.ready)).await
+            TestResponse::of(front.session.get(&front.ready)).await
         } else {
-            Answer::of(front.session.post(&front.register).json(&body)).await
+            TestResponse::of(front.session.post(&front.register).json(&body)).await
         };
         assert!(answer.is_ok_and(|answer| matches!(answer.status, 200 | 204)));
         StatusCode::NO_CONTENT.into_response()

@@ -1,4 +1,4 @@
-//! What the time of an answer tells, and how long it takes. A binary of its own: `cargo test` runs
+//! Timing of responses: side channels and latency. A binary of its own: `cargo test` runs
 //! it when no other test keeps the machine busy, and its tests run one after another.
 
 #![allow(clippy::print_stdout, reason = "figures, for who runs it with --nocapture")]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::MACHINE;
-use crate::support::{Answer, Database, Mode, PASSWORD, Service, Ses, Settings, is_soak, quantile, until};
+use crate::support::{Database, Mode, PASSWORD, Service, Ses, Settings, TestResponse, is_soak, quantile, until};
 
 /// The session's limit: less than the senders could use.
 const LIMIT: usize = 6;
@@ -33,7 +33,7 @@ async fn is_not_noticed(mode: Mode) {
     let service = settings.start().await;
     let length = Duration::from_secs(if is_soak() { 60 } else { 5 });
 
-    // What is not in use yet at the first request of a process, is.
+    // Warm-up: the first request of a process initializes lazy state.
     registrations(&service, "warm", Duration::from_secs(1)).await;
     // A busy machine may stumble once; a service that is slower in an outage is so each time.
     let mut seen = Vec::new();
@@ -80,7 +80,7 @@ async fn registrations(service: &Service, prefix: &str, length: Duration) -> Qua
         let request = service.session().post(service.url("/api/register")).json(&body);
         tasks.push(tokio::spawn(async move {
             let begun = Instant::now();
-            let answer = Answer::of(request).await.unwrap();
+            let answer = TestResponse::of(request).await.unwrap();
             assert_eq!(answer.status, 204, "{answer:?}");
             begun.elapsed().as_secs_f64()
         }));

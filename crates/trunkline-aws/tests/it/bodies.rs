@@ -1,5 +1,4 @@
-//! Bodies go as they come, with the length they have; one that fails is its sender's fault and not
-//! the server's.
+//! Tests of request bodies: streaming, announced lengths and failures.
 
 use std::io;
 use std::time::Duration;
@@ -23,24 +22,24 @@ use crate::{SOON, within};
 
 type Put = JoinHandle<Result<(), SdkError<PutObjectError>>>;
 
-/// Begins to put an object of ten bytes, which come when the test sends them.
+/// Starts the upload of a ten-byte object whose bytes the test sends through the channel.
 fn put_ten(rogue: &Rogue, pool: &Pool) -> (mpsc::UnboundedSender<io::Result<Bytes>>, Put) {
     let (sender, mut receiver) = mpsc::unbounded_channel::<io::Result<Bytes>>();
     let frames = stream::poll_fn(move |cx| receiver.poll_recv(cx).map_ok(http_body::Frame::data));
     let body = ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(frames)));
-    // Checksums come in chunks of the SDK's, which it fills before it sends one.
+    // With checksums the SDK sends chunks of its own, and fills each before it sends it.
     let plain = at(rogue, HttpClient::new(pool)).request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     let put = Client::from_conf(plain.build()).put_object().bucket("bucket").key("key").content_length(10).body(body);
     (sender, tokio::spawn(async move { put.send().await.map(drop) }))
 }
 
-/// The server has so much of the body.
-async fn has(rogue: &Rogue, length: u64) {
+/// Waits until the server has received `length` bytes of the body.
+async fn received(rogue: &Rogue, length: u64) {
     within(SOON, rogue.wait_until(|log| log.requests.first().is_some_and(|request| request.length >= length))).await;
 }
 
 #[tokio::test]
-async fn a_file_goes_up_with_its_length_and_comes_down_whole() {
+async fn a_file_is_uploaded_with_its_length_and_downloads_intact() {
     let dir = TempDir::new("bodies");
     let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     let path = dir.write("object", &content);
@@ -52,7 +51,7 @@ async fn a_file_goes_up_with_its_length_and_comes_down_whole() {
     assert_eq!(got.content_length(), Some(content.len() as i64));
     assert!(within(SOON, got.body.collect()).await.unwrap().into_bytes() == content);
 
-    // What went over the wire: one message of known length, the SDK's own chunks within.
+    // On the wire: one message of known length, which contains the SDK's own chunks.
     let rogue = Rogue::start(Step::serve("")).await;
     let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
     let body = ByteStream::from_path(&path).await.unwrap();
@@ -63,9 +62,9 @@ async fn a_file_goes_up_with_its_length_and_comes_down_whole() {
     assert_eq!(sent.header("x-amz-decoded-content-length"), Some(content.len().to_string().as_str()));
 }
 
-/// Over TLS the SDK does not sign each piece.
+/// Over TLS the SDK does not sign each chunk.
 #[tokio::test]
-async fn a_file_goes_up_over_tls() {
+async fn a_file_is_uploaded_over_tls() {
     let dir = TempDir::new("bodies");
     let path = dir.write("object", vec![b'7'; 100_000]);
     let ca = TestCa::new();
@@ -83,12 +82,12 @@ async fn a_file_goes_up_over_tls() {
 }
 
 #[tokio::test]
-async fn a_body_goes_piece_by_piece_as_it_comes() {
+async fn a_streamed_body_is_sent_chunk_by_chunk() {
     let rogue = Rogue::start(Step::serve("")).await;
     let (sender, put) = put_ten(&rogue, &Pool::new());
     sender.send(Ok("12345".into())).unwrap();
-    // Before there is a second half.
-    has(&rogue, 5).await;
+    // The second half does not exist yet.
+    received(&rogue, 5).await;
     sender.send(Ok("67890".into())).unwrap();
     drop(sender);
     within(SOON, put).await.unwrap().unwrap();
@@ -96,40 +95,40 @@ async fn a_body_goes_piece_by_piece_as_it_comes() {
     assert_eq!((sent.header("content-length"), sent.body.as_slice()), (Some("10"), b"1234567890".as_slice()));
 }
 
-/// The failure is the caller's, to the SDK, and it does not try again.
-fn is_users(error: &SdkError<PutObjectError>) -> bool {
+/// True if the SDK classes the failure as the caller's, which it does not retry.
+fn is_user_error(error: &SdkError<PutObjectError>) -> bool {
     matches!(error, SdkError::DispatchFailure(failure) if failure.is_user())
 }
 
 #[tokio::test]
-async fn a_body_that_fails_is_an_error_of_the_callers_and_is_not_tried_again() {
+async fn a_failing_body_is_a_user_error_and_is_not_retried() {
     let rogue = Rogue::start(Step::serve("")).await;
     let pool = Pool::new();
     let (sender, put) = put_ten(&rogue, &pool);
     sender.send(Ok("12345".into())).unwrap();
-    has(&rogue, 5).await;
+    received(&rogue, 5).await;
     sender.send(Err(io::Error::other("the disk is on fire"))).unwrap();
     let error = within(SOON, put).await.unwrap().unwrap_err();
-    assert!(is_users(&error) && cause(&error).is_body(), "{error:?}");
+    assert!(is_user_error(&error) && cause(&error).is_body(), "{error:?}");
     assert!(format!("{error:?}").contains("the disk is on fire"), "{error:?}");
     assert_eq!((rogue.accepted(), pool.stats().open), (1, 0));
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_as_long_as_announced_is_an_error_of_the_callers() {
-    for (piece, told) in [("12345", "5"), ("1234567890+", "10")] {
+async fn a_body_of_another_length_than_announced_is_a_user_error() {
+    for (piece, length) in [("12345", "5"), ("1234567890+", "10")] {
         let rogue = Rogue::start(Step::serve("")).await;
         let (sender, put) = put_ten(&rogue, &Pool::new());
         sender.send(Ok(piece.into())).unwrap();
         drop(sender);
         let error = within(SOON, put).await.unwrap().unwrap_err();
-        assert!(is_users(&error), "{error:?}");
-        assert!(cause(&error).to_string().contains(told), "{error:?}");
+        assert!(is_user_error(&error), "{error:?}");
+        assert!(cause(&error).to_string().contains(length), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn an_upload_that_is_refused_early_is_the_services_answer() {
+async fn an_upload_that_is_rejected_early_returns_the_response() {
     let refused = "<Error><Code>EntityTooLarge</Code></Error>";
     let rogue = Rogue::start(vec![
         Step::ReadHead,

@@ -1,4 +1,4 @@
-//! Clients of the SDK over a pool.
+//! SDK clients of the tests, over a pool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use trunkline_aws::HttpClient;
 
 use crate::servers::{AccessKey, Moto, Rogue};
 
-/// S3 at that address, with the SDK's own defaults for all else.
+/// S3 configuration for this address, otherwise with the SDK's defaults.
 pub(crate) fn config(http: impl SmithyHttpClient + 'static, url: &str, key: &AccessKey) -> Builder {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -28,7 +28,7 @@ pub(crate) fn config(http: impl SmithyHttpClient + 'static, url: &str, key: &Acc
         .http_client(http)
 }
 
-/// S3 at moto, asked once for each call: what fails is to be seen.
+/// S3 client for moto without retries, so that each failure shows.
 pub(crate) async fn s3(pool: &Pool) -> Client {
     s3_of(Moto::shared().await, pool)
 }
@@ -38,20 +38,20 @@ pub(crate) fn s3_of(moto: &Moto, pool: &Pool) -> Client {
     Client::from_conf(config.build())
 }
 
-/// S3 at a server that looks at no signature.
+/// S3 configuration for a server that checks no signatures.
 pub(crate) fn at(rogue: &Rogue, http: impl SmithyHttpClient + 'static) -> Builder {
     let key = AccessKey { id: "AKIDEXAMPLE".into(), secret: "secret-of-the-key".into() };
     config(http, &rogue.url(""), &key)
 }
 
-/// Counts the attempts that the SDK makes.
+/// HTTP client that counts the SDK's attempts.
 #[derive(Clone, Debug)]
-pub(crate) struct Counted {
+pub(crate) struct CountingClient {
     http: HttpClient,
     attempts: Arc<AtomicUsize>,
 }
 
-impl Counted {
+impl CountingClient {
     pub(crate) fn new(http: HttpClient) -> Self {
         Self { http, attempts: Arc::default() }
     }
@@ -61,14 +61,14 @@ impl Counted {
     }
 }
 
-impl SmithyHttpClient for Counted {
+impl SmithyHttpClient for CountingClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         self.http.http_connector(settings, parts)
     }
 }
 
-/// A new bucket.
+/// Creates a bucket and returns its name.
 pub(crate) async fn bucket(s3: &Client) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("bucket-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -76,7 +76,7 @@ pub(crate) async fn bucket(s3: &Client) -> String {
     name
 }
 
-/// The pool's own error, among the sources.
+/// Finds the pool's error among the sources.
 pub(crate) fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a trunkline::Error {
     let mut error = Some(error);
     while let Some(this) = error {
@@ -85,10 +85,10 @@ pub(crate) fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a tru
         }
         error = this.source();
     }
-    panic!("no error of the pool's is among the sources")
+    panic!("the sources contain no error of the pool")
 }
 
-/// What the SDK calls a timeout of the connector's.
+/// True if the SDK classes the failure as a timeout of the connector.
 pub(crate) fn is_timeout<E, R>(error: &SdkError<E, R>) -> bool {
     matches!(error, SdkError::DispatchFailure(failure) if failure.is_timeout())
 }

@@ -1,4 +1,4 @@
-//! The end of the pool is the end of the SDK's calls: those under way may finish.
+//! Tests of closing the pool under running SDK calls.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use aws_sdk_s3::error::SdkError;
 use trunkline::{Pool, Session};
 use trunkline_aws::HttpClient;
 
-use crate::clients::{Counted, at, cause};
+use crate::clients::{CountingClient, at, cause};
 use crate::servers::{Gate, Rogue, Step, sockets_to};
 use crate::{SOON, eventually, within};
 
 #[tokio::test]
-async fn calls_under_way_finish_and_further_ones_fail_at_once_and_are_not_tried_again() {
+async fn running_calls_finish_and_new_ones_fail_without_a_retry() {
     let gate = Gate::new();
     let held = gate.clone();
     let object =
         vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nte"), Step::WaitFor(held.clone())];
     let rogue = Rogue::start(move |_| [object.clone(), vec![Step::send("xt"), Step::Drain]].concat()).await;
     let session = Session::new();
-    let http = Counted::new(HttpClient::from(&session));
+    let http = CountingClient::new(HttpClient::from(&session));
     let s3 = Client::from_conf(at(&rogue, http.clone()).build());
     let got = within(SOON, s3.get_object().bucket("bucket").key("key").send()).await.unwrap();
     let reading = tokio::spawn(got.body.collect());
@@ -28,7 +28,7 @@ async fn calls_under_way_finish_and_further_ones_fail_at_once_and_are_not_tried_
     let mut closing = Box::pin(session.close());
     tokio::time::timeout(Duration::from_millis(1), &mut closing).await.unwrap_err();
     let error = within(SOON, s3.list_buckets().send()).await.unwrap_err();
-    assert_eq!(http.attempts(), 2, "one for each call");
+    assert_eq!(http.attempts(), 2, "one per call");
     assert!(matches!(&error, SdkError::DispatchFailure(failure) if failure.is_other()), "{error:?}");
     assert!(cause(&error).is_closed(), "{error:?}");
 
@@ -40,7 +40,7 @@ async fn calls_under_way_finish_and_further_ones_fail_at_once_and_are_not_tried_
 }
 
 #[tokio::test]
-async fn a_call_that_waits_for_a_connection_ends_with_the_pool() {
+async fn a_call_that_waits_for_a_connection_fails_with_the_close() {
     let rogue = Rogue::start(vec![Step::ReadHead, Step::Hold]).await;
     let pool = Pool::builder().limit(1).build().unwrap();
     let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());

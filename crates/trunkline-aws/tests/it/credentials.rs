@@ -1,8 +1,8 @@
-//! Credentials come over the same pool as what they are for, from wherever the SDK looks for them.
+//! Tests of credentials: the SDK fetches them over the pool, from each of its sources.
 //!
-//! It looks into the environment, so each of these is a process of its own.
+//! The SDK reads environment variables, so each test runs in its own process.
 
-#![allow(clippy::print_stdout, reason = "the other process is read by its own")]
+#![allow(clippy::print_stdout, reason = "the child process reports through its output")]
 
 use std::process::Command;
 
@@ -18,9 +18,9 @@ use trunkline_aws::HttpClient;
 use crate::servers::{Moto, Rogue, Step, TempDir};
 use crate::{SOON, within};
 
-/// Asks S3 with what the environment has, and tells how often each host's connections were used and
-/// how many there were.
-async fn ask(moto: &str) {
+/// Calls S3 with credentials from the environment, and prints the pool's counts of hosts,
+/// connections and reuses.
+async fn call_s3(moto: &str) {
     let pool = Pool::new();
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(HttpClient::new(&pool)).load().await;
     let s3 = Client::from_conf(Builder::from(&config).endpoint_url(moto).force_path_style(true).build());
@@ -29,9 +29,9 @@ async fn ask(moto: &str) {
     println!("hosts {} connections {} reused {}.", stats.hosts.len(), stats.created, stats.reused);
 }
 
-/// Runs this test once more, in a process with these variables and no other credentials, and
-/// returns what it told.
-async fn told(test: &str, variables: &[(&str, &str)]) -> String {
+/// Runs the test again in a child process with these variables and no other credentials, and
+/// returns the counts that it printed.
+async fn run_in_child(test: &str, variables: &[(&str, &str)]) -> String {
     let moto = Moto::shared().await;
     let home = TempDir::new("credentials");
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -47,7 +47,7 @@ async fn told(test: &str, variables: &[(&str, &str)]) -> String {
     shown.lines().find(|line| line.contains("hosts ")).unwrap_or_else(|| panic!("{shown}")).to_owned()
 }
 
-/// Credentials that STS has made for the role, as containers and instances are told them.
+/// Temporary credentials of the role, in the format for containers and instances.
 async fn temporary() -> String {
     let moto = Moto::shared().await;
     let key = moto.key();
@@ -55,31 +55,34 @@ async fn temporary() -> String {
     let config = config.http_client(HttpClient::from(Pool::new())).no_credentials().load().await;
     let role = AssumeRoleProvider::builder(moto.role()).session_name("for-a-test").configure(&config);
     let role = role.build_from_provider(Credentials::from_keys(&key.id, &key.secret, None)).await;
-    let made = within(SOON, role.provide_credentials()).await.unwrap();
-    let (id, secret, token) = (made.access_key_id(), made.secret_access_key(), made.session_token().unwrap());
+    let issued = within(SOON, role.provide_credentials()).await.unwrap();
+    let (id, secret, token) = (issued.access_key_id(), issued.secret_access_key(), issued.session_token().unwrap());
     format!(
         r#"{{"Code":"Success","AccessKeyId":"{id}","SecretAccessKey":"{secret}","Token":"{token}","Expiration":"2099-01-01T00:00:00Z"}}"#
     )
 }
 
-fn in_the_other_process() -> Option<String> {
+fn moto_url_in_child() -> Option<String> {
     std::env::var("TRUNKLINE_TEST_URL").ok()
 }
 
 #[tokio::test]
-async fn from_the_environment() {
-    if let Some(moto) = in_the_other_process() {
-        return ask(&moto).await;
+async fn credentials_come_from_the_environment() {
+    if let Some(moto) = moto_url_in_child() {
+        return call_s3(&moto).await;
     }
     let key = Moto::shared().await.key();
     let variables = [("AWS_ACCESS_KEY_ID", key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &key.secret)];
-    assert_eq!(told("from_the_environment", &variables).await, "hosts 1 connections 1 reused 0.");
+    assert_eq!(
+        run_in_child("credentials_come_from_the_environment", &variables).await,
+        "hosts 1 connections 1 reused 0."
+    );
 }
 
 #[tokio::test]
-async fn from_a_container() {
-    if let Some(moto) = in_the_other_process() {
-        return ask(&moto).await;
+async fn credentials_come_from_a_container() {
+    if let Some(moto) = moto_url_in_child() {
+        return call_s3(&moto).await;
     }
     let container = Rogue::start(Step::serve(temporary().await)).await;
     let variables = [
@@ -87,20 +90,20 @@ async fn from_a_container() {
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "to-the-container".to_owned()),
     ];
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
-    assert_eq!(told("from_a_container", &variables).await, "hosts 2 connections 2 reused 0.");
-    let asked = container.requests();
-    assert_eq!(asked.len(), 1);
+    assert_eq!(run_in_child("credentials_come_from_a_container", &variables).await, "hosts 2 connections 2 reused 0.");
+    let requests = container.requests();
+    assert_eq!(requests.len(), 1);
     assert_eq!(
-        (asked[0].line().as_str(), asked[0].header("authorization")),
+        (requests[0].line().as_str(), requests[0].header("authorization")),
         ("GET /v2/credentials", Some("to-the-container"))
     );
 }
 
-/// A profile says which role to assume, and STS makes temporary credentials of it.
+/// A profile names the role to assume, and STS issues temporary credentials for it.
 #[tokio::test]
-async fn from_a_profile_by_way_of_sts() {
-    if let Some(moto) = in_the_other_process() {
-        return ask(&moto).await;
+async fn credentials_come_from_a_profile_through_sts() {
+    if let Some(moto) = moto_url_in_child() {
+        return call_s3(&moto).await;
     }
     let moto = Moto::shared().await;
     let dir = TempDir::new("profile");
@@ -114,14 +117,17 @@ async fn from_a_profile_by_way_of_sts() {
     let file = dir.write("config", profiles);
     let url = moto.url();
     let variables = [("AWS_CONFIG_FILE", file.to_str().unwrap()), ("AWS_ENDPOINT_URL_STS", &url)];
-    // STS and S3 are one host here: the connection that brought the credentials is used with them.
-    assert_eq!(told("from_a_profile_by_way_of_sts", &variables).await, "hosts 1 connections 1 reused 1.");
+    // STS and S3 are one host here: the call reuses the connection of the credentials.
+    assert_eq!(
+        run_in_child("credentials_come_from_a_profile_through_sts", &variables).await,
+        "hosts 1 connections 1 reused 1."
+    );
 }
 
 #[tokio::test]
-async fn from_the_instances_metadata() {
-    if let Some(moto) = in_the_other_process() {
-        return ask(&moto).await;
+async fn credentials_come_from_the_instance_metadata() {
+    if let Some(moto) = moto_url_in_child() {
+        return call_s3(&moto).await;
     }
     let token = "HTTP/1.1 200 OK\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\ncontent-length: 5\r\n\r\ntoken";
     let metadata = Rogue::start(vec![
@@ -136,8 +142,11 @@ async fn from_the_instances_metadata() {
     .await;
     let url = metadata.url("");
     let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str())];
-    assert_eq!(told("from_the_instances_metadata", &variables).await, "hosts 2 connections 2 reused 2.");
-    let asked: Vec<_> = metadata.requests().iter().map(|request| request.line()).collect();
+    assert_eq!(
+        run_in_child("credentials_come_from_the_instance_metadata", &variables).await,
+        "hosts 2 connections 2 reused 2."
+    );
+    let requests: Vec<_> = metadata.requests().iter().map(|request| request.line()).collect();
     let credentials = "GET /latest/meta-data/iam/security-credentials/";
-    assert_eq!(asked, ["PUT /latest/api/token", credentials, &format!("{credentials}role")]);
+    assert_eq!(requests, ["PUT /latest/api/token", credentials, &format!("{credentials}role")]);
 }

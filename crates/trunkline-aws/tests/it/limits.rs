@@ -1,4 +1,4 @@
-//! The pool's limits hold for an SDK, as many calls as it makes at once.
+//! Tests of the pool's limits under concurrent SDK calls.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::servers::{Gate, Moto, Rogue, Step, TempDir, watch};
 use crate::{SOON, within};
 
 #[tokio::test]
-async fn two_hundred_calls_at_once_never_have_more_than_four_connections() {
+async fn two_hundred_concurrent_calls_stay_within_four_connections() {
     let pool = Pool::builder().limit(4).build().unwrap();
-    // Its sockets are counted, and other tests' would be too.
+    // A server of its own: the test counts all sockets to the server's port.
     let moto = Moto::alone().await;
     let s3 = s3_of(&moto, &pool);
     let bucket = bucket(&s3).await;
@@ -38,7 +38,7 @@ async fn two_hundred_calls_at_once_never_have_more_than_four_connections() {
 }
 
 #[tokio::test]
-async fn a_call_may_be_told_how_long_to_wait_for_a_connection() {
+async fn the_acquire_timeout_bounds_the_wait_for_a_connection() {
     let rogue =
         Rogue::start(vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"), Step::Hold])
             .await;
@@ -51,21 +51,20 @@ async fn a_call_may_be_told_how_long_to_wait_for_a_connection() {
     let cause = cause(&error);
     assert_eq!(cause.phase(), Some(Phase::Acquire));
     assert!(cause.to_string().contains("limit"), "{cause}");
-    // Asked three times, as the SDK does for a timeout, and sent never.
+    // The SDK has made three attempts, and none of them was sent.
     assert_eq!(rogue.requests().len(), 1);
     drop(held);
 }
 
-/// One that takes an upload for stalled as soon as it has seen a second of it, and does not try
-/// again.
+/// S3 client that treats an upload as stalled after one second, and does not retry.
 fn impatient(rogue: &Rogue, pool: &Pool) -> Client {
-    let patience = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_millis(1)).build();
-    let config = at(rogue, HttpClient::new(pool)).stalled_stream_protection(patience);
+    let protection = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_millis(1)).build();
+    let config = at(rogue, HttpClient::new(pool)).stalled_stream_protection(protection);
     Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
 }
 
 #[tokio::test]
-async fn an_upload_from_memory_may_wait_for_a_connection_and_does_not_count_as_stalled() {
+async fn a_waiting_upload_from_memory_does_not_count_as_stalled() {
     let gate = Gate::new();
     let held = gate.clone();
     let first = move || vec![Step::ReadHead, Step::WaitFor(held.clone()), Step::ok("")];
@@ -86,9 +85,10 @@ async fn an_upload_from_memory_may_wait_for_a_connection_and_does_not_count_as_s
     assert_eq!(sent, [("GET".to_owned(), b"".to_vec()), ("PUT".to_owned(), b"text".to_vec())]);
 }
 
-/// A stream is not read before its turn. The crate page says so, and what to do about it.
+/// A stream is not read before the request has a connection. The crate documentation describes this
+/// limitation.
 #[tokio::test]
-async fn a_streamed_upload_that_waits_for_longer_than_the_sdk_s_patience_counts_as_stalled() {
+async fn a_streamed_upload_that_waits_too_long_counts_as_stalled() {
     let gate = Gate::new();
     let held = gate.clone();
     let rogue = Rogue::start(move |_| vec![Step::ReadHead, Step::WaitFor(held.clone())]).await;
@@ -101,6 +101,6 @@ async fn a_streamed_upload_that_waits_for_longer_than_the_sdk_s_patience_counts_
     let put = s3.put_object().bucket("bucket").key("waits").body(body);
     let error = within(SOON, put.send()).await.unwrap_err();
     assert!(is_timeout(&error) && format!("{error:?}").contains("ThroughputBelowMinimum"), "{error:?}");
-    assert_eq!(pool.stats().waiting, 0, "its place is given up");
+    assert_eq!(pool.stats().waiting, 0, "the waiter has left the queue");
     first.abort();
 }

@@ -1,11 +1,11 @@
-//! The SDK for S3 over a pool, against moto, which checks signatures, and against servers that
-//! misbehave as told.
+//! Integration tests: the SDK for S3 over a pool, against moto (which checks signatures) and
+//! against scripted servers.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
-#![allow(clippy::large_futures, reason = "the SDK's are")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue must fail")]
+#![allow(clippy::large_futures, reason = "the futures of the SDK are large")]
 
 mod clients;
-/// moto, a server that misbehaves, and the kernel's list of sockets.
+/// Servers of the tests: moto, a scripted server, and the kernel's list of sockets.
 #[path = "../../../trunkline/tests/it/support/mod.rs"]
 mod servers;
 
@@ -22,18 +22,18 @@ mod timeouts;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// Bounds a test that could hang.
+/// Bounds the time of a future that could hang.
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(limit, future).await.expect("it hangs")
+    tokio::time::timeout(limit, future).await.expect("the future hangs")
 }
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// Waits until it holds.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+/// Waits until the condition holds.
+async fn eventually(condition: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {what}");
+        assert!(begun.elapsed() < SOON, "not within {SOON:?}: {condition}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

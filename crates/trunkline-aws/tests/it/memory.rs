@@ -1,6 +1,6 @@
-//! What is held of a large object, measured by the kernel in a process of its own.
+//! Test of the memory for a large object, as the kernel measures it for a child process.
 
-#![allow(clippy::print_stdout, reason = "figures for whoever looks; the other process is read by its own")]
+#![allow(clippy::print_stdout, reason = "the child process reports through its output")]
 
 use std::process::Command;
 
@@ -16,28 +16,28 @@ use crate::{SOON, within};
 const MIB: usize = 1 << 20;
 const OBJECT: usize = 20 * MIB;
 
-/// A figure of this process, in bytes.
-fn memory(figure: &str) -> usize {
+/// A memory value of this process, in bytes.
+fn memory(field: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB");
     kib.parse::<usize>().unwrap() * 1024
 }
 
 #[tokio::test]
-async fn an_object_of_20_mib_goes_up_and_comes_down_in_constant_memory() {
-    let Ok(bucket) = std::env::var("TRUNKLINE_TEST_BUCKET") else { return in_a_process_of_its_own().await };
-    let given = |name: &str| std::env::var(name).unwrap();
+async fn a_large_object_is_transferred_in_constant_memory() {
+    let Ok(bucket) = std::env::var("TRUNKLINE_TEST_BUCKET") else { return run_in_child().await };
+    let variable = |name: &str| std::env::var(name).unwrap();
     let pool = Pool::new();
-    let key = AccessKey { id: given("TRUNKLINE_TEST_KEY"), secret: given("TRUNKLINE_TEST_SECRET") };
-    let s3 = Client::from_conf(config(HttpClient::new(&pool), &given("TRUNKLINE_TEST_URL"), &key).build());
-    // What calls cost that are small.
+    let key = AccessKey { id: variable("TRUNKLINE_TEST_KEY"), secret: variable("TRUNKLINE_TEST_SECRET") };
+    let s3 = Client::from_conf(config(HttpClient::new(&pool), &variable("TRUNKLINE_TEST_URL"), &key).build());
+    // Warm-up: small calls, so that the baseline contains their cost.
     let small = s3.put_object().bucket(&bucket).key("small").body(ByteStream::from_static(b"text"));
     within(SOON, small.send()).await.unwrap();
     within(SOON, s3.list_objects_v2().bucket(&bucket).send()).await.unwrap();
     let baseline = memory("VmRSS");
 
-    let body = ByteStream::from_path(given("TRUNKLINE_TEST_PATH")).await.unwrap();
+    let body = ByteStream::from_path(variable("TRUNKLINE_TEST_PATH")).await.unwrap();
     within(4 * SOON, s3.put_object().bucket(&bucket).key("large").body(body).send()).await.unwrap();
     let mut got = within(SOON, s3.get_object().bucket(&bucket).key("large").send()).await.unwrap();
     let mut read = 0;
@@ -53,14 +53,14 @@ async fn an_object_of_20_mib_goes_up_and_comes_down_in_constant_memory() {
     assert_eq!((stats.created, stats.reused), (1, 3), "{stats:?}");
 }
 
-async fn in_a_process_of_its_own() {
+async fn run_in_child() {
     let moto = Moto::shared().await;
     let s3 = s3(&Pool::new()).await;
     let bucket = bucket(&s3).await;
     let dir = TempDir::new("memory");
     let path = dir.write("large", vec![7; OBJECT]);
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "memory::an_object_of_20_mib_goes_up_and_comes_down_in_constant_memory", "--nocapture"]);
+    command.args(["--exact", "memory::a_large_object_is_transferred_in_constant_memory", "--nocapture"]);
     command
         .env("TRUNKLINE_TEST_URL", moto.url())
         .env("TRUNKLINE_TEST_BUCKET", &bucket)

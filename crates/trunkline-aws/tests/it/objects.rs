@@ -1,4 +1,4 @@
-//! Objects go up and come down as they are, whatever they are called.
+//! Tests of objects under unusual keys, and of connection reuse.
 
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use trunkline::Pool;
 use crate::clients::{bucket, s3};
 use crate::{SOON, within};
 
-/// What paths are normalised for, what URLs are escaped for, and what is easily escaped twice.
+/// Keys that a client may normalize, escape or escape twice.
 const KEYS: [&str; 12] = [
     "plain",
     "a/../b",
@@ -24,7 +24,7 @@ const KEYS: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn an_object_is_put_got_and_listed_under_any_key() {
+async fn objects_work_under_any_key() {
     let pool = Pool::new();
     let s3 = s3(&pool).await;
     let bucket = bucket(&s3).await;
@@ -43,7 +43,7 @@ async fn an_object_is_put_got_and_listed_under_any_key() {
 }
 
 #[tokio::test]
-async fn calls_one_after_another_share_one_connection() {
+async fn sequential_calls_share_one_connection() {
     let pool = Pool::new();
     let s3 = s3(&pool).await;
     let bucket = bucket(&s3).await;
@@ -59,7 +59,7 @@ async fn calls_one_after_another_share_one_connection() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_not_there_is_the_services_own_error() {
+async fn a_missing_object_is_the_services_own_error() {
     let pool = Pool::new();
     let s3 = s3(&pool).await;
     let bucket = bucket(&s3).await;

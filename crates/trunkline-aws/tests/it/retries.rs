@@ -1,4 +1,4 @@
-//! What fails is tried again as the SDK's rules say, over the same pool.
+//! Tests of retries: the SDK's rules apply over the pool.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::{ReconnectMode, RetryConfig};
@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use trunkline::{CloseReason, Pool, RequestSent};
 use trunkline_aws::HttpClient;
 
-use crate::clients::{Counted, at, cause, config};
+use crate::clients::{CountingClient, at, cause, config};
 use crate::servers::{AccessKey, Recorded, Rogue, Step, TempDir};
 use crate::{SOON, within};
 
@@ -15,19 +15,19 @@ const BUCKETS: &str = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResul
 const SLOW_DOWN: &str = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
 const INTERNAL: &str = "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
 
-/// Answers with that status and text first, and then well.
-fn once(status: u16, text: &'static str) -> impl Fn(usize) -> Vec<Step> + Send + Sync + 'static {
-    let well = || vec![Step::Loop(vec![Step::ReadHead, Step::ReadBody, Step::ok(BUCKETS)])];
+/// Script of a server that first responds with this status and text, then successfully.
+fn fail_once(status: u16, text: &'static str) -> impl Fn(usize) -> Vec<Step> + Send + Sync + 'static {
+    let succeed = || vec![Step::Loop(vec![Step::ReadHead, Step::ReadBody, Step::ok(BUCKETS)])];
     move |connection| match connection {
-        0 => [vec![Step::ReadHead, Step::ReadBody, Step::respond(status, text)], well()].concat(),
-        _ => well(),
+        0 => [vec![Step::ReadHead, Step::ReadBody, Step::respond(status, text)], succeed()].concat(),
+        _ => succeed(),
     }
 }
 
 #[tokio::test]
-async fn a_throttled_call_is_tried_again_on_the_same_connection() {
+async fn a_throttled_call_is_retried_on_the_same_connection() {
     for status in [503, 429] {
-        let rogue = Rogue::start(once(status, SLOW_DOWN)).await;
+        let rogue = Rogue::start(fail_once(status, SLOW_DOWN)).await;
         let pool = Pool::new();
         let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
         within(SOON, s3.list_buckets().send()).await.unwrap();
@@ -37,9 +37,9 @@ async fn a_throttled_call_is_tried_again_on_the_same_connection() {
 }
 
 #[tokio::test]
-async fn after_a_transient_error_the_sdk_parts_with_the_connection() {
+async fn a_transient_error_retires_the_connection() {
     for text in [INTERNAL, ""] {
-        let rogue = Rogue::start(once(500, text)).await;
+        let rogue = Rogue::start(fail_once(500, text)).await;
         let pool = Pool::new();
         let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).build());
         within(SOON, s3.list_buckets().send()).await.unwrap();
@@ -50,8 +50,8 @@ async fn after_a_transient_error_the_sdk_parts_with_the_connection() {
 }
 
 #[tokio::test]
-async fn it_keeps_the_connection_if_it_is_told_to() {
-    let rogue = Rogue::start(once(500, INTERNAL)).await;
+async fn reconnect_mode_can_keep_the_connection() {
+    let rogue = Rogue::start(fail_once(500, INTERNAL)).await;
     let pool = Pool::new();
     let retries = RetryConfig::standard().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
     let s3 = Client::from_conf(at(&rogue, HttpClient::new(&pool)).retry_config(retries).build());
@@ -60,7 +60,7 @@ async fn it_keeps_the_connection_if_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_refused_port_is_a_dispatch_failure_and_is_tried_again() {
+async fn a_refused_port_is_a_dispatch_failure_and_is_retried() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -75,10 +75,10 @@ async fn a_refused_port_is_a_dispatch_failure_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_sent_is_an_error_of_the_callers_and_is_not_tried_again() {
+async fn an_invalid_request_is_a_user_error_and_is_not_retried() {
     let rogue = Rogue::start(Step::serve(BUCKETS)).await;
     let pool = Pool::new();
-    let http = Counted::new(HttpClient::new(&pool));
+    let http = CountingClient::new(HttpClient::new(&pool));
     let s3 = Client::from_conf(at(&rogue, http.clone()).build());
     let call = s3.list_buckets().customize().mutate_request(|request| {
         request.headers_mut().insert("content-length", "99");
@@ -90,7 +90,7 @@ async fn a_request_that_cannot_be_sent_is_an_error_of_the_callers_and_is_not_tri
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_response_is_tried_again() {
+async fn a_connection_that_breaks_before_the_response_is_retried() {
     for end in [Step::Close, Step::Reset] {
         let end = end.clone();
         let rogue = Rogue::start(move |connection| match connection {
@@ -107,7 +107,7 @@ async fn a_connection_that_breaks_before_the_response_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_response_that_breaks_off_is_tried_again_if_the_sdk_reads_it() {
+async fn a_truncated_response_is_retried_if_the_sdk_reads_it() {
     let rogue = Rogue::start(|connection| match connection {
         0 => vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<List"), Step::Close],
         _ => vec![Step::ReadHead, Step::ok(BUCKETS)],
@@ -119,7 +119,7 @@ async fn a_response_that_breaks_off_is_tried_again_if_the_sdk_reads_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_tells_its_reader_why() {
+async fn a_truncated_stream_gives_its_reader_the_cause() {
     let half = format!("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}", "x".repeat(50));
     let rogue = Rogue::start(vec![Step::ReadHead, Step::send(half), Step::Close]).await;
     let s3 = Client::from_conf(at(&rogue, HttpClient::from(Pool::new())).build());
@@ -127,7 +127,7 @@ async fn a_stream_that_breaks_off_tells_its_reader_why() {
     let mut read = 0;
     let error = loop {
         match within(SOON, got.body.try_next()).await {
-            Ok(piece) => read += piece.expect("it is not whole").len(),
+            Ok(piece) => read += piece.expect("the body is incomplete").len(),
             Err(error) => break error,
         }
     };
@@ -136,7 +136,7 @@ async fn a_stream_that_breaks_off_tells_its_reader_why() {
     assert_eq!(rogue.requests().len(), 1);
 }
 
-/// Closes the kept connection while the second request is on its way.
+/// Server that closes the reused connection during the second request.
 async fn closes_on_second() -> Rogue {
     Rogue::start(|connection| match connection {
         0 => vec![Step::ReadHead, Step::ok(BUCKETS), Step::ReadHead, Step::ReadBody, Step::Close],
@@ -145,15 +145,15 @@ async fn closes_on_second() -> Rogue {
     .await
 }
 
-/// Of each request its connection and which of the SDK's attempts it is.
+/// The connection and the SDK's attempt of each request.
 fn attempts(rogue: &Rogue) -> Vec<(usize, String)> {
     let attempt = |request: &Recorded| request.header("amz-sdk-request").unwrap().to_owned();
     rogue.requests().iter().map(|request| (request.connection, attempt(request))).collect()
 }
 
-/// The pool's own rule (P10), beneath the SDK's.
+/// Rule P10 of the pool applies below the SDK's rules.
 #[tokio::test]
-async fn a_kept_connection_that_was_gone_is_replaced_without_the_sdk_noticing() {
+async fn a_dead_reused_connection_is_replaced_below_the_sdk() {
     let rogue = closes_on_second().await;
     let config = at(&rogue, HttpClient::from(Pool::new())).retry_config(RetryConfig::disabled());
     let s3 = Client::from_conf(config.build());
@@ -166,10 +166,10 @@ async fn a_kept_connection_that_was_gone_is_replaced_without_the_sdk_noticing() 
     assert_eq!(bodies, [b"".as_slice(), b"text", b"text"]);
 }
 
-/// Its pieces are signed one after the other: made again within one attempt, they would not fit the
-/// head's signature.
+/// The SDK signs each chunk with the signature before it: a stream replayed within one attempt
+/// would not match the signature of the head.
 #[tokio::test]
-async fn a_stream_that_was_under_way_is_left_to_the_sdk_to_sign_and_send_anew() {
+async fn a_partly_sent_stream_is_left_to_the_sdk_to_sign_anew() {
     let dir = TempDir::new("retries");
     let file = dir.write("object", "text of a file");
     let rogue = closes_on_second().await;

@@ -1,4 +1,4 @@
-//! The server looks at signatures: what goes over the wire is what was signed.
+//! Tests of signatures: the server receives exactly the request that the SDK signed.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -11,26 +11,26 @@ use crate::servers::{AccessKey, Moto};
 use crate::{SOON, within};
 
 #[tokio::test]
-async fn a_wrong_secret_is_refused_and_a_good_one_is_not() {
+async fn a_wrong_secret_is_rejected_and_a_valid_one_accepted() {
     let moto = Moto::shared().await;
     let pool = Pool::new();
-    let good = s3(&pool).await;
-    let bucket = bucket(&good).await;
-    let stranger = AccessKey { id: "AKIAIOSFODNN7EXAMPLE".into(), ..moto.key().clone() };
-    let liar = AccessKey { secret: "wrong".into(), ..moto.key().clone() };
-    for (key, code) in [(liar, "SignatureDoesNotMatch"), (stranger, "InvalidAccessKeyId")] {
-        let bad = Client::from_conf(config(HttpClient::new(&pool), &moto.url(), &key).build());
-        let put = bad.put_object().bucket(&bucket).key("key").body(ByteStream::from_static(b"text"));
+    let valid = s3(&pool).await;
+    let bucket = bucket(&valid).await;
+    let unknown_id = AccessKey { id: "AKIAIOSFODNN7EXAMPLE".into(), ..moto.key().clone() };
+    let wrong_secret = AccessKey { secret: "wrong".into(), ..moto.key().clone() };
+    for (key, code) in [(wrong_secret, "SignatureDoesNotMatch"), (unknown_id, "InvalidAccessKeyId")] {
+        let invalid = Client::from_conf(config(HttpClient::new(&pool), &moto.url(), &key).build());
+        let put = invalid.put_object().bucket(&bucket).key("key").body(ByteStream::from_static(b"text"));
         let error = within(SOON, put.send()).await.unwrap_err();
         assert_eq!(error.raw_response().unwrap().status().as_u16(), 403);
         assert_eq!(error.code(), Some(code));
     }
-    let put = good.put_object().bucket(&bucket).key("key").body(ByteStream::from_static(b"text"));
+    let put = valid.put_object().bucket(&bucket).key("key").body(ByteStream::from_static(b"text"));
     within(SOON, put.send()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_key_is_not_shown() {
+async fn debug_output_contains_no_key() {
     let moto = Moto::shared().await;
     let pool = Pool::new();
     let http = HttpClient::new(&pool);

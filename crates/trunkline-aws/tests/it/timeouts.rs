@@ -1,4 +1,4 @@
-//! The SDK's timeouts end what they are about, and the SDK tries again as it does after a timeout.
+//! Tests of the SDK's timeouts and of the retries after them.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const BUCKETS: &str = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResul
 const SHORT: Duration = Duration::from_millis(100);
 
 #[tokio::test]
-async fn a_connect_timeout_ends_the_dial_and_is_tried_again() {
+async fn a_connect_timeout_ends_the_dial_and_is_retried() {
     let deaf = Deaf::start().await;
     let pool = Pool::new();
     let key = AccessKey { id: "AKIDEXAMPLE".into(), secret: "secret".into() };
@@ -37,7 +37,7 @@ async fn a_connect_timeout_ends_the_dial_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_read_timeout_ends_a_call_to_a_silent_server_and_is_tried_again() {
+async fn a_read_timeout_ends_a_call_to_a_silent_server() {
     let rogue = Rogue::start(vec![Step::ReadHead, Step::Hold]).await;
     let pool = Pool::new();
     let timeouts = TimeoutConfig::builder().read_timeout(SHORT).build();
@@ -52,7 +52,7 @@ async fn a_read_timeout_ends_a_call_to_a_silent_server_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_read_timeout_is_about_silence_and_not_about_a_slow_upload() {
+async fn a_slow_upload_does_not_exceed_the_read_timeout() {
     let rogue = Rogue::start(Step::serve("")).await;
     let limit = Duration::from_secs(2);
     let timeouts = TimeoutConfig::builder().read_timeout(limit).build();
@@ -69,7 +69,7 @@ async fn a_read_timeout_is_about_silence_and_not_about_a_slow_upload() {
 }
 
 #[tokio::test]
-async fn a_response_that_falls_silent_runs_into_the_read_timeout_too() {
+async fn a_response_that_stalls_exceeds_the_read_timeout() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbeginning";
     let rogue = Rogue::start(vec![Step::ReadHead, Step::send(head), Step::Hold]).await;
     let timeouts = TimeoutConfig::builder().read_timeout(SHORT).build();
@@ -80,9 +80,9 @@ async fn a_response_that_falls_silent_runs_into_the_read_timeout_too() {
     assert!(cause.is_timeout() && cause.phase() == Some(Phase::Body), "{cause}");
 }
 
-/// trunkline's own defaults end with 300 s; `read` with 60 s.
+/// trunkline's defaults would end the call: 300 s in total, 60 s for `read`.
 #[tokio::test]
-async fn without_a_timeout_of_the_sdks_a_call_may_take_any_time() {
+async fn without_an_sdk_timeout_a_call_may_take_any_time() {
     let gate = crate::servers::Gate::new();
     let held = gate.clone();
     let rogue = Rogue::start(move |_| vec![Step::ReadHead, Step::WaitFor(held.clone()), Step::ok(BUCKETS)]).await;
@@ -99,7 +99,7 @@ async fn without_a_timeout_of_the_sdks_a_call_may_take_any_time() {
 }
 
 #[tokio::test]
-async fn an_operation_timeout_gives_the_connection_up() {
+async fn an_operation_timeout_closes_the_connection() {
     let rogue = Rogue::start(vec![Step::ReadHead, Step::Drain]).await;
     let pool = Pool::new();
     let timeouts = TimeoutConfig::builder().operation_timeout(SHORT).build();

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use trunkline::CookieJar;
-use trunkline_scrape::{Entrance, Error, Renew, Renewing, Result};
+use trunkline_scrape::{Error, LoginContext, Renew, RenewFuture, Result};
 
 use super::database::Database;
 use super::store::{FrontierStore, StoredLogin, is_passing};
@@ -24,7 +24,7 @@ impl SharedLogin {
     }
 
     /// Copies the cookies of a newer login of another worker, or logs in.
-    async fn renew_in(&self, store: &mut FrontierStore, entrance: Entrance<'_>) -> Result<()> {
+    async fn renew_in(&self, store: &mut FrontierStore, entrance: LoginContext<'_>) -> Result<()> {
         store.take_turn(&self.name).await.map_err(|error| database_error(&error))?;
         let last = store.last_login(&self.name).await.map_err(|error| database_error(&error))?;
         let turn = self.turn.load(Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl SharedLogin {
 }
 
 impl Renew for SharedLogin {
-    fn renew<'a>(&'a self, entrance: Entrance<'a>) -> Renewing<'a> {
+    fn renew<'a>(&'a self, entrance: LoginContext<'a>) -> RenewFuture<'a> {
         Box::pin(async move {
             let mut store = FrontierStore::connect(&self.database).await.map_err(|error| database_error(&error))?;
             let renewed = self.renew_in(&mut store, entrance).await;

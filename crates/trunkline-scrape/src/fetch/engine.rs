@@ -18,7 +18,7 @@ use super::schedule::{Schedule, Start};
 use super::seen::SeenUrls;
 use crate::error::{Error, Result};
 use crate::scraper::Scraper;
-use crate::visit::{Seen, Visit};
+use crate::visit::{Visit, VisitOutcome};
 
 /// Many pages at once, pushed in and taken out: what [`Scraper::fetch`] stands on, for those whose
 /// URLs come from a source of their own, or who do not want whole pages. See
@@ -36,7 +36,7 @@ pub struct Fetch<K, T> {
     visitor: Visitor<K, T>,
     measure: Option<Measure<T>>,
     schedule: Schedule<Job<K>>,
-    under_way: JoinSet<Came<T>>,
+    under_way: JoinSet<Exchanged<T>>,
     started: HashMap<Id, Started<K>>,
     clock: Option<Pin<Box<Sleep>>>,
     seen: Option<SeenUrls>,
@@ -45,7 +45,7 @@ pub struct Fetch<K, T> {
 }
 
 type Visitor<K, T> = Box<dyn Fn(&K, Url, u32) -> Visiting<T> + Send>;
-pub(super) type Visiting<T> = Pin<Box<dyn Future<Output = Seen<T>> + Send>>;
+pub(super) type Visiting<T> = Pin<Box<dyn Future<Output = VisitOutcome<T>> + Send>>;
 type Measure<T> = Box<dyn Fn(&T) -> u64 + Send>;
 
 /// A page that was asked for, and what came of it.
@@ -78,9 +78,9 @@ enum Started<K> {
 }
 
 /// What comes out of a task.
-enum Came<T> {
+enum Exchanged<T> {
     Pause(Duration),
-    Seen(Seen<T>, Duration),
+    Visit(VisitOutcome<T>, Duration),
 }
 
 impl<K, T: Send + 'static> Fetch<K, T> {
@@ -225,7 +225,8 @@ impl<K, T: Send + 'static> Fetch<K, T> {
                 None => return,
                 Some(Start::Ask(host)) => {
                     let (scraper, origin) = (self.scraper.clone(), host.clone());
-                    let task = self.under_way.spawn(async move { Came::Pause(scraper.pause_of_origin(&origin).await) });
+                    let task =
+                        self.under_way.spawn(async move { Exchanged::Pause(scraper.pause_of_origin(&origin).await) });
                     self.started.insert(task.id(), Started::Ask(host, task));
                 }
                 Some(Start::Visit(host, mut job)) => {
@@ -234,7 +235,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
                     let task = self.under_way.spawn(async move {
                         let begun = Instant::now();
                         let seen = visiting.await;
-                        Came::Seen(seen, begun.elapsed())
+                        Exchanged::Visit(seen, begun.elapsed())
                     });
                     self.started.insert(task.id(), Started::Visit(host, job));
                 }
@@ -243,7 +244,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
     }
 
     /// A page, unless it is to be tried again.
-    fn came(&mut self, joined: Result<(Id, Came<T>), JoinError>) -> Option<Fetched<K, T>> {
+    fn came(&mut self, joined: Result<(Id, Exchanged<T>), JoinError>) -> Option<Fetched<K, T>> {
         let now = now();
         let (id, came) = match joined {
             Ok((id, came)) => (id, Ok(came)),
@@ -252,13 +253,13 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         match (self.started.remove(&id)?, came) {
             (_, Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             (Started::Ask(host, _), came) => {
-                if let Ok(Came::Pause(pause)) = came {
+                if let Ok(Exchanged::Pause(pause)) = came {
                     self.schedule.ruled(&host, pause, now);
                 }
                 self.schedule.finished(&host, now);
                 None
             }
-            (Started::Visit(host, job), Ok(Came::Seen(seen, elapsed))) => {
+            (Started::Visit(host, job), Ok(Exchanged::Visit(seen, elapsed))) => {
                 let fetched = self.seen(&host, job, seen, elapsed);
                 self.schedule.finished(&host, now);
                 fetched
@@ -271,7 +272,13 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         }
     }
 
-    fn seen(&mut self, host: &Arc<str>, job: Job<K>, seen: Seen<T>, elapsed: Duration) -> Option<Fetched<K, T>> {
+    fn seen(
+        &mut self,
+        host: &Arc<str>,
+        job: Job<K>,
+        seen: VisitOutcome<T>,
+        elapsed: Duration,
+    ) -> Option<Fetched<K, T>> {
         let now = now();
         let figures = self.figures.of(host);
         if let Some(reused) = seen.reused {

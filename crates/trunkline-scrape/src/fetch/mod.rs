@@ -18,7 +18,7 @@ pub use self::pages::Pages;
 pub use self::seen::SeenUrls;
 use crate::page::Page;
 use crate::scraper::Scraper;
-use crate::visit::Judge;
+use crate::visit::LoginCheck;
 
 impl Scraper {
     /// The pages of all these URLs, at most [`concurrency`](Self::concurrency) at a time, as they
@@ -98,7 +98,7 @@ impl Scraper {
         let scraper = Arc::new(self.clone());
         Fetch::new(self.clone(), move |key, url, number| {
             let (scraper, read) = (scraper.clone(), reader(key));
-            Box::pin(async move { scraper.attempt(scraper.numbered(&url, number), Judge::Head, read).await })
+            Box::pin(async move { scraper.attempt(scraper.numbered(&url, number), LoginCheck::Head, read).await })
         })
     }
 }

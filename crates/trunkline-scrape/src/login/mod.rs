@@ -1,8 +1,14 @@
-//! Logging in: page → form → fields → submit → verdict.
+//! Logging in: page → form → fields → submit → check of the result.
+//!
+//! `success.rs` defines what counts as a successful login, `detect.rs` what counts as one that has
+//! run out.
 
-mod door;
-mod expect;
+mod detect;
 mod message;
+mod renewal;
+mod shared;
+mod state;
+mod success;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +18,11 @@ use http::StatusCode;
 use trunkline::Session;
 use url::Url;
 
-pub(crate) use self::door::Door;
-pub use self::expect::Expect;
+pub(crate) use self::detect::LoginPage;
+pub(crate) use self::renewal::Renewal;
+pub use self::shared::{LoginContext, Renew, RenewFuture};
+pub(crate) use self::state::{ActiveLogin, LoginSnapshot, LoginState};
+pub use self::success::Expect;
 use crate::document::{Document, Parser};
 use crate::error::{Error, Result};
 use crate::forms::{Form, FormChoice, Submitter, Value};
@@ -49,12 +58,12 @@ pub struct Login {
     fields: Vec<(String, Value)>,
     submitter: Submitter,
     expected: Vec<Expect>,
-    over: Option<Over>,
-    over_too: Option<Over>,
+    over: Option<ExpiryCheck>,
+    over_too: Option<ExpiryCheck>,
 }
 
 /// Does this page say that nobody is logged in any more?
-type Over = Arc<dyn Fn(&Page) -> bool + Send + Sync>;
+type ExpiryCheck = Arc<dyn Fn(&Page) -> bool + Send + Sync>;
 
 impl Login {
     /// On the page with this address.
@@ -86,8 +95,8 @@ impl Login {
         Self { submitter, ..self }
     }
 
-    /// What tells that it worked. Of several, all have to be met. Default: the page it leads to in
-    /// the end has the status 200, and no form with a field for a password.
+    /// Condition of success. Of several, all must hold. Default: the page at the end of the
+    /// redirects has the status 200 and no form with a password field.
     pub fn expect(mut self, expected: Expect) -> Self {
         self.expected.push(expected);
         self
@@ -116,7 +125,7 @@ impl Login {
     }
 
     /// Logs in. What comes out is the page that it led to, and where it went in.
-    pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, Door)> {
+    pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, LoginPage)> {
         // What a status means is for the verdict to say, whatever the session makes of it otherwise.
         let page = parser.page(session.get(&self.url).error_for_status(false).await?).await?;
         let document = page.document_if_html()?;
@@ -125,10 +134,10 @@ impl Login {
         check_secrecy(&form, &page.url, submission.url())?;
         let answer = parser.page(submission.request(session)?.error_for_status(false).await?).await?;
         let document = answer.document_if_html()?;
-        match self.verdict(&answer, &document, session)? {
+        match success::unmet_condition(&self.expected, &answer, &document, session)? {
             None => {
-                let door = Door::found(&page, &answer);
-                Ok((answer, door))
+                let login_page = LoginPage::found(&page, &answer);
+                Ok((answer, login_page))
             }
             Some(why) => {
                 let message = message::of(&document, &self.secrets(&form));
@@ -139,9 +148,9 @@ impl Login {
     }
 
     /// Does this page, fetched later, say that the login has run out?
-    pub(crate) fn is_over(&self, page: &Page, door: &Door) -> bool {
+    pub(crate) fn is_over(&self, page: &Page, login_page: &LoginPage) -> bool {
         let also = self.over_too.as_ref().is_some_and(|over| over(page));
-        also || self.over.as_ref().map_or_else(|| door.is_shut(page), |over| over(page))
+        also || self.over.as_ref().map_or_else(|| login_page.is_shut(page), |over| over(page))
     }
 
     fn filled(&self, document: &Document, status: StatusCode) -> Result<Form> {
@@ -154,25 +163,6 @@ impl Login {
             form.fill(name, value.clone())?;
         }
         Ok(form)
-    }
-
-    /// What is not as it should be.
-    fn verdict(&self, page: &Page, document: &Document, session: &Session) -> Result<Option<String>> {
-        if self.expected.is_empty() {
-            let form = document.forms().iter().any(Form::has_password);
-            return Ok(match page.status {
-                _ if form => Some("the password form is still there".to_owned()),
-                StatusCode::OK => None,
-                status => Some(format!("{} answers with the status {status}", redact_url(&page.url))),
-            });
-        }
-        for expected in &self.expected {
-            let unmet = expected.unmet(page, document, session)?;
-            if unmet.is_some() {
-                return Ok(unmet);
-            }
-        }
-        Ok(None)
     }
 
     /// What was filled into fields for passwords.

@@ -1,7 +1,8 @@
-//! What a page is read in: the HTML standard's "encoding sniffing algorithm", without guessing.
+//! Charset of a page: the HTML standard's "encoding sniffing algorithm", without guessing.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::HeaderMap;
+use trunkline::ContentType;
 
 /// An encoding, and how sure that is.
 #[derive(Clone, Copy)]
@@ -32,7 +33,7 @@ impl Charset {
             return None;
         }
         let encoding = Encoding::for_label(label.as_bytes())?;
-        // Whoever could read the label has not read UTF-16.
+        // A `<meta>` that was read as ASCII cannot be in UTF-16.
         let encoding = if encoding == UTF_16LE || encoding == UTF_16BE {
             UTF_8
         } else if encoding == X_USER_DEFINED {
@@ -49,9 +50,28 @@ impl Charset {
     }
 }
 
+/// The encoding that the `Content-Type` header names.
 fn named_by(headers: &HeaderMap) -> Option<&'static Encoding> {
-    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let (_, label) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
-    Encoding::for_label(label.trim().trim_matches('"').as_bytes())
+    Encoding::for_label(ContentType::of(headers)?.charset()?.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use encoding_rs::{ISO_8859_2, WINDOWS_1252};
+    use http::header::CONTENT_TYPE;
+
+    use super::*;
+
+    #[test]
+    fn header_charset_is_read_behind_a_quoted_semicolon() {
+        for (content_type, encoding) in [
+            ("text/html; charset=iso-8859-2", ISO_8859_2),
+            ("text/html; Charset=\"iso-8859-2\"", ISO_8859_2),
+            ("text/html; profile=\"a;b\"; charset=iso-8859-2", ISO_8859_2),
+            ("text/html; profile=\";charset=iso-8859-2\"", WINDOWS_1252),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
+            assert_eq!(Charset::of(&headers, b"").encoding, encoding, "{content_type}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use http::StatusCode;
 use tokio::sync::Mutex;
 use trunkline::{CookieJar, Session};
-use trunkline_scrape::{Entrance, Error, Login, Renew, Renewing, Scraper};
+use trunkline_scrape::{Error, Login, LoginContext, Renew, RenewFuture, Scraper};
 
 use crate::support::site::Site;
 
@@ -20,7 +20,7 @@ struct Shared {
 }
 
 impl Renew for Shared {
-    fn renew<'a>(&'a self, entrance: Entrance<'a>) -> Renewing<'a> {
+    fn renew<'a>(&'a self, entrance: LoginContext<'a>) -> RenewFuture<'a> {
         Box::pin(async move {
             let mut place = self.place.lock().await;
             if place.0 > self.number.load(Ordering::SeqCst) {
@@ -86,7 +86,7 @@ struct Broken {
 }
 
 impl Renew for Broken {
-    fn renew<'a>(&'a self, entrance: Entrance<'a>) -> Renewing<'a> {
+    fn renew<'a>(&'a self, entrance: LoginContext<'a>) -> RenewFuture<'a> {
         Box::pin(async move {
             match self.asked.fetch_add(1, Ordering::SeqCst) {
                 0 | 2 => entrance.log_in().await.map(drop),

@@ -12,12 +12,12 @@ use http_body::{Frame, SizeHint};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::source::{Known, Measuring, Piece, Source};
+use super::source::{KnownError, Measuring, Piece, Source};
 use super::stream::Streamed;
 use super::{Body, NotReplayable};
 use crate::error::{Error, Kind, Result};
 
-/// How much is read at a time: each read is a walk to a blocking thread and back.
+/// The size of a read: each read is a trip to a blocking thread and back.
 const PIECE: usize = 256 * 1024;
 
 /// A file by its path.
@@ -71,7 +71,8 @@ async fn size(path: Arc<Path>) -> io::Result<Option<u64>> {
         }
         let mut file = std::fs::File::open(&path)?;
         let size = file.metadata()?.len();
-        // What the kernel makes up as it is read has no size and yet a content.
+        // A file that the kernel makes up as it is read (`/proc`) has a size of 0 and yet a
+        // content.
         let made_up = size == 0 && io::Read::read(&mut file, &mut [0])? > 0;
         Ok((!made_up).then_some(size))
     });
@@ -151,7 +152,8 @@ impl Handle {
         let State::Open(file) = &mut self.reading.pieces_mut().state else { return Ok(()) };
         let unusable = |error: io::Error| Error::input("the open file cannot be sent").because(error);
         let metadata = file.metadata().await.map_err(unusable)?;
-        // What the kernel makes up as it is read has no size and yet a content.
+        // A file that the kernel makes up as it is read (`/proc`) has a size of 0 and yet a
+        // content.
         if metadata.is_file() && metadata.len() > 0 {
             let from = file.stream_position().await.map_err(unusable)?;
             self.reading.announce(metadata.len().saturating_sub(from));
@@ -195,11 +197,11 @@ impl Source for Handle {
     }
 }
 
-/// What a file yields, read in pieces.
+/// The content of a file, read in pieces.
 struct Reader {
     state: State,
     name: String,
-    /// How much of it is asked for at most; its end is not waited for then.
+    /// The number of bytes still to read. None reads to the end of the file.
     left: Option<u64>,
     buffer: BytesMut,
 }
@@ -243,15 +245,15 @@ impl Reader {
 
 impl http_body::Body for Reader {
     type Data = Bytes;
-    type Error = Known;
+    type Error = KnownError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Known>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, KnownError>>> {
         if self.is_end_stream() {
             return Poll::Ready(None);
         }
         let read = ready!(self.poll_read(cx)).map_err(|error| {
             let detail = format!("the {} could not be read", self.name);
-            Known(Error::new(Kind::Body).detail(detail).because(error))
+            KnownError(Error::new(Kind::Body).detail(detail).because(error))
         });
         Poll::Ready(read.transpose().map(|piece| piece.map(Frame::data)))
     }

@@ -1,11 +1,10 @@
-//! What is sent with a request, and how what is received is read. Knows neither pool nor
+//! Bodies: those sent with requests, and the decoding of those received. Knows neither pool nor
 //! connection.
 
 mod charset;
 mod decode;
 mod file;
 mod multipart;
-mod not_replayable;
 mod part;
 mod replayable;
 mod source;
@@ -28,11 +27,10 @@ pub(crate) use self::charset::{Charset, without_bom};
 pub(crate) use self::decode::{Decoded, offer};
 use self::file::{Handle, Named};
 pub use self::multipart::Multipart;
-pub(crate) use self::not_replayable::NotReplayable;
 pub use self::part::Part;
 use self::replayable::Replayable;
-pub(crate) use self::source::Known;
 use self::source::Source;
+pub(crate) use self::source::{KnownError, NotReplayable};
 use self::stream::{Items, Streamed};
 use crate::error::{BoxError, Error, Kind as ErrorKind, Result};
 
@@ -111,7 +109,7 @@ impl Body {
         Self(Kind::Source(Box::new(Named::new(path.as_ref(), range))))
     }
 
-    /// What a stream yields, each item as it comes.
+    /// A body of the items of a stream, each sent as it comes.
     ///
     /// It may go on while the response is read, whose own end waits for the stream's: a success is
     /// returned when both sides have said all they have to. One without a body is there only
@@ -304,7 +302,7 @@ impl http_body::Body for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What a body holds may be a secret.
+        // The content of a body may be secret.
         match &self.0 {
             Kind::Empty => f.write_str("Body::empty()"),
             Kind::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::source::{Known, Measuring, Piece, Source};
+use super::source::{KnownError, Measuring, Piece, Source};
 use super::stream::Streamed;
 use super::{Body, NotReplayable, Part};
 use crate::error::{Error, Kind, Result};
@@ -86,8 +86,8 @@ impl Multipart {
     }
 }
 
-/// 128 random bits: nobody who writes the content can know the boundary, and it occurs there by
-/// chance not once in a universe. (Content that is streamed cannot be searched for it.)
+/// 128 random bits: the author of the content cannot know the boundary, and a collision by chance
+/// is out of the question. (Streamed content cannot be searched for it.)
 fn boundary() -> Result<String> {
     let mut random = [0; 16];
     getrandom::getrandom(&mut random).map_err(|error| {
@@ -96,7 +96,7 @@ fn boundary() -> Result<String> {
     Ok(format!("trunkline-{:032x}", u128::from_ne_bytes(random)))
 }
 
-/// What stands before a part's content.
+/// The head of a part.
 fn head(to: &mut BytesMut, boundary: &str, name: &str, file_name: Option<&str>, headers: &HeaderMap) {
     let mut put = |text: &str| to.extend_from_slice(text.as_bytes());
     put(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", escaped(&with_crlf(name))));
@@ -161,9 +161,9 @@ impl From<Segments> for Body {
 
 impl http_body::Body for Segments {
     type Data = Bytes;
-    type Error = Known;
+    type Error = KnownError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Known>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, KnownError>>> {
         while let Some(Segment { name, body }) = self.0.front_mut() {
             match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => {
@@ -177,7 +177,7 @@ impl http_body::Body for Segments {
                 Some(Err(error)) => {
                     let part = name.as_deref().unwrap_or_default();
                     let detail = format!("the part {part:?} of the multipart body failed");
-                    return Poll::Ready(Some(Err(Known(Error::new(Kind::Body).detail(detail).because(error)))));
+                    return Poll::Ready(Some(Err(KnownError(Error::new(Kind::Body).detail(detail).because(error)))));
                 }
                 None => {
                     self.0.pop_front();

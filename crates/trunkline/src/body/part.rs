@@ -51,9 +51,9 @@ impl Part {
         Self { file_name: Some(name.unwrap_or_default()), ..Self::new(Body::file(path)) }
     }
 
-    /// What a stream yields; see [`Body::stream`]. With such a part the whole body goes in chunks
-    /// and cannot be sent again. Where that matters, [`Body::with_length`] and
-    /// [`Body::replayable`] are the remedy.
+    /// A part with the items of a stream; see [`Body::stream`]. With such a part the whole body is
+    /// sent in chunks and cannot be sent again. Use [`Body::with_length`] and [`Body::replayable`]
+    /// where that matters.
     pub fn stream<S, T, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<T, E>> + Send + 'static,

@@ -12,7 +12,7 @@ pub(super) struct Replayable {
     make: Arc<dyn Fn() -> Body + Send + Sync>,
     /// Made when it is first asked for.
     body: Option<Body>,
-    /// What the first one was announced with: the further ones are held to it.
+    /// The announced length of the first body: later ones are held to it.
     length: Option<u64>,
 }
 

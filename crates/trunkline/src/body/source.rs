@@ -1,4 +1,4 @@
-//! What every body is that is made while it is sent.
+//! Sources of bodies that are made while they are sent.
 
 use std::fmt;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{Body, NotReplayable};
+use super::Body;
 use crate::error::{BoxError, Error, Result};
 
 pub(super) type Piece = Option<Result<Frame<Bytes>, BoxError>>;
@@ -44,12 +44,41 @@ pub(super) trait Source: Send {
 /// A failure of a body of ours, which says what failed. What a caller's body fails with says
 /// nothing about this request, even if it is an [`Error`] of another.
 #[derive(Debug)]
-pub(crate) struct Known(pub(crate) Error);
+pub(crate) struct KnownError(pub(crate) Error);
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Known {}
+impl std::error::Error for KnownError {}
+
+/// The part of a body that is gone once it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotReplayable {
+    what: &'static str,
+    /// The name of the part that is it, in a form.
+    part: Option<Box<str>>,
+}
+
+impl NotReplayable {
+    pub(super) fn new(what: &'static str) -> Self {
+        Self { what, part: None }
+    }
+
+    pub(super) fn within(self, part: &str) -> Self {
+        Self { part: Some(part.into()), ..self }
+    }
+}
+
+impl fmt::Display for NotReplayable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, part } = self;
+        match part {
+            Some(part) => write!(f, "the part {part:?} of the request's body ({what})")?,
+            None => write!(f, "the body of the request ({what})")?,
+        }
+        f.write_str(" cannot be sent a second time: make it of bytes, by a path (Body::file), or with Body::replayable")
+    }
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 
-use super::source::{Known, Measuring, Piece, Source};
+use super::source::{KnownError, Measuring, Piece, Source};
 use super::{Body, NotReplayable};
 use crate::error::{BoxError, Error, Kind};
 
@@ -69,7 +69,7 @@ where
             match std::mem::replace(&mut self.state, State::Polled) {
                 State::Going => {}
                 State::Polled => return Poll::Ready(Some(Err(self.failed("panicked").into()))),
-                // Whoever asks once more hears nothing new.
+                // A later poll finds the end.
                 other => {
                     self.state = other;
                     return Poll::Ready(None);
@@ -81,7 +81,7 @@ where
             let frame = match frame {
                 Ok(frame) => frame.map_data(Into::into),
                 Err(error) => {
-                    let error = match error.into().downcast::<Known>() {
+                    let error = match error.into().downcast::<KnownError>() {
                         Ok(known) => known.0,
                         Err(error) => self.failed("failed").because(error),
                     };
@@ -102,7 +102,7 @@ where
         }
     }
 
-    /// What goes out of this data now.
+    /// The part of this data that is sent now.
     fn pass(&mut self, data: Bytes) -> Option<Result<Frame<Bytes>, BoxError>> {
         self.passed += data.len() as u64;
         match self.announced {
@@ -176,8 +176,7 @@ where
         Err(NotReplayable::new(self.what))
     }
 
-    /// What is announced as nothing the engine asks for nothing. Whether it is nothing is found out
-    /// before.
+    /// The engine does not poll a body that is announced as empty, so it is measured first.
     fn is_to_be_measured(&self) -> bool {
         self.announced == Some(0) && !self.has_ended()
     }

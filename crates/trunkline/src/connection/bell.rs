@@ -1,9 +1,8 @@
-//! What the engine wakes: whoever drives the connection, and only while that one waits.
+//! Waker of the engine: wakes the task that drives the connection, but only while that task waits.
 //!
-//! Left to itself, the engine wakes its driver at nearly every step: handing it a request wakes it,
-//! and so does taking an answer or a piece of a body from it. Here the driver is the one who does
-//! all that, and who is going to poll it again before waiting. Woken while it runs, its task would
-//! be polled once more for nothing, and another thread woken to do so.
+//! The engine wakes its driver at nearly every step: when it gets a request, and when a response or
+//! a frame of a body is taken from it. Here one task does all that, and polls the engine again
+//! before it waits. A wake-up while that task runs would cause a useless poll on another thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +13,7 @@ use atomic_waker::AtomicWaker;
 #[derive(Clone, Debug)]
 pub(super) struct Bell {
     driver: Arc<Driver>,
-    /// It rings for the driver of the moment: the engine need not be told when that is another.
+    /// Wakes the current driver. The engine keeps this waker when the driver changes.
     pub(super) waker: Waker,
 }
 
@@ -30,18 +29,17 @@ impl Bell {
         Self { waker: driver.clone().into(), driver }
     }
 
-    /// Rings for this one from now on, until it has rung.
+    /// Registers the waker of the current driver, until the bell has rung.
     pub(super) fn rings_for(&self, waker: &Waker) {
         self.driver.waker.register(waker);
     }
 
-    /// Rings for nobody until it is told again. What happens meanwhile is found by the poll that
-    /// follows.
+    /// Unregisters the driver. The poll that follows finds whatever happens meanwhile.
     pub(super) fn hush(&self) {
         self.driver.waker.take();
     }
 
-    /// Has it rung, for whomever, since this was last asked?
+    /// True if the bell has rung since the last call.
     pub(super) fn has_rung(&self) -> bool {
         self.driver.rung.swap(false, Ordering::AcqRel)
     }

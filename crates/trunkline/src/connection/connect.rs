@@ -1,4 +1,5 @@
-//! From a host and a port to a connection that is ready for HTTP: resolve, filter, connect, TLS.
+//! Connector: opens a connection to a target in four steps (resolve, filter addresses, connect,
+//! TLS).
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,13 +12,14 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::dns_cache::DnsCache;
-use super::happy_eyeballs::{Attempts, Lost, race};
+use super::happy_eyeballs::{Attempts, ConnectFailure, connect_first};
 use super::resolve::Resolve;
 use super::socket::{Socket, SocketIo, Stream};
 use super::tls::{Tls, TlsSettings};
 use crate::error::{Error, Kind, Phase, Result};
 
-/// Where a connection goes. Connections to equal targets are interchangeable.
+/// Destination of a connection, and key of the pool: connections to equal targets are
+/// interchangeable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) https: bool,
@@ -26,7 +28,7 @@ pub(crate) struct Target {
     pub(crate) port: u16,
 }
 
-/// In few pieces: every request is looked up by this.
+/// Writes few pieces to the hasher: each request looks its target up.
 impl Hash for Target {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write(self.host.as_bytes());
@@ -41,13 +43,13 @@ impl fmt::Display for Target {
     }
 }
 
-/// Says which addresses may be connected to.
+/// Predicate on addresses: true allows a connection.
 pub(crate) type AddressFilter = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// Opens connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    names: DnsCache,
+    dns: DnsCache,
     filter: Option<AddressFilter>,
     tls: Tls,
 }
@@ -57,19 +59,19 @@ impl Connector {
     ///
     /// Unusable TLS settings.
     pub(crate) fn new(resolver: Arc<dyn Resolve>, filter: Option<AddressFilter>, tls: &TlsSettings) -> Result<Self> {
-        Ok(Self { names: DnsCache::new(resolver), filter, tls: Tls::new(tls)? })
+        Ok(Self { dns: DnsCache::new(resolver), filter, tls: Tls::new(tls)? })
     }
 
-    /// Opens a connection to `target`, in the slot the caller has and those `attempts` grants
-    /// besides; on return it holds the caller's alone.
+    /// Opens a connection to `target`. Uses the caller's slot, and further slots that `attempts`
+    /// grants; on return it holds the caller's slot only.
     ///
     /// # Errors
     ///
-    /// They name the host, the phase and every address tried.
+    /// Each error names the host and the phase, and each address with its failure.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it closes every socket it opened.
+    /// Dropping the future closes every socket it opened.
     pub(crate) async fn open(
         &self,
         target: &Target,
@@ -87,39 +89,40 @@ impl Connector {
         deadline: Option<Instant>,
     ) -> Result<(Stream, Arc<Socket>)> {
         let addresses = self.addresses(target, deadline).await?;
-        let tcp =
-            race(addresses, attempts, deadline, TcpStream::connect).await.map_err(|lost| unreachable(target, lost))?;
-        let wire = Socket::new(tcp, target.https).map_err(|error| broken(target, error))?;
-        tracing::debug!(target: "trunkline::connection", peer = %wire.peer(), "connected");
-        let io = SocketIo::new(wire.clone());
+        let tcp = connect_first(addresses, attempts, deadline, TcpStream::connect)
+            .await
+            .map_err(|failure| unreachable(target, failure))?;
+        let socket = Socket::new(tcp, target.https).map_err(|error| closed_at_once(target, error))?;
+        tracing::debug!(target: "trunkline::connection", peer = %socket.peer(), "connected");
+        let io = SocketIo::new(socket.clone());
         if !target.https {
-            return Ok((Stream::Plain(io), wire));
+            return Ok((Stream::Plain(io), socket));
         }
         let handshake = within(deadline, self.tls.handshake(&target.host, io)).await;
         let stream = handshake.ok_or_else(|| {
-            let detail = format!("{} at {} did not complete the handshake", target.host, wire.peer());
+            let detail = format!("{} at {} did not complete the handshake", target.host, socket.peer());
             Error::timeout(Phase::Tls).detail(detail)
         })??;
-        Ok((Stream::Tls(Box::new(stream)), wire))
+        Ok((Stream::Tls(Box::new(stream)), socket))
     }
 
-    /// Where the target may be found. Literal addresses pass the filter too, and so do those a
-    /// redirect leads to.
+    /// Resolves the target and applies the filter. Literal addresses and the targets of redirects
+    /// go through the filter too.
     async fn addresses(&self, target: &Target, deadline: Option<Instant>) -> Result<Vec<SocketAddr>> {
         let host = &target.host;
-        let found = within(deadline, self.names.lookup(host)).await;
-        let found = found
-            .ok_or_else(|| Error::timeout(Phase::Resolve).detail(format!("no answer to the question for {host}")))?
+        let resolved = within(deadline, self.dns.lookup(host)).await;
+        let resolved = resolved
+            .ok_or_else(|| Error::timeout(Phase::Resolve).detail(format!("the lookup of {host} got no answer")))?
             .map_err(|error| {
-                let detail = format!("no address for {host}: {error}");
+                let detail = format!("no address for {host}");
                 Error::new(Kind::Connect).at(Phase::Resolve).detail(detail).because(error)
             })?;
-        // `::ffff:127.0.0.1` is 127.0.0.1: a filter must not have to know that.
-        let found: Vec<IpAddr> = found.into_iter().map(|address| address.to_canonical()).collect();
-        tracing::debug!(target: "trunkline::connection", addresses = ?found, "resolved");
+        // `::ffff:127.0.0.1` is 127.0.0.1: the filter sees canonical addresses only.
+        let resolved: Vec<IpAddr> = resolved.into_iter().map(|address| address.to_canonical()).collect();
+        tracing::debug!(target: "trunkline::connection", addresses = ?resolved, "resolved");
         let (allowed, refused): (Vec<_>, Vec<_>) = match &self.filter {
-            Some(filter) => found.into_iter().partition(|address| filter(*address)),
-            None => (found, Vec::new()),
+            Some(filter) => resolved.into_iter().partition(|address| filter(*address)),
+            None => (resolved, Vec::new()),
         };
         if allowed.is_empty() {
             let refused: Vec<_> = refused.iter().map(ToString::to_string).collect();
@@ -139,7 +142,7 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// `None` if the deadline came first.
+/// Runs `work` until the deadline; `None` if the deadline passes first.
 async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
     match deadline {
         Some(deadline) => timeout_at(deadline, work).await.ok(),
@@ -147,19 +150,19 @@ async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> 
     }
 }
 
-fn unreachable(target: &Target, mut lost: Lost) -> Error {
-    let detail = format!("{}: {lost}", target.host);
+fn unreachable(target: &Target, mut failure: ConnectFailure) -> Error {
+    let detail = format!("{}: {failure}", target.host);
     let error =
-        if lost.timed_out { Error::timeout(Phase::Connect) } else { Error::new(Kind::Connect).at(Phase::Connect) };
+        if failure.timed_out { Error::timeout(Phase::Connect) } else { Error::new(Kind::Connect).at(Phase::Connect) };
     let error = error.detail(detail);
-    match lost.tried.pop() {
+    match failure.tried.pop() {
         Some((_, cause)) => error.because(cause),
         None => error,
     }
 }
 
-/// The peer was gone before the connection was set up.
-fn broken(target: &Target, error: io::Error) -> Error {
+/// The error of a peer that closed the connection before it was set up.
+fn closed_at_once(target: &Target, error: io::Error) -> Error {
     Error::new(Kind::Connect)
         .at(Phase::Connect)
         .detail(format!("{target} closed the connection at once"))

@@ -1,5 +1,5 @@
-//! The addresses of hosts: asked for once per burst, remembered for ten seconds, handed out in
-//! turn.
+//! Cache of resolved addresses: one lookup per burst of requests, answers kept for ten seconds,
+//! and addresses handed out in rotation.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,49 +18,50 @@ use tokio::time::Instant;
 use super::resolve::Resolve;
 
 const TIME_TO_LIVE: Duration = Duration::from_secs(10);
-const MOST_NAMES: usize = 1_000;
+const MAX_ENTRIES: usize = 1_000;
 
-/// A failed lookup: one error for everybody who waited for it.
+/// A failed lookup: one error shared by all callers that waited for it.
 pub(crate) type LookupError = Arc<io::Error>;
 
-/// A resolver and what it answered lately.
+/// A resolver and its recent answers.
 #[derive(Clone)]
 pub(crate) struct DnsCache(Arc<Inner>);
 
 struct Inner {
     resolver: Arc<dyn Resolve>,
-    /// Held for a few map operations at a time, never across an await.
-    state: Mutex<State>,
-    /// Nothing is ever sent: when it is gone, nobody can ask any more.
-    anybody: watch::Sender<()>,
+    /// Locked for a few map operations at a time, never across an await.
+    state: Mutex<CacheState>,
+    /// Carries no value. A running lookup learns from its end that no handle of the cache is left.
+    alive: watch::Sender<()>,
 }
 
 #[derive(Default)]
-struct State {
-    book: Entries,
-    /// Each since then.
-    flights: HashMap<FlightKey, (Instant, Landing)>,
+struct CacheState {
+    entries: CacheEntries,
+    /// Running lookups, each with the time of its start.
+    lookups: HashMap<LookupKey, (Instant, PendingLookup)>,
 }
 
-/// Lookups are shared within one runtime only: one that runs on a parked runtime would never end
-/// for the others.
-type FlightKey = (Id, Arc<str>);
-type Outcome = Result<Arc<Answer>, LookupError>;
-/// Where those who did not start a lookup wait for it.
-type Landing = watch::Receiver<Option<Outcome>>;
+/// Lookups are shared within one runtime only: a lookup on a parked runtime would never end for
+/// callers on another one.
+type LookupKey = (Id, Arc<str>);
+type LookupResult = Result<Arc<HostAddresses>, LookupError>;
+/// Receiver of a running lookup's result.
+type PendingLookup = watch::Receiver<Option<LookupResult>>;
 
 impl DnsCache {
     pub(crate) fn new(resolver: Arc<dyn Resolve>) -> Self {
-        Self(Arc::new(Inner { resolver, state: Mutex::default(), anybody: watch::Sender::new(()) }))
+        Self(Arc::new(Inner { resolver, state: Mutex::default(), alive: watch::Sender::new(()) }))
     }
 
-    /// The addresses of `host`, never none; successive calls begin with different ones. Must be
-    /// called within a tokio runtime.
+    /// Returns the addresses of `host`, at least one; successive calls begin with different ones.
+    /// Must be called within a tokio runtime.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves a lookup it started running: its answer is for all who wait, and is
-    /// remembered. One that never answers ends with the last of these.
+    /// Dropping the future leaves the lookup it started running: the result goes to all waiting
+    /// callers and into the cache. A lookup that never answers is dropped with the last handle of
+    /// the cache.
     pub(crate) async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         if let Some(literal) = literal(host) {
             return Ok(vec![literal]);
@@ -68,37 +69,36 @@ impl DnsCache {
         if host.is_empty() {
             return Err(Arc::new(io::Error::new(io::ErrorKind::InvalidInput, "the host is empty")));
         }
-        let mut landing = match self.known_or_flight(host) {
-            Ok(answer) => return Ok(answer.in_turn()),
-            Err(landing) => landing,
+        let mut pending = match self.cached_or_pending(host) {
+            Ok(addresses) => return Ok(addresses.rotated()),
+            Err(pending) => pending,
         };
-        // The sender goes without a word only if the lookup panicked or its runtime is ending.
+        // The sender is dropped without a result only if the lookup panicked or its runtime ends.
         let abandoned = || Arc::new(io::Error::other("the lookup was abandoned"));
-        let landed = landing.wait_for(Option::is_some).await.map_err(|_| abandoned())?.clone();
-        Ok(landed.ok_or_else(abandoned)??.in_turn())
+        let result = pending.wait_for(Option::is_some).await.map_err(|_| abandoned())?.clone();
+        Ok(result.ok_or_else(abandoned)??.rotated())
     }
 
-    /// What is remembered, or else the lookup under way, which is started if there is none.
-    fn known_or_flight(&self, host: &str) -> Result<Arc<Answer>, Landing> {
+    /// Returns the cached addresses, or else the running lookup, which it starts if there is none.
+    fn cached_or_pending(&self, host: &str) -> Result<Arc<HostAddresses>, PendingLookup> {
         let runtime = Handle::current();
-        let key: FlightKey = (runtime.id(), Arc::from(host));
+        let key: LookupKey = (runtime.id(), Arc::from(host));
         let now = Instant::now();
         let mut state = self.0.lock();
-        if let Some(answer) = state.book.get(host, now) {
-            return Ok(answer);
+        if let Some(addresses) = state.entries.get(host, now) {
+            return Ok(addresses);
         }
-        // One that has been under way for long may never land: nobody else gets on.
-        if let Some((_, landing)) = state.flights.get(&key).filter(|(begun, _)| now < *begun + TIME_TO_LIVE) {
-            return Err(landing.clone());
+        // A lookup that has run this long may never end: new callers start another one.
+        if let Some((_, pending)) = state.lookups.get(&key).filter(|(started, _)| now < *started + TIME_TO_LIVE) {
+            return Err(pending.clone());
         }
-        let (outcome, landing) = watch::channel(None);
-        state.flights.insert(key.clone(), (now, landing.clone()));
-        // A runtime that is ending drops what is spawned on it at once, and the flight then needs the lock
-        // to take itself out.
+        let (result, pending) = watch::channel(None);
+        state.lookups.insert(key.clone(), (now, pending.clone()));
+        // A runtime that is ending drops a spawned task at once, and `Lookup::drop` takes the lock.
         drop(state);
-        let flight = Lookup { names: Arc::downgrade(&self.0), key, outcome };
-        runtime.spawn(flight.run());
-        Err(landing)
+        let lookup = Lookup { cache: Arc::downgrade(&self.0), key, result };
+        runtime.spawn(lookup.run());
+        Err(pending)
     }
 }
 
@@ -109,67 +109,67 @@ impl fmt::Debug for DnsCache {
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held, and a cache is in no state that a panic could spoil.
+    fn lock(&self) -> MutexGuard<'_, CacheState> {
+        // No code panics while it holds the lock, and a cache has no invariant a panic could break.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A lookup under way, in a task of its own so that no request's cancellation ends it for the
-/// others.
+/// A running lookup, in its own task so that a cancelled request does not end it for the others.
 struct Lookup {
-    names: Weak<Inner>,
-    key: FlightKey,
-    outcome: watch::Sender<Option<Outcome>>,
+    cache: Weak<Inner>,
+    key: LookupKey,
+    result: watch::Sender<Option<LookupResult>>,
 }
 
 impl Lookup {
     async fn run(self) {
         let host = &*self.key.1;
-        let Some(found) = self.resolve(host).await else { return };
-        let Some(names) = self.names.upgrade() else { return };
-        let outcome = match found {
+        let Some(resolved) = self.resolve(host).await else { return };
+        let Some(cache) = self.cache.upgrade() else { return };
+        let result = match resolved {
             Ok(addresses) if addresses.is_empty() => {
                 Err(Arc::new(io::Error::new(io::ErrorKind::NotFound, "the resolver knows no address for it")))
             }
-            Ok(addresses) => Ok(names.lock().book.put(&self.key.1, addresses, Instant::now())),
+            Ok(addresses) => Ok(cache.lock().entries.insert(&self.key.1, addresses, Instant::now())),
             Err(error) => Err(Arc::new(error)),
         };
-        // Remembered before the flight is taken out, and taken out before it is published: whoever comes
-        // now finds one or the other, and whoever was failed by it starts a new one.
-        self.leave();
-        self.outcome.send_replace(Some(outcome));
+        // The order matters: cache the addresses, unregister the lookup, publish the result. A new
+        // caller then finds the cached addresses or the lookup, and a caller that this lookup
+        // failed starts a new one.
+        self.unregister();
+        self.result.send_replace(Some(result));
     }
 
-    /// What the resolver says; `None` if by then nobody can ask any more.
+    /// Asks the resolver; `None` if the last handle of the cache is dropped first.
     async fn resolve(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
-        let (mut resolving, mut anybody) = {
-            let names = self.names.upgrade()?;
-            (names.resolver.resolve(host), names.anybody.subscribe())
+        let (mut resolving, mut alive) = {
+            let cache = self.cache.upgrade()?;
+            (cache.resolver.resolve(host), cache.alive.subscribe())
         };
-        let mut nobody = pin!(anybody.changed());
-        std::future::poll_fn(|cx| match nobody.as_mut().poll(cx) {
+        let mut cache_dropped = pin!(alive.changed());
+        std::future::poll_fn(|cx| match cache_dropped.as_mut().poll(cx) {
             Poll::Ready(_) => Poll::Ready(None),
             Poll::Pending => resolving.as_mut().poll(cx).map(Some),
         })
         .await
     }
 
-    fn leave(&self) {
-        let Some(names) = self.names.upgrade() else { return };
-        let mut state = names.lock();
-        // Only its own entry: by the time it is dropped another flight may have begun.
-        let own =
-            state.flights.get(&self.key).is_some_and(|(_, landing)| landing.same_channel(&self.outcome.subscribe()));
-        if own {
-            state.flights.remove(&self.key);
+    fn unregister(&self) {
+        let Some(cache) = self.cache.upgrade() else { return };
+        let mut state = cache.lock();
+        // Only this lookup's registration: a later lookup may have replaced it.
+        let registered =
+            state.lookups.get(&self.key).is_some_and(|(_, pending)| pending.same_channel(&self.result.subscribe()));
+        if registered {
+            state.lookups.remove(&self.key);
         }
     }
 }
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        self.leave();
+        self.unregister();
     }
 }
 
@@ -177,21 +177,22 @@ fn literal(host: &str) -> Option<IpAddr> {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
 }
 
-/// A host's addresses.
-struct Answer {
+/// The addresses of one host, and the rotation among them.
+struct HostAddresses {
     addresses: Vec<IpAddr>,
-    turn: AtomicUsize,
+    next_rotation: AtomicUsize,
 }
 
-impl Answer {
-    /// The addresses, beginning with the next one of each family. The families keep their order: it
-    /// is the system's preference (RFC 6724), and one of them may not work here at all.
-    fn in_turn(&self) -> Vec<IpAddr> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+impl HostAddresses {
+    /// Returns the addresses with each family rotated by one more than in the previous call. The
+    /// order of the families stays: it is the system's preference (RFC 6724), and this machine may
+    /// have no route for one of them.
+    fn rotated(&self) -> Vec<IpAddr> {
+        let rotation = self.next_rotation.fetch_add(1, Ordering::Relaxed);
         let (mut v4, mut v6): (Vec<IpAddr>, Vec<IpAddr>) = self.addresses.iter().partition(|address| address.is_ipv4());
         for family in [&mut v4, &mut v6] {
             if !family.is_empty() {
-                let by = turn % family.len();
+                let by = rotation % family.len();
                 family.rotate_left(by);
             }
         }
@@ -202,49 +203,50 @@ impl Answer {
     }
 }
 
-/// What was answered lately: decisions only, handed the time.
+/// The entries of the cache. Pure decisions: the caller passes the time in.
 #[derive(Default)]
-struct Entries {
-    pages: HashMap<Arc<str>, CacheEntry>,
-    /// Counts uses, to find the least recent.
+struct CacheEntries {
+    by_host: HashMap<Arc<str>, CacheEntry>,
+    /// Counter of uses, for least-recently-used eviction.
     uses: u64,
 }
 
 struct CacheEntry {
-    answer: Arc<Answer>,
+    addresses: Arc<HostAddresses>,
     expires: Instant,
-    used: u64,
+    last_use: u64,
 }
 
-impl Entries {
-    fn get(&mut self, host: &str, now: Instant) -> Option<Arc<Answer>> {
-        let page = self.pages.get_mut(host).filter(|page| now < page.expires)?;
+impl CacheEntries {
+    fn get(&mut self, host: &str, now: Instant) -> Option<Arc<HostAddresses>> {
+        let entry = self.by_host.get_mut(host).filter(|entry| now < entry.expires)?;
         self.uses += 1;
-        page.used = self.uses;
-        Some(page.answer.clone())
+        entry.last_use = self.uses;
+        Some(entry.addresses.clone())
     }
 
-    fn put(&mut self, host: &Arc<str>, mut addresses: Vec<IpAddr>, now: Instant) -> Arc<Answer> {
+    fn insert(&mut self, host: &Arc<str>, mut addresses: Vec<IpAddr>, now: Instant) -> Arc<HostAddresses> {
         let mut seen = std::collections::HashSet::new();
         addresses.retain(|address| seen.insert(*address));
-        // An expired answer still knows whose turn it was: a session with one connection a minute rotates
-        // too.
-        let turn = self.pages.get(host).map_or(0, |page| page.answer.turn.load(Ordering::Relaxed));
-        if self.pages.len() >= MOST_NAMES && !self.pages.contains_key(host) {
-            self.forget_one();
+        // An expired entry passes its rotation on, so that a session with one connection a minute
+        // rotates too.
+        let rotation = self.by_host.get(host).map_or(0, |entry| entry.addresses.next_rotation.load(Ordering::Relaxed));
+        if self.by_host.len() >= MAX_ENTRIES && !self.by_host.contains_key(host) {
+            self.evict_one();
         }
         self.uses += 1;
-        let answer = Arc::new(Answer { addresses, turn: AtomicUsize::new(turn) });
-        let page = CacheEntry { answer: answer.clone(), expires: now + TIME_TO_LIVE, used: self.uses };
-        self.pages.insert(host.clone(), page);
-        answer
+        let addresses = Arc::new(HostAddresses { addresses, next_rotation: AtomicUsize::new(rotation) });
+        let entry = CacheEntry { addresses: addresses.clone(), expires: now + TIME_TO_LIVE, last_use: self.uses };
+        self.by_host.insert(host.clone(), entry);
+        addresses
     }
 
-    /// A walk over a thousand names, once per lookup at most: nothing beside the lookup.
-    fn forget_one(&mut self) {
-        let oldest = self.pages.iter().min_by_key(|(_, page)| page.used).map(|(host, _)| host.clone());
+    /// Removes the least recently used entry. A scan of a thousand entries costs little beside the
+    /// lookup that precedes it.
+    fn evict_one(&mut self) {
+        let oldest = self.by_host.iter().min_by_key(|(_, entry)| entry.last_use).map(|(host, _)| host.clone());
         if let Some(host) = oldest {
-            self.pages.remove(&host);
+            self.by_host.remove(&host);
         }
     }
 }
@@ -258,25 +260,25 @@ mod tests {
     use super::super::resolve::Resolving;
     use super::*;
 
-    /// Answers when it is let, and counts how often it was asked.
+    /// Resolver that answers once per permit and counts its lookups.
     #[derive(Clone)]
     struct Scripted {
-        asked: Arc<AtomicUsize>,
-        let_go: Arc<Semaphore>,
+        lookups: Arc<AtomicUsize>,
+        permits: Arc<Semaphore>,
         answer: fn(usize) -> io::Result<Vec<IpAddr>>,
     }
 
     impl Scripted {
         fn new(permits: usize, answer: fn(usize) -> io::Result<Vec<IpAddr>>) -> Self {
-            Self { asked: Arc::default(), let_go: Arc::new(Semaphore::new(permits)), answer }
+            Self { lookups: Arc::default(), permits: Arc::new(Semaphore::new(permits)), answer }
         }
 
-        fn names(&self) -> DnsCache {
+        fn cache(&self) -> DnsCache {
             DnsCache::new(Arc::new(self.clone()))
         }
 
-        fn asked(&self) -> usize {
-            self.asked.load(Ordering::Relaxed)
+        fn lookups(&self) -> usize {
+            self.lookups.load(Ordering::Relaxed)
         }
     }
 
@@ -285,13 +287,13 @@ mod tests {
             if host == "stuck.test" {
                 return Box::pin(std::future::pending());
             }
-            let nth = self.asked.fetch_add(1, Ordering::Relaxed);
+            let nth = self.lookups.fetch_add(1, Ordering::Relaxed);
             if host == "stuck.once.test" && nth == 0 {
                 return Box::pin(std::future::pending());
             }
-            let (let_go, answer) = (self.let_go.clone(), self.answer);
+            let (permits, answer) = (self.permits.clone(), self.answer);
             Box::pin(async move {
-                let_go.acquire().await.map_err(io::Error::other)?.forget();
+                permits.acquire().await.map_err(io::Error::other)?.forget();
                 answer(nth)
             })
         }
@@ -306,134 +308,134 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_asks_once_and_each_of_it_begins_elsewhere() {
+    async fn a_burst_resolves_once_and_rotates_the_addresses() {
         let resolver = Scripted::new(1, two);
-        let names = resolver.names();
-        let (one, other) = tokio::join!(names.lookup("a.test"), names.lookup("a.test"));
-        assert_eq!(resolver.asked(), 1);
-        assert_ne!(one.unwrap()[0], other.unwrap()[0]);
+        let cache = resolver.cache();
+        let (first, second) = tokio::join!(cache.lookup("a.test"), cache.lookup("a.test"));
+        assert_eq!(resolver.lookups(), 1);
+        assert_ne!(first.unwrap()[0], second.unwrap()[0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_lasts_ten_seconds() {
         let resolver = Scripted::new(9, two);
-        let names = resolver.names();
-        let first = names.lookup("a.test").await.unwrap();
+        let cache = resolver.cache();
+        let first = cache.lookup("a.test").await.unwrap();
         tokio::time::advance(Duration::from_millis(9_900)).await;
-        names.lookup("a.test").await.unwrap();
-        assert_eq!(resolver.asked(), 1);
+        cache.lookup("a.test").await.unwrap();
+        assert_eq!(resolver.lookups(), 1);
         tokio::time::advance(Duration::from_millis(100)).await;
-        assert_eq!(names.lookup("a.test").await.unwrap(), first, "third turn of two");
-        assert_eq!(resolver.asked(), 2);
+        assert_eq!(cache.lookup("a.test").await.unwrap(), first, "third rotation of two addresses");
+        assert_eq!(resolver.lookups(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_cancelled_first_asker_does_not_end_the_lookup_for_the_others() {
+    async fn cancelling_the_first_caller_keeps_the_lookup_for_the_others() {
         let resolver = Scripted::new(0, two);
-        let names = resolver.names();
-        let mut second = pin!(names.lookup("a.test"));
+        let cache = resolver.cache();
+        let mut second = pin!(cache.lookup("a.test"));
         {
-            let first = names.lookup("a.test");
+            let first = cache.lookup("a.test");
             assert!(tokio::time::timeout(Duration::from_millis(1), first).await.is_err());
             assert!(tokio::time::timeout(Duration::from_millis(1), &mut second).await.is_err());
         }
-        resolver.let_go.add_permits(1);
+        resolver.permits.add_permits(1);
         assert_eq!(second.await.unwrap().len(), 2);
-        assert_eq!(resolver.asked(), 1);
+        assert_eq!(resolver.lookups(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lookup_that_hangs_is_not_everybodys_for_ever() {
+    async fn a_lookup_that_hangs_is_shared_for_ten_seconds_only() {
         let resolver = Scripted::new(9, two);
-        let names = resolver.names();
-        let mut first = pin!(names.lookup("stuck.once.test"));
-        let second = names.lookup("stuck.once.test");
+        let cache = resolver.cache();
+        let mut first = pin!(cache.lookup("stuck.once.test"));
+        let second = cache.lookup("stuck.once.test");
         assert!(tokio::time::timeout(Duration::from_millis(9_900), &mut first).await.is_err());
         assert!(tokio::time::timeout(Duration::from_millis(100), second).await.is_err());
-        assert_eq!(resolver.asked(), 1);
-        let third = tokio::time::timeout(Duration::from_secs(1), names.lookup("stuck.once.test")).await;
-        assert_eq!(third.expect("it asks by itself").unwrap().len(), 2);
-        assert!(tokio::time::timeout(Duration::from_secs(1), first).await.is_err(), "it waits for its own");
-        assert_eq!((resolver.asked(), names.0.lock().flights.len()), (2, 0));
+        assert_eq!(resolver.lookups(), 1);
+        let third = tokio::time::timeout(Duration::from_secs(1), cache.lookup("stuck.once.test")).await;
+        assert_eq!(third.expect("it starts its own lookup").unwrap().len(), 2);
+        assert!(tokio::time::timeout(Duration::from_secs(1), first).await.is_err(), "it waits for its own lookup");
+        assert_eq!((resolver.lookups(), cache.0.lock().lookups.len()), (2, 0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_shared_and_forgotten() {
+    async fn a_failure_is_shared_and_not_cached() {
         let resolver = Scripted::new(9, |nth| if nth == 0 { Err(io::Error::other("no such host")) } else { two(nth) });
-        let names = resolver.names();
-        let (one, other) = tokio::join!(names.lookup("a.test"), names.lookup("a.test"));
-        assert!(Arc::ptr_eq(&one.unwrap_err(), &other.unwrap_err()));
-        assert_eq!(names.lookup("a.test").await.unwrap().len(), 2);
-        assert_eq!(resolver.asked(), 2);
+        let cache = resolver.cache();
+        let (first, second) = tokio::join!(cache.lookup("a.test"), cache.lookup("a.test"));
+        assert!(Arc::ptr_eq(&first.unwrap_err(), &second.unwrap_err()));
+        assert_eq!(cache.lookup("a.test").await.unwrap().len(), 2);
+        assert_eq!(resolver.lookups(), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_address_is_an_error() {
-        let names = Scripted::new(1, |_| Ok(Vec::new())).names();
-        assert_eq!(names.lookup("a.test").await.unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(names.lookup("").await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let cache = Scripted::new(1, |_| Ok(Vec::new())).cache();
+        assert_eq!(cache.lookup("a.test").await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(cache.lookup("").await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_resolver_that_panics_fails_the_lookup_and_the_next_may_succeed() {
+    async fn a_panic_of_the_resolver_fails_one_lookup_only() {
         let resolver = Scripted::new(9, |nth| if nth == 0 { panic!("a faulty resolver") } else { two(nth) });
-        let names = resolver.names();
-        assert!(names.lookup("a.test").await.is_err());
-        assert!(names.lookup("a.test").await.is_ok());
+        let cache = resolver.cache();
+        assert!(cache.lookup("a.test").await.is_err());
+        assert!(cache.lookup("a.test").await.is_ok());
     }
 
     #[test]
-    fn a_runtime_that_ends_fails_its_lookups_and_those_of_others_go_on() {
+    fn a_runtime_that_ends_fails_only_its_own_lookups() {
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let names = Scripted::new(9, two).names();
+        let cache = Scripted::new(9, two).cache();
         let (ending, other) = (runtime(), runtime());
-        // Two who ask, and a lookup that is under way when the runtime is parked, then dropped.
-        let landing = ending.block_on(async { names.known_or_flight("stuck.test").err().unwrap() });
+        // Two callers, and a lookup that runs when its runtime is parked, then dropped.
+        let pending = ending.block_on(async { cache.cached_or_pending("stuck.test").err().unwrap() });
         let asking = ending.spawn({
-            let names = names.clone();
-            async move { names.lookup("stuck.test").await }
+            let cache = cache.clone();
+            async move { cache.lookup("stuck.test").await }
         });
         ending.block_on(tokio::task::yield_now());
-        let elsewhere = other.block_on(async { names.known_or_flight("stuck.test").err().unwrap() });
-        assert!(!elsewhere.same_channel(&landing), "a parked runtime's lookup is not waited for");
+        let elsewhere = other.block_on(async { cache.cached_or_pending("stuck.test").err().unwrap() });
+        assert!(!elsewhere.same_channel(&pending), "a parked runtime's lookup is not waited for");
         drop(ending);
-        assert!(landing.has_changed().is_err(), "those who wait hear of it");
+        assert!(pending.has_changed().is_err(), "waiting callers are notified");
         assert!(other.block_on(asking).is_err());
         assert!(elsewhere.has_changed().is_ok());
-        assert_eq!(names.0.lock().flights.len(), 1);
+        assert_eq!(cache.0.lock().lookups.len(), 1);
     }
 
     #[tokio::test]
     async fn literals_are_not_looked_up() {
         let resolver = Scripted::new(0, two);
         for literal in ["127.0.0.1", "::1", "[::1]"] {
-            let found = resolver.names().lookup(literal).await.unwrap();
+            let found = resolver.cache().lookup(literal).await.unwrap();
             assert_eq!(found, [ip(literal.trim_matches(['[', ']']))]);
         }
-        assert_eq!(resolver.asked(), 0);
+        assert_eq!(resolver.lookups(), 0);
     }
 
     #[test]
-    fn turns_keep_the_families_in_their_order() {
-        let mut book = Entries::default();
-        let addresses = vec![ip("::1"), ip("10.0.0.1"), ip("::2"), ip("::1")];
-        let answer = book.put(&"a.test".into(), addresses, Instant::now());
-        assert_eq!(answer.in_turn(), [ip("::1"), ip("::2"), ip("10.0.0.1")]);
-        assert_eq!(answer.in_turn(), [ip("::2"), ip("::1"), ip("10.0.0.1")]);
-        assert_eq!(answer.in_turn(), [ip("::1"), ip("::2"), ip("10.0.0.1")]);
+    fn rotation_keeps_the_order_of_the_families() {
+        let mut entries = CacheEntries::default();
+        let resolved = vec![ip("::1"), ip("10.0.0.1"), ip("::2"), ip("::1")];
+        let addresses = entries.insert(&"a.test".into(), resolved, Instant::now());
+        assert_eq!(addresses.rotated(), [ip("::1"), ip("::2"), ip("10.0.0.1")]);
+        assert_eq!(addresses.rotated(), [ip("::2"), ip("::1"), ip("10.0.0.1")]);
+        assert_eq!(addresses.rotated(), [ip("::1"), ip("::2"), ip("10.0.0.1")]);
     }
 
     #[test]
-    fn the_least_recently_used_name_makes_room() {
-        let (mut book, now) = (Entries::default(), Instant::now());
-        for n in 0..MOST_NAMES {
-            book.put(&format!("{n}.test").into(), vec![ip("10.0.0.1")], now);
+    fn the_least_recently_used_entry_is_evicted() {
+        let (mut entries, now) = (CacheEntries::default(), Instant::now());
+        for n in 0..MAX_ENTRIES {
+            entries.insert(&format!("{n}.test").into(), vec![ip("10.0.0.1")], now);
         }
-        assert!(book.get("0.test", now).is_some());
-        book.put(&"one.more.test".into(), vec![ip("10.0.0.1")], now);
-        assert_eq!(book.pages.len(), MOST_NAMES);
-        assert!(book.get("0.test", now).is_some());
-        assert!(book.get("1.test", now).is_none());
-        assert!(book.get("0.test", now + TIME_TO_LIVE).is_none());
+        assert!(entries.get("0.test", now).is_some());
+        entries.insert(&"one.more.test".into(), vec![ip("10.0.0.1")], now);
+        assert_eq!(entries.by_host.len(), MAX_ENTRIES);
+        assert!(entries.get("0.test", now).is_some());
+        assert!(entries.get("1.test", now).is_none());
+        assert!(entries.get("0.test", now + TIME_TO_LIVE).is_none());
     }
 }

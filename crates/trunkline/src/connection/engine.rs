@@ -1,12 +1,12 @@
-//! hyper's engine on a connection's stream: running, or taken down while the connection rests.
+//! HTTP/1 engine of a connection: hyper's, dismantled while the connection is idle.
 //!
-//! Its rules for being driven from outside: poll the driver before asking whether the sender is
-//! ready; never poll a driver that has ended; drop an ended driver, for that resolves what waits on
-//! it.
+//! Rules for driving hyper from outside: poll the driver before asking if the sender is ready;
+//! never poll a driver that has ended; drop an ended driver, which resolves the futures that wait
+//! for it.
 //!
-//! A running engine holds some 25 KiB of buffers, whatever it is doing. A connection that nobody
-//! uses needs none of them: its stream is watched as it is, and the next request has another engine
-//! put over it, at the price of a few allocations.
+//! A running engine holds about 25 KiB of buffers at all times. An idle connection needs none of
+//! them: its stream is watched directly, and the next request gets a new engine for the price of a
+//! few allocations.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -23,7 +23,7 @@ use tokio::task::coop::unconstrained;
 use super::socket::MeteredStream;
 use crate::body::Body;
 
-/// What a server may send as the head of a response.
+/// Limits on the head of a response.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Http1 {
     pub(crate) max_headers: Option<usize>,
@@ -33,7 +33,7 @@ pub(crate) struct Http1 {
 pub(super) enum Engine {
     Running {
         sender: SendRequest<Body>,
-        /// Boxed, so that a connection at rest is small.
+        /// Boxed, so that an idle connection is small.
         driver: Box<Driver>,
     },
     Resting(MeteredStream),
@@ -42,12 +42,13 @@ pub(super) enum Engine {
 
 type Driver = http1::Connection<TokioIo<MeteredStream>, Body>;
 
-/// What a request is answered with: ready as soon as the driver has it, and so whoever drives need
-/// not be woken for it. Unconstrained, for else tokio could put it off when a task has done much in
-/// one turn. Boxed, as hyper does not name it.
-pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + Send>>;
+/// Future of a response. It is ready as soon as the driver has received the head, so the driving
+/// task needs no wake-up. Unconstrained, because tokio's budget could postpone it. Boxed, because
+/// hyper does not name its type.
+pub(super) type PendingResponse =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>> + Send>>;
 
-/// What hyper's read buffer grows to when nothing is set.
+/// hyper's default limit on its read buffer.
 const READ_BUFFER: usize = 8192 + 4096 * 100;
 
 impl Engine {
@@ -58,7 +59,7 @@ impl Engine {
         }
         if let Some(size) = settings.max_header_size {
             builder.max_header_size(size);
-            // A head has to fit into the buffer it is read into.
+            // The read buffer must hold the whole head.
             builder.max_buf_size(size.max(READ_BUFFER));
         }
         let handshake = pin!(builder.handshake(TokioIo::new(stream)));
@@ -70,22 +71,22 @@ impl Engine {
         Ok(Self::Running { sender, driver: Box::new(driver) })
     }
 
-    /// Begins an exchange. One that is not running gives the request back; boxed, for it is rare
-    /// and large.
-    pub(super) fn send(&mut self, request: Request<Body>) -> Result<Answer, Box<Request<Body>>> {
+    /// Begins an exchange. An engine that is not running returns the request; boxed, because it is
+    /// large and this is rare.
+    pub(super) fn send(&mut self, request: Request<Body>) -> Result<PendingResponse, Box<Request<Body>>> {
         match self {
             Self::Running { sender, .. } => Ok(Box::pin(unconstrained(sender.try_send_request(request)))),
             Self::Resting(_) | Self::Over => Err(Box::new(request)),
         }
     }
 
-    /// Moves on what is under way, and notices if the other end closes. Ready once it is over.
+    /// Drives the exchange, and detects a close by the peer. Ready once the connection has ended.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         let result = match self {
             Self::Running { driver, .. } => ready!(Pin::new(driver).poll(cx)),
             Self::Resting(stream) => {
-                // An end, an error, or what nobody has asked for. (Over TLS what is no data, such as tickets, is
-                // taken in here.)
+                // An end, an error or unsolicited data. (Over TLS this read also consumes records
+                // without data, such as session tickets.)
                 let _ = ready!(Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut [0])));
                 let _ = Pin::new(stream).poll_shutdown(cx);
                 Ok(())
@@ -96,7 +97,7 @@ impl Engine {
         Poll::Ready(result)
     }
 
-    /// Would it take a request? Asked after it was driven, for that is what makes it ready.
+    /// True if it accepts a request. Valid after a call of `drive`, which makes it ready.
     pub(super) fn is_ready(&self) -> bool {
         match self {
             Self::Running { sender, .. } => sender.is_ready(),
@@ -109,20 +110,19 @@ impl Engine {
         matches!(self, Self::Over)
     }
 
-    /// Gives back what only a request needs. For an engine that is ready, and has nothing left to
-    /// write.
+    /// Frees the buffers of an engine that is ready and has nothing left to write.
     pub(super) fn rest(&mut self) {
         *self = match std::mem::replace(self, Self::Over) {
             Self::Running { driver, .. } => {
                 let parts = driver.into_parts();
-                // What nobody has asked for is nobody's answer.
+                // Unsolicited bytes make the connection unusable.
                 if parts.read_buf.is_empty() { Self::Resting(parts.io.into_inner()) } else { Self::Over }
             }
             other => other,
         };
     }
 
-    /// Makes one at rest run again.
+    /// Restarts a resting engine.
     pub(super) fn wake(&mut self, settings: Http1) {
         if let Self::Resting(_) = self
             && let Self::Resting(stream) = std::mem::replace(self, Self::Over)
@@ -131,13 +131,13 @@ impl Engine {
         }
     }
 
-    /// Says goodbye (TLS close_notify, FIN) without waiting for an answer. Not in the middle of an
-    /// exchange: it would only go on with that.
+    /// Closes the connection (TLS close_notify, FIN) without waiting for the peer. Must not be
+    /// called during an exchange, which it would only continue.
     pub(super) fn end(self) {
         let cx = &mut Context::from_waker(Waker::noop());
         match self {
             Self::Running { sender, mut driver } => {
-                // Without a sender the driver shuts the stream down at its next poll.
+                // A driver without a sender shuts the stream down at its next poll.
                 drop(sender);
                 let _ = Pin::new(&mut driver).poll(cx);
             }

@@ -1,10 +1,10 @@
-//! `Expect: 100-continue` (RFC 9110 section 10.1.1): the body of a request is held back until the
-//! server wants it.
+//! `Expect: 100-continue` (RFC 9110 section 10.1.1): holds the body of a request back until the
+//! server accepts it.
 //!
-//! The engine sends a body as soon as it has something to say. So the one it is given has nothing
-//! to say until there is a 100, a final status of success, or a second of silence ("a client that
+//! The engine sends a body as soon as the body yields data. The body it gets here yields no data
+//! before a 100 response, a final status of success, or a second without a response ("a client that
 //! sends a 100-continue expectation is not required to wait for any specific length of time"). Any
-//! other final status withdraws it: it is whole still, and may be sent elsewhere.
+//! other final status withdraws the body: it is still complete and may be sent elsewhere.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,16 +18,16 @@ use http::{Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
-use crate::body::{Body, Known};
+use crate::body::{Body, KnownError};
 use crate::error::{BoxError, Error};
 
-/// How long a body waits for a 100 that does not come: as long as curl's.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time that a body waits for a 100 response: one second, as in curl.
+const CONTINUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the body of a request with these headers may be held back: until then, nobody's silence
-/// counts.
-pub(crate) fn patience(headers: &HeaderMap) -> Duration {
-    if is_expected(headers) { PATIENCE } else { Duration::ZERO }
+/// Time that the body of a request with these headers may be held back. Read timeouts start after
+/// it.
+pub(crate) fn continue_timeout(headers: &HeaderMap) -> Duration {
+    if is_expected(headers) { CONTINUE_TIMEOUT } else { Duration::ZERO }
 }
 
 fn is_expected(headers: &HeaderMap) -> bool {
@@ -35,40 +35,40 @@ fn is_expected(headers: &HeaderMap) -> bool {
         && headers.get_all(EXPECT).into_iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// A body that is held back, as the connection knows it.
+/// The connection's handle of a body that is held back.
 #[derive(Clone)]
-pub(super) struct Held(Arc<Shared>);
+pub(super) struct WithheldBody(Arc<Shared>);
 
 struct Shared {
     body: Mutex<Option<Body>>,
-    wanted: AtomicBool,
+    accepted: AtomicBool,
 }
 
-impl Held {
-    /// If the request expects a 100, its body is held back from now on.
-    pub(super) fn of(request: &mut Request<Body>) -> Option<Self> {
+impl WithheldBody {
+    /// Holds the body of the request back if it expects a 100 response.
+    pub(super) fn withhold(request: &mut Request<Body>) -> Option<Self> {
         if !is_expected(request.headers()) {
             return None;
         }
         let body = std::mem::take(request.body_mut());
         let length = http_body::Body::size_hint(&body);
-        let shared = Arc::new(Shared { body: Mutex::new(Some(body)), wanted: AtomicBool::new(false) });
-        let informed = shared.clone();
-        // The body needs no waking: it is polled again in the turn in which this is called.
+        let shared = Arc::new(Shared { body: Mutex::new(Some(body)), accepted: AtomicBool::new(false) });
+        let on_continue = shared.clone();
+        // The body needs no wake-up: the poll that calls this closure polls the body again.
         hyper::ext::on_informational(request, move |response| {
             if response.status() == StatusCode::CONTINUE {
-                informed.wanted.store(true, Ordering::Relaxed);
+                on_continue.accepted.store(true, Ordering::Relaxed);
             }
         });
-        *request.body_mut() = Body::wrap(Gated { shared: shared.clone(), length, timer: None, body: None });
+        *request.body_mut() = Body::wrap(GatedBody { shared: shared.clone(), length, timer: None, body: None });
         Some(Self(shared))
     }
 
-    /// The final status has come. Anything but success means that the body is not wanted: here it
-    /// is, if it has not set out.
+    /// Handles the final status. Anything but success withdraws the body, which is returned if none
+    /// of it was sent.
     pub(super) fn answered(&self, status: StatusCode) -> Option<Body> {
         if status.is_success() {
-            self.0.wanted.store(true, Ordering::Relaxed);
+            self.0.accepted.store(true, Ordering::Relaxed);
             return None;
         }
         self.withdraw()
@@ -93,16 +93,16 @@ impl Shared {
     }
 }
 
-/// The same body, as the engine knows it.
-struct Gated {
+/// The body that the engine gets in place of the withheld one.
+struct GatedBody {
     shared: Arc<Shared>,
     length: SizeHint,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Once it is on its way.
+    /// The real body, once it may be sent.
     body: Option<Body>,
 }
 
-impl http_body::Body for Gated {
+impl http_body::Body for GatedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -112,15 +112,15 @@ impl http_body::Body for Gated {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         loop {
             if let Some(body) = &mut self.body {
-                let piece = ready!(Pin::new(body).poll_frame(cx));
-                return Poll::Ready(piece.map(|piece| piece.map_err(known)));
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                return Poll::Ready(frame.map(|frame| frame.map_err(keep_own_error)));
             }
-            // Withdrawn: the connection is going to be closed, and there is nothing to wait for.
+            // Withdrawn: the connection will be closed, no wake-up is needed.
             if self.shared.is_empty() {
                 return Poll::Pending;
             }
-            if !self.shared.wanted.load(Ordering::Relaxed) {
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+            if !self.shared.accepted.load(Ordering::Relaxed) {
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(CONTINUE_TIMEOUT)));
                 ready!(timer.as_mut().poll(cx));
             }
             self.body = self.shared.take();
@@ -136,7 +136,7 @@ impl http_body::Body for Gated {
     }
 }
 
-/// What failed has said so already.
-fn known(error: BoxError) -> BoxError {
-    error.downcast::<Error>().map_or_else(|other| other, |own| Known(*own).into())
+/// Marks an error of this crate, so that no other description replaces its own.
+fn keep_own_error(error: BoxError) -> BoxError {
+    error.downcast::<Error>().map_or_else(|other| other, |own| KnownError(*own).into())
 }

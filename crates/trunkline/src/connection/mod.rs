@@ -1,5 +1,5 @@
-//! Connections: resolving, connecting, TLS, and one exchange at a time on each. The only room that
-//! knows which HTTP/1 engine, which TLS and which sockets are used.
+//! Connection layer: DNS, connecting, TLS, and one HTTP/1 exchange at a time per connection. The
+//! only folder that depends on the HTTP/1 engine, the TLS library and the sockets.
 
 mod bell;
 mod connect;
@@ -12,13 +12,12 @@ mod pem;
 mod resolve;
 mod socket;
 mod tls;
-mod verdict;
 
 pub(crate) use connect::{AddressFilter, Connector, Target};
 pub(crate) use engine::Http1;
-pub(crate) use expect::patience;
+pub(crate) use expect::continue_timeout;
 pub(crate) use happy_eyeballs::Attempts;
-pub(crate) use http1::{Connection, Failure, Received};
+pub(crate) use http1::{Connection, ExchangeFailure, Received};
 pub(crate) use resolve::SystemResolver;
 pub use resolve::{Resolve, Resolving};
 pub use socket::ConnectionHandle;

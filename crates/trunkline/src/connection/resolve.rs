@@ -1,27 +1,27 @@
-//! Where a host's addresses come from: the system, or a resolver of the caller's.
+//! Resolver interface: the system's resolver, or one that the application provides.
 
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-/// The answer of a [`Resolve`], still to come.
+/// Future of the addresses that [`Resolve::resolve`] returns.
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Looks up the addresses of a host: set one with
-/// [`PoolBuilder::resolver`](crate::PoolBuilder::resolver) to use a resolver of your own instead of
-/// the system's.
+/// Resolver of host names. [`PoolBuilder::resolver`](crate::PoolBuilder::resolver) replaces the
+/// system's resolver by an implementation of this trait.
 ///
-/// The pool keeps an answer for 10 seconds and asks once for a burst of requests, so an
-/// implementation needs no cache. It is not asked about IP addresses. The addresses are tried in
-/// the order given, except that the families take turns ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-4)) and that successive connections begin with different ones of
-/// a family. The pool's address filter sees each of them.
+/// The pool caches each answer for 10 seconds and makes one lookup per burst of requests, so an
+/// implementation needs no cache. IP addresses are never looked up. The pool tries the addresses in
+/// the order of the answer, with two exceptions: it alternates the address families ([RFC 8305
+/// section 4](https://www.rfc-editor.org/rfc/rfc8305#section-4)), and successive connections begin
+/// with different addresses of a family. The pool's address filter applies to each address.
 ///
 /// ```
 /// use std::io;
 /// use std::net::{IpAddr, Ipv4Addr};
 /// use trunkline::{Resolve, Resolving};
 ///
-/// /// Knows one name.
+/// /// Resolver that knows one name.
 /// struct Fixed;
 ///
 /// impl Resolve for Fixed {
@@ -41,19 +41,19 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send
 /// # }
 /// ```
 pub trait Resolve: Send + Sync + 'static {
-    /// Starts a lookup of `host`: lower-case, and never an IP address.
+    /// Starts a lookup of `host`, which is in lower case and never an IP address.
     ///
-    /// The lookup is run to its end even if the request that needed it is cancelled. Requests that
-    /// come when it has been under way for ten seconds start another.
+    /// The pool completes the lookup even if the request that needed it is cancelled. A request
+    /// that arrives when the lookup has run for ten seconds starts another one.
     ///
     /// # Errors
     ///
-    /// What the future returns fails the requests that wait for this lookup, and is not remembered.
-    /// An empty list counts as a failure.
+    /// An error of the future fails the requests that wait for this lookup, as their
+    /// [`source`](std::error::Error::source), and is not cached. An empty list is an error too.
     fn resolve(&self, host: &str) -> Resolving;
 }
 
-/// `getaddrinfo`, on a thread for blocking work.
+/// The system's resolver: `getaddrinfo` on a blocking thread.
 #[derive(Debug)]
 pub(crate) struct SystemResolver;
 

@@ -1,5 +1,4 @@
-//! The socket under a connection: shared, so that it can be asked whether the peer is gone, and
-//! counted.
+//! Socket of a connection: shared I/O, byte counts, and a liveness probe.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -17,44 +16,45 @@ use tokio_rustls::client::TlsStream;
 
 use super::bell::Bell;
 
-/// A TCP connection and what has passed over it.
+/// A TCP connection with its byte counts and flags.
 ///
-/// The socket closes when the last `Arc` of it is dropped: whoever keeps one keeps the socket open,
-/// and with it the pool's slot (P1).
+/// The socket closes when its last `Arc` is dropped. A slot of the pool therefore lasts as long as
+/// the last `Arc` (P1).
 pub(crate) struct Socket {
     tcp: TcpStream,
     peer: SocketAddr,
-    /// Over TLS bytes may come unasked (session tickets), on a plain connection they may not.
+    /// True if TLS runs over it: then unsolicited bytes (session tickets) are legal.
     secure: bool,
-    /// Plaintext bytes the engine has handed over. Zero proves that a request was not sent (P10).
+    /// Plaintext bytes the engine has written. No increase proves that a request was not sent
+    /// (P10).
     written: AtomicU64,
-    /// Plaintext bytes the engine was given.
+    /// Plaintext bytes the engine has read.
     read: AtomicU64,
-    /// The engine has nothing left of what it began to write.
+    /// True if the engine has no unfinished write.
     flushed: AtomicBool,
-    /// The peer has reset what was being sent.
-    refused: AtomicBool,
-    /// Not to be used again (`ConnectionHandle::retire`).
+    /// True if the peer has reset the sending direction.
+    write_reset: AtomicBool,
+    /// True if `ConnectionHandle::retire` excluded it from further use.
     retired: AtomicBool,
 }
 
-/// What a look at an idle connection's socket shows.
+/// State of an idle connection's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probe {
     Alive,
-    /// Closed or reset by the peer, or it sent what nobody asked for: not to be used again.
+    /// Closed or reset by the peer, or it holds unsolicited bytes: unusable.
     Dead,
-    /// Somebody has asked that it serves nobody else.
+    /// Excluded from further use by `ConnectionHandle::retire`.
     Retired,
-    /// Something has come over TLS: a session ticket, or the peer's goodbye. The engine has to read
-    /// it to know.
+    /// Has unread TLS bytes: a session ticket, or the peer's close_notify. Only a read by the
+    /// engine can tell.
     Unread,
 }
 
 impl Socket {
-    /// Takes over a connected socket; `secure` says whether TLS will run over it.
+    /// Takes over a connected socket; `secure` is true if TLS will run over it.
     pub(crate) fn new(tcp: TcpStream, secure: bool) -> io::Result<Arc<Self>> {
-        // A request is written in one piece: Nagle could only delay its last segment.
+        // A request is written in one piece: Nagle's algorithm could only delay its last segment.
         tcp.set_nodelay(true)?;
         let peer = tcp.peer_addr()?;
         Ok(Arc::new(Self {
@@ -64,7 +64,7 @@ impl Socket {
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
             flushed: AtomicBool::new(true),
-            refused: AtomicBool::new(false),
+            write_reset: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         }))
     }
@@ -85,18 +85,17 @@ impl Socket {
         self.flushed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    pub(crate) fn is_write_reset(&self) -> bool {
+        self.write_reset.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// Looks at an idle connection, without waiting and without taking anything from it.
+    /// Probes an idle connection without waiting and without consuming bytes.
     ///
-    /// It asks the kernel, not tokio: a connection nobody polled since the peer closed it still
-    /// looks fine to the runtime.
+    /// It asks the kernel, because tokio learns of a close only when the connection is polled.
     pub(crate) fn probe(&self) -> Probe {
         if self.is_retired() {
             return Probe::Retired;
@@ -113,13 +112,13 @@ impl Socket {
         }
     }
 
-    /// One read, if tokio believes there is something to read.
+    /// Reads once, if tokio has the socket marked as readable.
     fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let mut outcome = Err(io::ErrorKind::WouldBlock.into());
-        // The outer `try_io` only serves to forget the readiness after a short read, which has emptied the
-        // socket: it saves the read that would find nothing. It must be the one that saw the
-        // readiness *before* the read, or an event arriving in between would be forgotten with it.
-        // `TcpStream::poll_read` does the same, but wants `&mut`.
+        // The outer `try_io` clears the readiness after a short read: a short read has emptied the
+        // socket, so the next read would find nothing. The outer call must be the one that saw the
+        // readiness *before* the read, or it would also clear an event that arrives in between.
+        // `TcpStream::poll_read` does the same, but takes `&mut self`.
         let _ = self.tcp.try_io(Interest::READABLE, || {
             let room = buf.remaining();
             outcome = self.tcp.try_read_buf(buf);
@@ -131,15 +130,16 @@ impl Socket {
         outcome.map(drop)
     }
 
-    /// A server that refuses a request early answers, closes, and thereby resets what is still
-    /// being sent. Its answer is in the receive buffer then, and behind it an end. The engine
-    /// takes a failed write for the end of everything and would not look; so such a
-    /// write waits, while reading, which the engine does all the time, brings the answer or the
-    /// end.
-    fn unless_refused(&self, outcome: io::Result<usize>) -> Poll<io::Result<usize>> {
+    /// Turns the failure of a write into `Pending` if the peer has reset the connection.
+    ///
+    /// A server that rejects a request early responds and closes, which resets the data still being
+    /// sent. The response is then in the receive buffer, followed by the end of the stream. The
+    /// engine treats a failed write as fatal and would not read the response. While the write stays
+    /// pending, the engine keeps reading, and finds the response or the end.
+    fn pending_if_reset(&self, outcome: io::Result<usize>) -> Poll<io::Result<usize>> {
         match outcome {
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
-                self.refused.store(true, Ordering::Relaxed);
+                self.write_reset.store(true, Ordering::Relaxed);
                 Poll::Pending
             }
             done => Poll::Ready(done),
@@ -147,7 +147,7 @@ impl Socket {
     }
 }
 
-/// Edge-triggered selectors only (<https://github.com/tokio-rs/tokio/issues/5866>).
+/// True for edge-triggered selectors (<https://github.com/tokio-rs/tokio/issues/5866>).
 const DRAINED_BY_SHORT_READ: bool = cfg!(any(target_os = "linux", target_os = "macos", target_os = "freebsd"));
 
 impl fmt::Debug for Socket {
@@ -161,41 +161,40 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// The connection that a response came over, for as long as there is one: holding a handle keeps
-/// nothing open.
+/// Handle of the connection that delivered a response. It does not keep the connection open.
 ///
-/// It is for those who learn from a response, perhaps only after they have read it, that the server
-/// behind its connection is not
-/// well. See [`ResponseBody::connection_handle`](crate::ResponseBody::connection_handle).
+/// A caller that learns from a response, perhaps only after it has read the body, that the server
+/// behind the connection is unhealthy can exclude the connection from further use. See
+/// [`ResponseBody::connection_handle`](crate::ResponseBody::connection_handle).
 #[derive(Clone, Debug)]
 pub struct ConnectionHandle(Weak<Socket>);
 
 impl ConnectionHandle {
-    pub(crate) fn new(wire: &Arc<Socket>) -> Self {
-        Self(Arc::downgrade(wire))
+    pub(crate) fn new(socket: &Arc<Socket>) -> Self {
+        Self(Arc::downgrade(socket))
     }
 
-    /// The connection is given to no further request. One that it is serving is finished; then it
-    /// is closed. An idle one is closed when it would be used next, or has been idle for its
-    /// time.
+    /// Excludes the connection from further requests. A running exchange is completed, then the
+    /// connection closes. An idle connection closes when the pool would reuse it, or after its idle
+    /// timeout. Does nothing if the connection is already closed.
     pub fn retire(&self) {
-        if let Some(wire) = self.0.upgrade() {
-            wire.retired.store(true, Ordering::Relaxed);
+        if let Some(socket) = self.0.upgrade() {
+            socket.retired.store(true, Ordering::Relaxed);
         }
     }
 }
 
-/// The bytes on the wire, encrypted or not.
+/// Asynchronous I/O on the socket itself, below TLS.
 #[derive(Debug)]
 pub(crate) struct SocketIo(Arc<Socket>);
 
 impl SocketIo {
-    pub(crate) fn new(wire: Arc<Socket>) -> Self {
-        Self(wire)
+    pub(crate) fn new(socket: Arc<Socket>) -> Self {
+        Self(socket)
     }
 }
 
-// Each loop ends in `poll_*_ready` returning pending, which registers the waker, never in a bare
+// Each loop returns `Pending` only from `poll_*_ready`, which registers the waker, never for a bare
 // `WouldBlock`.
 impl AsyncRead for SocketIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -215,7 +214,7 @@ impl AsyncWrite for SocketIo {
             ready!(self.0.tcp.poll_write_ready(cx))?;
             match self.0.tcp.try_write(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return self.0.unless_refused(done),
+                done => return self.0.pending_if_reset(done),
             }
         }
     }
@@ -225,7 +224,7 @@ impl AsyncWrite for SocketIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A head alone is the common case, and `send` is the shorter way through the kernel.
+        // A head without a body is the common case, and `send` is cheaper than `writev`.
         if let [single] = bufs {
             return self.poll_write(cx, single);
         }
@@ -233,7 +232,7 @@ impl AsyncWrite for SocketIo {
             ready!(self.0.tcp.poll_write_ready(cx))?;
             match self.0.tcp.try_write_vectored(bufs) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return self.0.unless_refused(done),
+                done => return self.0.pending_if_reset(done),
             }
         }
     }
@@ -248,17 +247,17 @@ impl AsyncWrite for SocketIo {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match SockRef::from(&self.0.tcp).shutdown(Shutdown::Write) {
-            // The peer was faster: there is nothing left to shut down.
+            // The peer has already closed the connection.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             done => Poll::Ready(done),
         }
     }
 }
 
-/// A connection as the engine reads and writes it.
+/// Byte stream of a connection: plain or TLS.
 pub(crate) enum Stream {
     Plain(SocketIo),
-    /// Boxed: its session state is a kilobyte, and most plain connections would carry it along.
+    /// Boxed: its session state takes a kilobyte, which plain connections do not need.
     Tls(Box<TlsStream<SocketIo>>),
 }
 
@@ -271,31 +270,32 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// A stream that adds the plaintext passing through it to its wire's figures.
+/// A stream that adds its plaintext bytes to the counts of its socket.
 #[derive(Debug)]
 pub(crate) struct MeteredStream {
     stream: Stream,
-    wire: Arc<Socket>,
-    /// What every read leaves as its waker.
+    socket: Arc<Socket>,
+    /// Source of the waker for reads.
     bell: Option<Bell>,
-    /// The last read found nothing.
+    /// True if the last read found nothing.
     empty: bool,
 }
 
 impl MeteredStream {
-    pub(crate) fn new(stream: Stream, wire: Arc<Socket>) -> Self {
-        Self { stream, wire, bell: None, empty: false }
+    pub(crate) fn new(stream: Stream, socket: Arc<Socket>) -> Self {
+        Self { stream, socket, bell: None, empty: false }
     }
 
-    /// For an engine that tries to read whenever it is polled: a read that found nothing has left
-    /// the bell with the socket, and until that rings there is nothing to find.
+    /// Skips reads until `bell` has rung. The engine tries to read at each poll; a read that found
+    /// nothing has registered the bell with the socket, so that until it rings no data can be
+    /// there.
     pub(super) fn read_by(self, bell: Bell) -> Self {
         Self { bell: Some(bell), ..self }
     }
 
     fn count_written(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(n)) = &outcome {
-            self.wire.written.fetch_add(*n as u64, Ordering::Relaxed);
+            self.socket.written.fetch_add(*n as u64, Ordering::Relaxed);
         }
         outcome
     }
@@ -303,8 +303,8 @@ impl MeteredStream {
 
 impl AsyncRead for MeteredStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let rung = self.bell.as_ref().is_none_or(Bell::has_rung);
-        if self.empty && !rung {
+        let woken = self.bell.as_ref().is_none_or(Bell::has_rung);
+        if self.empty && !woken {
             return Poll::Pending;
         }
         let before = buf.filled().len();
@@ -314,14 +314,14 @@ impl AsyncRead for MeteredStream {
         };
         self.empty = outcome.is_pending();
         let n = buf.filled().len() - before;
-        self.wire.read.fetch_add(n as u64, Ordering::Relaxed);
+        self.socket.read.fetch_add(n as u64, Ordering::Relaxed);
         outcome
     }
 }
 
 impl AsyncWrite for MeteredStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.wire.flushed.store(false, Ordering::Relaxed);
+        self.socket.flushed.store(false, Ordering::Relaxed);
         let outcome = match &mut self.stream {
             Stream::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
@@ -334,7 +334,7 @@ impl AsyncWrite for MeteredStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.wire.flushed.store(false, Ordering::Relaxed);
+        self.socket.flushed.store(false, Ordering::Relaxed);
         let outcome = match &mut self.stream {
             Stream::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
@@ -355,7 +355,7 @@ impl AsyncWrite for MeteredStream {
             Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
         };
         if outcome.is_ready() {
-            self.wire.flushed.store(true, Ordering::Relaxed);
+            self.socket.flushed.store(true, Ordering::Relaxed);
         }
         outcome
     }
@@ -383,26 +383,26 @@ mod tests {
         (Socket::new(client, secure).unwrap(), listener.accept().await.unwrap().0)
     }
 
-    /// What a peer did arrives when the kernel pleases, even on loopback.
-    async fn eventually(what: impl Fn() -> bool) {
+    /// Waits for a condition: an action of the peer takes time to arrive, even on loopback.
+    async fn eventually(condition: impl Fn() -> bool) {
         let met = async {
-            while !what() {
+            while !condition() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), met).await.expect("it never came about");
+        tokio::time::timeout(Duration::from_secs(10), met).await.expect("the condition never became true");
     }
 
     #[tokio::test]
     async fn an_idle_connection_is_alive_until_the_peer_closes_it() {
-        let (wire, server) = pair(false).await;
-        assert_eq!(wire.probe(), Probe::Alive);
+        let (socket, server) = pair(false).await;
+        assert_eq!(socket.probe(), Probe::Alive);
         drop(server);
-        eventually(|| wire.probe() == Probe::Dead).await;
+        eventually(|| socket.probe() == Probe::Dead).await;
     }
 
     #[tokio::test]
-    async fn bytes_nobody_asked_for_end_a_plain_connection_only() {
+    async fn unsolicited_bytes_end_a_plain_connection_only() {
         let (plain, mut server) = pair(false).await;
         server.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
         eventually(|| plain.probe() == Probe::Dead).await;
@@ -418,48 +418,48 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_is_sent_at_once() {
-        let (wire, _server) = pair(false).await;
-        assert!(wire.tcp.nodelay().unwrap());
+    async fn nagles_algorithm_is_off() {
+        let (socket, _server) = pair(false).await;
+        assert!(socket.tcp.nodelay().unwrap());
     }
 
     #[tokio::test]
-    async fn a_large_exchange_passes_whole_and_is_counted() {
+    async fn a_large_exchange_arrives_complete_and_is_counted() {
         const SIZE: usize = 3_000_000;
-        let (wire, mut server) = pair(false).await;
+        let (socket, mut server) = pair(false).await;
         let echo = tokio::spawn(async move {
             let mut seen = Vec::new();
             server.read_to_end(&mut seen).await.unwrap();
             server.write_all(&seen).await.unwrap();
         });
-        let mut client = MeteredStream::new(Stream::Plain(SocketIo::new(wire.clone())), wire.clone());
+        let mut client = MeteredStream::new(Stream::Plain(SocketIo::new(socket.clone())), socket.clone());
         let sent: Vec<u8> = (0..SIZE).map(|i| i as u8).collect();
         client.write_all(&sent).await.unwrap();
         client.shutdown().await.unwrap();
         let mut got = Vec::new();
         client.read_to_end(&mut got).await.unwrap();
         assert!(got == sent);
-        assert_eq!((wire.written(), wire.read()), (SIZE as u64, SIZE as u64));
+        assert_eq!((socket.written(), socket.read()), (SIZE as u64, SIZE as u64));
         echo.await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_wake_up_is_lost_after_short_reads() {
-        let (wire, mut server) = pair(false).await;
+        let (socket, mut server) = pair(false).await;
         server.set_nodelay(true).unwrap();
         let writer = tokio::spawn(async move {
             let mut echoed = [0; 1];
             for i in 0..20_000_u32 {
                 server.write_all(b".").await.unwrap();
-                // Mostly without waiting: bytes must also arrive while the reader is between its read and its next
-                // poll.
+                // Six of seven writes do not wait: bytes must also arrive between a read and the
+                // next poll.
                 if i % 7 == 0 {
                     server.write_all(b"?").await.unwrap();
                     server.read_exact(&mut echoed).await.unwrap();
                 }
             }
         });
-        let mut client = SocketIo::new(wire);
+        let mut client = SocketIo::new(socket);
         let mut buf = [0; 64];
         let reading = async {
             loop {

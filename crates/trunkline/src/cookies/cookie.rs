@@ -20,7 +20,7 @@ pub struct Cookie {
     pub(super) same_site: Option<SameSite>,
 }
 
-/// What a server asked of browsers about requests that another site causes.
+/// The `SameSite` attribute: the rule for requests that another site causes.
 ///
 /// It is kept and sent nothing for: a client has no pages, so every request of a session is its own
 /// site's.
@@ -29,7 +29,7 @@ pub struct Cookie {
 pub enum SameSite {
     /// Never with a request that another site causes.
     Strict,
-    /// Only when somebody follows a link.
+    /// Sent only if the user follows a link.
     Lax,
     /// With all of them.
     None,
@@ -58,7 +58,7 @@ impl Cookie {
         &self.domain
     }
 
-    /// Whether it is for that host alone. If not, it is for the hosts below it as well.
+    /// True if the cookie is for its host alone, false if it is for the hosts below it as well.
     pub fn host_only(&self) -> bool {
         self.host_only
     }
@@ -68,28 +68,28 @@ impl Cookie {
         &self.path
     }
 
-    /// When it ends; `None` for a session cookie, which
-    /// [`CookieJar::clear_session`](crate::CookieJar::clear_session) ends.
+    /// The end of the cookie. None for a session cookie, which
+    /// [`CookieJar::clear_session`](crate::CookieJar::clear_session) removes.
     pub fn expires(&self) -> Option<SystemTime> {
         self.expires
     }
 
-    /// Whether it is kept from connections that anybody may listen to.
+    /// True if the cookie is kept from connections without encryption.
     pub fn secure(&self) -> bool {
         self.secure
     }
 
-    /// Whether a browser would hide it from scripts. Programs see it all the same.
+    /// True if a browser would hide the cookie from scripts. Programs see it all the same.
     pub fn http_only(&self) -> bool {
         self.http_only
     }
 
-    /// What the server said of requests that another site causes, if it did.
+    /// The `SameSite` attribute. None if the server sent none.
     pub fn same_site(&self) -> Option<SameSite> {
         self.same_site
     }
 
-    /// Whether the other one takes this one's place (RFC 6265bis section 5.7, step 23).
+    /// True if the other cookie replaces this one (RFC 6265bis section 5.7, step 23).
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name
             && self.host_only == other.host_only

@@ -1,9 +1,9 @@
-//! The cookie file on the disk: nobody else reads it, and it is never half written.
+//! The cookie file on disk: readable by its owner only, and never half written.
 
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// What is in it. Nothing is waited for that has no end, as a pipe or a device may have none.
+/// The content of the file. A pipe or device is not read: it may have no end.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(special());
@@ -11,8 +11,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// Puts it there in one step: whoever looks, and whatever happens meanwhile, finds the old file or
-/// the new one.
+/// Replaces the file in one step: at any moment a reader finds the old or the new content.
 ///
 /// It is written under another name in the same directory, where from the first byte only its owner
 /// may read it, and then renamed. A symbolic link of that name is replaced, not followed.
@@ -24,8 +23,8 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    // Made with mode 0600, exclusively, under a name that nobody can guess; dropped before its end, it
-    // is removed.
+    // The temporary file has mode 0600, is created exclusively under a random name, and is removed
+    // if dropped before the end.
     let mut file = tempfile::Builder::new().prefix(".cookies-").tempfile_in(dir)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;

@@ -63,10 +63,9 @@ use crate::error::{Error, Result};
 /// goes, then the one used longest ago. Ports make no difference.
 ///
 /// `Secure` cookies are set and sent over https alone, and no http response replaces or hides one.
-/// This machine itself (`localhost`, 127.0.0.0/8, ::1) counts as secure over http too, as in
-/// browsers and curl: nobody listens on the way. `SameSite` is kept ([`Cookie::same_site`]) but
-/// forbids nothing, because a client has no pages that another site could misuse; `SameSite=None`
-/// is refused without `Secure`.
+/// The local machine (`localhost`, 127.0.0.0/8, ::1) counts as secure over http too, as in browsers
+/// and curl. `SameSite` is stored ([`Cookie::same_site`]) but forbids nothing: a client has no
+/// pages that another site could misuse. `SameSite=None` is refused without `Secure`.
 ///
 /// # The file
 ///
@@ -79,9 +78,9 @@ pub struct CookieJar(Option<Arc<Inner>>);
 #[derive(Default)]
 struct Inner {
     store: Mutex<Store>,
-    /// How many there are, so that an empty jar costs a request no lock.
+    /// The number of cookies: an empty jar costs a request no lock.
     count: AtomicUsize,
-    /// Held by whoever saves: of two files, the one with the later state is the later one.
+    /// Held while saving: of two files, the later one has the later state.
     saving: Mutex<()>,
 }
 
@@ -170,7 +169,7 @@ impl CookieJar {
         saved.await.unwrap_or_else(|stopped| Err(shut_down().because(stopped)))
     }
 
-    /// What [`load`](Self::load) makes of a file with this content.
+    /// The jar that [`load`](Self::load) makes of a file with this content.
     ///
     /// # Errors
     ///
@@ -181,17 +180,17 @@ impl CookieJar {
             let wrong = |what: &str| Error::input(format!("line {line} is not a cookie: {what}"));
             let cookie = read.map_err(wrong)?;
             let cookie = store::readmit(cookie, now).map_err(|refused| wrong(&refused.to_string()))?;
-            // What has no room is one too many, which is no fault of its line.
+            // A cookie beyond the limits is dropped, which is not a fault of its line.
             let _ = store.put(cookie, now);
         }
         let count = AtomicUsize::new(store.len());
         Ok(Self(Some(Arc::new(Inner { store: Mutex::new(store), count, saving: Mutex::default() }))))
     }
 
-    /// What [`save`](Self::save) writes. Whoever has it is logged in.
+    /// The content that [`save`](Self::save) writes. It is as secret as a password.
     pub fn to_netscape(&self) -> Vec<u8> {
-        // Written without the lock: it warns of what it leaves out, and nobody knows what a subscriber
-        // does.
+        // Written without the lock: it logs cookies that it leaves out, and a subscriber may do
+        // anything.
         netscape::write(&self.all())
     }
 
@@ -268,7 +267,7 @@ impl CookieJar {
         let cookies = other.all();
         self.with(|store, now| {
             for cookie in cookies {
-                // What has no room is one too many.
+                // A cookie beyond the limits is dropped.
                 let _ = store.put(cookie, now);
             }
         });
@@ -284,7 +283,7 @@ impl CookieJar {
         self.with(|store, _| store.retain(|cookie| cookie.expires.is_some()));
     }
 
-    /// How many there are.
+    /// The number of cookies.
     pub fn len(&self) -> usize {
         self.with(|store, now| {
             store.drop_expired(now);
@@ -293,12 +292,12 @@ impl CookieJar {
         .unwrap_or_default()
     }
 
-    /// Whether there is none.
+    /// True if the jar has no cookies.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether what servers set is kept.
+    /// True if cookies of servers are not stored.
     pub(crate) fn is_disabled(&self) -> bool {
         self.0.is_none()
     }
@@ -357,7 +356,7 @@ impl Default for CookieJar {
 }
 
 impl fmt::Debug for CookieJar {
-    /// How many there are, and nothing of them.
+    /// Shows the number of cookies only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(inner) => f.debug_struct("CookieJar").field("len", &inner.count.load(Ordering::Relaxed)).finish(),

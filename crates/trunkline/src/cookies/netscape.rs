@@ -94,7 +94,7 @@ fn expires(field: &[u8]) -> Result<Option<SystemTime>, &'static str> {
     if !whole(seconds) || !whole(fraction) {
         return Err(wrong);
     }
-    // What fits nowhere is as far away as can be told.
+    // A number out of range becomes the latest time.
     let seconds = seconds.parse().unwrap_or(u64::MAX).min(u64::from(u32::MAX) * 100);
     Ok((seconds > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
 }

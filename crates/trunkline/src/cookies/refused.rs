@@ -1,4 +1,4 @@
-//! Why a cookie is not taken.
+//! Reasons why a cookie is refused.
 
 use std::fmt;
 

@@ -1,11 +1,11 @@
-//! Whom a cookie is for: hosts, paths, and what counts as secure (RFC 6265bis section 5.1).
+//! Scope of a cookie: hosts, paths, and secure origins (RFC 6265bis section 5.1).
 
 use std::net::IpAddr;
 
 use psl::Psl as _;
 use url::{Host, Url};
 
-/// What an address says to its cookies.
+/// The parts of a URL that select its cookies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin<'a> {
     /// Canonical: lower case, A-labels, an IPv6 address without brackets.
@@ -70,8 +70,8 @@ pub(super) fn path_match(path: &str, cookie_path: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || cookie_path.ends_with('/') || rest.starts_with('/'))
 }
 
-/// Whether the domain, which is the host or above it, is as wide as the host's public suffix, or
-/// wider: it then takes in hosts of strangers.
+/// True if the domain, which is the host or above it, is the host's public suffix or above that: it
+/// then includes hosts of strangers.
 ///
 /// It is the host's suffix that counts, not whether the domain is one: with the rule `*.kobe.jp` no
 /// such domain is wider than `c.kobe.jp`, though `kobe.jp` itself falls under the rule `jp`.

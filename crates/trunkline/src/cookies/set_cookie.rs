@@ -1,4 +1,4 @@
-//! What a `Set-Cookie` says (RFC 6265bis section 5.6). The algorithm there takes almost anything,
+//! Parser of `Set-Cookie` (RFC 6265bis section 5.6). The algorithm there accepts almost anything,
 //! byte by byte; so does this.
 
 use std::time::{Duration, SystemTime};
@@ -72,7 +72,7 @@ impl<'a> SetCookie<'a> {
     }
 }
 
-/// What no cookie may have in it, wherever it comes from.
+/// Refuses characters that no cookie may have, from any source.
 pub(super) fn check_characters(text: &[u8]) -> Result<(), Refused> {
     let refused = |&byte: &u8| byte != b'\t' && byte.is_ascii_control();
     if text.iter().any(refused) { Err(Refused::ControlCharacter) } else { Ok(()) }

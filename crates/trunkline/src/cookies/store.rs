@@ -9,7 +9,7 @@ use super::refused::Refused;
 use super::scope::{Origin, above, canonical, domain_match, is_public, path_match};
 use super::set_cookie::{LONGEST_ATTRIBUTE, MaxAge, SetCookie, check_characters, check_pair};
 
-/// What section 6.1 asks for at least.
+/// The least numbers that section 6.1 asks for.
 pub(super) const MOST_OF_A_DOMAIN: usize = 50;
 pub(super) const MOST: usize = 3000;
 /// No cookie lives longer (section 5.5).
@@ -71,7 +71,7 @@ impl Store {
         Ok(())
     }
 
-    /// What goes with a request to there: longer paths first, then in the order of their creation
+    /// The cookies of a request to this origin: longer paths first, then in the order of creation
     /// (section 5.8.3).
     pub(super) fn matching(&mut self, to: &Origin<'_>, now: SystemTime) -> Vec<&Cookie> {
         self.drop_expired(now);
@@ -260,7 +260,7 @@ pub(super) fn readmit(mut cookie: Cookie, now: SystemTime) -> Result<Cookie, Ref
         return Err(Refused::Separator);
     }
     cookie.domain = canonical(&cookie.domain).filter(|domain| !domain.starts_with('.')).ok_or(Refused::BadDomain)?;
-    // As in step 9: nobody but the host itself is to see it.
+    // As in step 9: only the host itself may get it.
     cookie.host_only |= is_public(&cookie.domain, &cookie.domain);
     cookie.expires = cookie.expires.map(|at| no_later(at, now));
     check_prefix(&cookie, true)?;

@@ -1,81 +1,80 @@
-//! A request on its way to a connection: an idle one at once, one that comes back, or one that it
-//! dials (P2, P4, P7).
+//! Checkout of a connection: an idle one at once, or a place in the queue that leads to a released
+//! connection or a dial (P2, P4, P7).
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::cell::{Cell, Content, Dial, Dialed, Member};
+use super::connection_slot::{ConnectionSlot, Dial, DialOutcome, Pooled, SlotContent};
 use super::lease::Lease;
-use super::shell::{Entered, Look, Shell};
-use super::state::{Owner, PoolKey, SlotId, TicketId};
+use super::shared::{SharedState, SlotHandle};
+use super::state::{Checkout, Owner, PoolKey, SlotId, Standing, TicketId};
 use crate::error::{Error, Result};
 
-/// The answer to a request that asks for a connection.
-pub(crate) enum Arrival<K: PoolKey + Send + 'static, C: Member, D> {
-    Served(Lease<K, C>),
-    Queued(Queued<K, C, D>),
-}
-
-/// P2: an idle connection at once, or a place in the queue, with what `dial` makes to dial by.
-pub(crate) fn arrive<K: PoolKey + Send + 'static, C: Member, D>(
-    shell: &Arc<Shell<K, C>>,
+/// P2: leases an idle connection, or queues the request, which dials with what `dial` makes.
+pub(crate) fn checkout<K: PoolKey + Send + 'static, C: Pooled, D>(
+    shared: &Arc<SharedState<K, C>>,
     key: &K,
     (owner, under_way, begun): (Owner, bool, Instant),
     dial: impl FnOnce() -> D,
-) -> Result<Arrival<K, C, D>> {
-    match shell.enter(key, owner, under_way, begun) {
-        Entered::Reuse((cell, idle)) => Ok(Arrival::Served(Lease::new(shell.clone(), cell, Some(idle)))),
-        Entered::Queued(ticket) => {
-            let (shell, key, ticket) = (shell.clone(), key.clone(), Some(ticket));
-            Ok(Arrival::Queued(Queued { shell, key, dial: dial(), ticket, dialing: None }))
-        }
-        Entered::Closed => Err(Error::closed()),
-    }
+) -> Checkout<Lease<K, C>, Queued<K, C, D>> {
+    let checkout = shared.checkout(key, owner, under_way, begun);
+    checkout.map(|reused| Lease::reused(shared.clone(), reused)).map_queued(|ticket| Queued {
+        shared: shared.clone(),
+        key: key.clone(),
+        dial: dial(),
+        ticket: Some(ticket),
+        dialing: None,
+    })
 }
 
-/// A place in the queue: resolves to a lease. Dropped, it gives up its place and what it was given
-/// (P7).
-pub(crate) struct Queued<K: PoolKey + Send + 'static, C: Member, D> {
-    shell: Arc<Shell<K, C>>,
+/// Place in the queue: a future that resolves to a lease. Dropped, it gives up its place, and the
+/// connection it was granted goes to the next request (P7).
+pub(crate) struct Queued<K: PoolKey + Send + 'static, C: Pooled, D> {
+    shared: Arc<SharedState<K, C>>,
     key: K,
     dial: D,
-    /// Until it has been served, or has failed.
+    /// None once it was served or has failed.
     ticket: Option<TicketId>,
-    dialing: Option<Arc<Cell<K, C>>>,
+    dialing: Option<SlotHandle<K, C>>,
 }
 
 impl<K, C, D> Queued<K, C, D>
 where
     K: PoolKey + Send + 'static,
-    C: Member,
+    C: Pooled,
     D: FnMut(SlotId) -> Dial<C>,
 {
-    /// Does it wait for leave to dial, or for a connection to come back? (Not: for its own dial.)
+    /// True while it waits for a released connection or a permit to dial, and not for its own dial.
     pub(crate) fn is_waiting(&self) -> bool {
         self.dialing.is_none()
     }
 
-    fn lease(&mut self, cell: Arc<Cell<K, C>>, idle: Option<Duration>) -> Lease<K, C> {
+    fn serve(&mut self, lease: Lease<K, C>) -> Poll<Result<Lease<K, C>>> {
         self.ticket = None;
         self.dialing = None;
-        Lease::new(self.shell.clone(), cell, idle)
+        Poll::Ready(Ok(lease))
     }
 
-    /// Makes use of the leave to dial. None if the ticket's standing changed meanwhile.
-    fn begin_dial(&mut self, ticket: TicketId, slot: SlotId) -> Option<Arc<Cell<K, C>>> {
-        let dial = (self.dial)(slot);
-        let cell = Arc::new(Cell::new(slot, self.key.clone(), Content::Dialing(Some(dial))));
-        self.shell.begin_dial(ticket, &cell).then_some(cell)
+    fn fail(&mut self, error: Error) -> Poll<Result<Lease<K, C>>> {
+        self.ticket = None;
+        Poll::Ready(Err(error))
+    }
+
+    /// Uses the permit to dial. None if the ticket's standing changed meanwhile.
+    fn begin_dial(&mut self, ticket: TicketId, id: SlotId) -> Option<SlotHandle<K, C>> {
+        let dial = (self.dial)(id);
+        let slot = Arc::new(ConnectionSlot::new(id, self.key.clone(), SlotContent::Dialing(Some(dial))));
+        self.shared.begin_dial(ticket, &slot).then_some(slot)
     }
 }
 
 impl<K, C, D> Future for Queued<K, C, D>
 where
     K: PoolKey + Send + Unpin + 'static,
-    C: Member,
+    C: Pooled,
     D: FnMut(SlotId) -> Dial<C> + Unpin,
 {
     type Output = Result<Lease<K, C>>;
@@ -83,46 +82,46 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ticket = self.ticket.expect("it has not been served yet");
         loop {
-            let slot = match self.shell.look(ticket, cx.waker()) {
-                Look::Waiting => return Poll::Pending,
-                Look::Dialing(slot) => slot,
-                Look::Granted((cell, idle)) => return Poll::Ready(Ok(self.lease(cell, Some(idle)))),
-                Look::Closed => {
-                    self.ticket = None;
-                    return Poll::Ready(Err(Error::closed()));
+            let id = match self.shared.standing(ticket, cx.waker()) {
+                Standing::Waiting => return Poll::Pending,
+                Standing::Dialing(id) => id,
+                Standing::Granted(reused) => {
+                    let lease = Lease::reused(self.shared.clone(), reused);
+                    return self.serve(lease);
                 }
+                Standing::Closed => return self.fail(Error::closed()),
             };
-            let cell = match self.dialing.take() {
-                Some(cell) => cell,
-                None => match self.begin_dial(ticket, slot) {
-                    Some(cell) => cell,
+            let slot = match self.dialing.take() {
+                Some(slot) => slot,
+                None => match self.begin_dial(ticket, id) {
+                    Some(slot) => slot,
                     None => continue,
                 },
             };
-            self.dialing = Some(cell.clone());
-            match std::task::ready!(self.shell.poll_dial(&cell, cx)) {
-                Dialed::Open => {
-                    if self.shell.dialed(&cell) {
-                        return Poll::Ready(Ok(self.lease(cell, None)));
+            self.dialing = Some(slot.clone());
+            match std::task::ready!(self.shared.poll_dial(&slot, cx)) {
+                DialOutcome::Open => {
+                    if self.shared.dialed(&slot) {
+                        let lease = Lease::dialed(self.shared.clone(), slot);
+                        return self.serve(lease);
                     }
                 }
-                Dialed::Failed(error) => {
-                    if self.shell.dial_failed(slot) {
-                        self.ticket = None;
-                        return Poll::Ready(Err(error));
+                DialOutcome::Failed(error) => {
+                    if self.shared.dial_failed(id) {
+                        return self.fail(error);
                     }
                 }
-                // The pool ended the dial or gave this request another connection: the ticket says which.
-                Dialed::Elsewhere | Dialed::Ended(_) => {}
+                // The pool ended the dial or granted another connection: the standing says which.
+                DialOutcome::NoDial | DialOutcome::Ended(_) => {}
             }
         }
     }
 }
 
-impl<K: PoolKey + Send + 'static, C: Member, D> Drop for Queued<K, C, D> {
+impl<K: PoolKey + Send + 'static, C: Pooled, D> Drop for Queued<K, C, D> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.shell.event(|state, now| state.cancel(ticket, now));
+            self.shared.event(|state, now| state.cancel(ticket, now));
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The pool by itself, for `bench/`: the shell with its locks and the real key, over connections
-//! that are nothing. Compiled with `--cfg trunkline_bench` only, and no part of the library's
-//! interface.
+//! Pool without sockets, for `bench/`: the shared state with its locks and the real key, over empty
+//! connections. Compiled with `--cfg trunkline_bench` only, and no part of the public interface.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,40 +7,40 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::acquire::{Arrival, Queued, arrive};
-use super::cell::{Cell, Dial, Member, Retired};
+use super::acquire::{Queued, checkout};
+use super::connection_slot::{AfterExchange, ConnectionSlot, Dial, Pooled};
 use super::key::{Key, Runtime};
 use super::lease::Lease;
-use super::shell::{Keeping, Shell};
-use super::state::{ADOPTION, Rules, SlotId, State};
+use super::shared::{Maintainer, SharedState};
+use super::state::{Checkout, Rules, SlotId, State, WATCH_DELAY};
 use super::sync::{Mutex, lock};
 use crate::connection::Target;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::timeouts;
 
-/// A pool without sockets, and the hosts that it is asked for.
+/// A pool without sockets, and keys of several hosts.
 #[expect(missing_debug_implementations, reason = "seen by the bench alone")]
 pub struct BarePool {
-    shell: Arc<Shell<Key, Nothing>>,
+    shared: Arc<SharedState<Key, NoConnection>>,
     keys: Vec<Key>,
 }
 
-/// The answer to a request that asks for a connection.
+/// Result of a checkout.
 #[expect(missing_debug_implementations, reason = "seen by the bench alone")]
-pub enum Asked {
-    /// One that was idle.
+pub enum BareCheckout {
+    /// A connection that was idle.
     Leased(Leased),
-    /// A future that resolves to one: it waits, or dials.
+    /// A future that resolves to a connection: it waits, or dials.
     Waiting(Waiting),
 }
 
 /// A request without a connection. Its dial succeeds at once.
 #[expect(missing_debug_implementations, reason = "seen by the bench alone")]
-pub struct Waiting(Queued<Key, Nothing, fn(SlotId) -> Dial<Nothing>>);
+pub struct Waiting(Queued<Key, NoConnection, fn(SlotId) -> Dial<NoConnection>>);
 
 /// A connection in use, until it is dropped.
 #[expect(missing_debug_implementations, dead_code, reason = "seen by the bench alone; held for its drop")]
-pub struct Leased(Lease<Key, Nothing>);
+pub struct Leased(Lease<Key, NoConnection>);
 
 impl BarePool {
     /// Needs a tokio runtime, as a key has one in it.
@@ -52,27 +51,28 @@ impl BarePool {
     pub fn new(hosts: usize, limit: Option<usize>, limit_per_host: Option<usize>) -> Result<Self> {
         let idle_timeout = Duration::from_secs(3600);
         let rules = Rules { limit, limit_per_host, idle_timeout, max_lifetime: None, seed: 1 };
-        let watch = Watch { running: Mutex::new(Mutex::new(timeouts::now())) };
-        let shell = Arc::new(Shell::new(State::new(rules), Box::new(watch)));
+        let maintainer = BareMaintainer { running: Mutex::new(Mutex::new(timeouts::now())) };
+        let shared = Arc::new(SharedState::new(State::new(rules), Box::new(maintainer)));
         let runtime = Runtime::current()?;
         let key = |number| {
             let target = Target { https: false, host: format!("host-{number}.example").into(), port: 80 };
             Key { target, runtime: runtime.clone() }
         };
-        Ok(Self { shell, keys: (0..hosts).map(key).collect() })
+        Ok(Self { shared, keys: (0..hosts).map(key).collect() })
     }
 
-    /// Asks for a connection to this host, as a request does.
+    /// Checks a connection to this host out, as a request does.
     ///
     /// # Errors
     ///
-    /// A closed pool; this one never is.
-    pub fn ask(&self, host: usize) -> Result<Asked> {
-        let dial: fn(SlotId) -> Dial<Nothing> = dial;
-        Ok(match arrive(&self.shell, &self.keys[host], (1, false, timeouts::now()), || dial)? {
-            Arrival::Served(lease) => Asked::Leased(Leased(lease)),
-            Arrival::Queued(queued) => Asked::Waiting(Waiting(queued)),
-        })
+    /// The pool is closed; this one never is.
+    pub fn checkout(&self, host: usize) -> Result<BareCheckout> {
+        let dial: fn(SlotId) -> Dial<NoConnection> = dial;
+        match checkout(&self.shared, &self.keys[host], (1, false, timeouts::now()), || dial) {
+            Checkout::Reuse(lease) => Ok(BareCheckout::Leased(Leased(lease))),
+            Checkout::Queued(queued) => Ok(BareCheckout::Waiting(Waiting(queued))),
+            Checkout::Closed => Err(Error::closed()),
+        }
     }
 }
 
@@ -84,15 +84,15 @@ impl Future for Waiting {
     }
 }
 
-struct Nothing;
+struct NoConnection;
 
-fn dial(_: SlotId) -> Dial<Nothing> {
-    Box::pin(async { Ok(Nothing) })
+fn dial(_: SlotId) -> Dial<NoConnection> {
+    Box::pin(async { Ok(NoConnection) })
 }
 
-impl Member for Nothing {
-    fn retire(&mut self) -> Retired {
-        Retired::Keep { keep_alive: None }
+impl Pooled for NoConnection {
+    fn after_exchange(&mut self) -> AfterExchange {
+        AfterExchange::Keep { keep_alive: None }
     }
 
     fn traffic(&self) -> u64 {
@@ -102,22 +102,22 @@ impl Member for Nothing {
     fn end(self) {}
 }
 
-/// A keeper that is always about to look. It is asked with every return, and answers at the real
-/// one's price: two locks and a comparison.
-struct Watch {
+/// Maintenance whose next run is always near. Each return asks it, at the cost of the real one: two
+/// locks and a comparison.
+struct BareMaintainer {
     running: Mutex<Mutex<Instant>>,
 }
 
-impl Keeping<Key, Nothing> for Watch {
-    fn tend(&self, _: &Arc<Shell<Key, Nothing>>, _: &Arc<Cell<Key, Nothing>>) {}
+impl Maintainer<Key, NoConnection> for BareMaintainer {
+    fn drive(&self, _: &Arc<SharedState<Key, NoConnection>>, _: &Arc<ConnectionSlot<Key, NoConnection>>) {}
 
     fn is_watching(&self, _: &Key, now: Instant) -> bool {
         let running = lock(&self.running);
-        let next_look = lock(&running);
-        *next_look <= now + ADOPTION
+        let next_run = lock(&running);
+        *next_run <= now + WATCH_DELAY
     }
 
-    fn idle(&self, _: &Arc<Shell<Key, Nothing>>, _: &Arc<Cell<Key, Nothing>>, _: Instant) {}
+    fn watch(&self, _: &Arc<SharedState<Key, NoConnection>>, _: &Arc<ConnectionSlot<Key, NoConnection>>, _: Instant) {}
 
     fn emptied(&self) {}
 }

@@ -1,4 +1,4 @@
-//! The settings of a pool.
+//! Settings of a pool.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::in_flight::InFlight;
-use super::keeper::{Keepers, Watch};
-use super::shell::Shell;
+use super::maintenance::Maintenance;
+use super::shared::SharedState;
 use super::state::{Rules, State};
 use super::sync::Mutex;
 use super::{Inner, Pool};
@@ -27,7 +27,7 @@ pub struct PoolBuilder {
     idle_timeout: Duration,
     max_lifetime: Option<Duration>,
     replay: bool,
-    threshold: Option<Duration>,
+    held_threshold: Option<Duration>,
     resolver: Arc<dyn Resolve>,
     address_filter: Option<AddressFilter>,
     tls: TlsSettings,
@@ -44,7 +44,7 @@ impl PoolBuilder {
             idle_timeout: Duration::from_secs(15),
             max_lifetime: None,
             replay: true,
-            threshold: None,
+            held_threshold: None,
             resolver: Arc::new(SystemResolver),
             address_filter: None,
             tls: TlsSettings::default(),
@@ -53,58 +53,60 @@ impl PoolBuilder {
         }
     }
 
-    /// The most sockets the pool may own: those in use, idle ones and those being connected. `None`
-    /// is no limit; 0 is refused. Default: 100.
+    /// Largest number of sockets that the pool owns: in use, idle and being connected. `None` is no
+    /// limit; 0 is refused. Default: 100.
     pub fn limit(mut self, sockets: impl Into<Option<usize>>) -> Self {
         self.limit = sockets.into();
         self
     }
 
-    /// The most sockets to one host and port. `None` is no limit; 0 is refused. Default: none.
+    /// Largest number of sockets to one host and port. `None` is no limit; 0 is refused. Default:
+    /// none.
     pub fn limit_per_host(mut self, sockets: impl Into<Option<usize>>) -> Self {
         self.limit_per_host = sockets.into();
         self
     }
 
-    /// How long a connection is kept with nothing to do; less if the server's `Keep-Alive:
-    /// timeout=n` says so. Default: 15 s.
+    /// Time for which an idle connection is kept. The server's `Keep-Alive: timeout=n` can shorten
+    /// it. Default: 15 s.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.idle_timeout = idle;
         self
     }
 
-    /// How old a connection may be when it is given to another request, give or take 10 %, so that
-    /// those of a fleet do not end together. `None` is no limit. Default: none.
+    /// Age, ±10 %, from which a connection serves no further request. The spread keeps connections
+    /// that were made together from ending together. `None` is no limit. Default: none.
     pub fn max_lifetime(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.max_lifetime = age.into();
         self
     }
 
-    /// Whether a request that fails on a reused connection, before a byte of its response, is sent
-    /// once more on a new one, if it was provably not sent or is idempotent (RFC 9110 section
-    /// 9.2.2). Default: yes.
+    /// Replays requests: one that fails on a reused connection, before a byte of its response, is
+    /// sent once more on a new connection, if it was provably not sent or is idempotent (RFC 9110
+    /// section 9.2.2). Default: yes.
     pub fn replay(mut self, replay: bool) -> Self {
         self.replay = replay;
         self
     }
 
-    /// Reports, as a warning of `tracing`, every connection that one request has held for longer
-    /// than this, once. Default: none.
+    /// Reports each connection that one request has held for longer than this, once, as a warning
+    /// of `tracing`. Default: none.
     pub fn report_held(mut self, longer_than: impl Into<Option<Duration>>) -> Self {
-        self.threshold = longer_than.into();
+        self.held_threshold = longer_than.into();
         self
     }
 
-    /// Looks names up in another way than the system's. Its answers are cached like the system's:
-    /// 10 s, 1,000 names.
+    /// Resolves host names with this resolver instead of the system's. Its results are cached in
+    /// the same way: for 10 s, for 1,000 names. Default: the system's
+    /// resolver.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Arc::new(resolver);
         self
     }
 
-    /// Refuses addresses. It sees every address that is about to be connected to: those that names
-    /// resolve to, literal ones, and those that redirects lead to. Use it to keep requests to
-    /// addresses given by strangers out of your own network.
+    /// Refuses the addresses for which `accept` returns false. It is called for each address before
+    /// a connection to it: addresses that names resolve to, literal ones, and those that redirects
+    /// lead to. Use it to keep requests to URLs from untrusted sources out of your own network.
     ///
     /// ```
     /// # fn main() -> trunkline::Result<()> {
@@ -126,39 +128,39 @@ impl PoolBuilder {
         self
     }
 
-    /// Trusts these certificates (PEM, one or several) besides the platform's.
+    /// Trusts these certificates (PEM, one or several) in addition to the platform's.
     pub fn add_root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.extra_roots.push(pem.into());
         self
     }
 
-    /// Shows servers that ask for one this certificate: a PEM text with the chain and its private
-    /// key.
+    /// Presents this certificate to servers that request one: a PEM text with the chain and its
+    /// private key.
     pub fn client_identity(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.identity = Some(pem.into());
         self
     }
 
-    /// Accepts any certificate, for any name, expired or not. Whoever stands between you and the
-    /// server can then read and change everything. Default: no.
+    /// Accepts any certificate, for any name, expired or not. A third party on the path to the
+    /// server can then read and change all traffic. Default: no.
     pub fn danger_accept_invalid_certs(mut self, accept: bool) -> Self {
         self.tls.accept_invalid = accept;
         self
     }
 
-    /// The most headers a response may have. Default: 100.
+    /// Largest number of headers in a response. Default: 100.
     pub fn max_headers(mut self, count: usize) -> Self {
         self.http1.max_headers = Some(count);
         self
     }
 
-    /// The most bytes the head of a response may have. Default: about 400 KiB.
+    /// Largest size of the head of a response, in bytes. Default: about 400 KiB.
     pub fn max_header_size(mut self, bytes: usize) -> Self {
         self.http1.max_header_size = Some(bytes);
         self
     }
 
-    /// Makes the pool. No runtime is needed and nothing is opened.
+    /// Builds the pool. It needs no runtime and opens no connection.
     ///
     /// # Errors
     ///
@@ -183,11 +185,11 @@ impl PoolBuilder {
             max_lifetime: self.max_lifetime,
             seed: RandomState::new().hash_one(0),
         };
-        let keepers = Arc::new(Keepers::new(self.threshold));
+        let maintenance = Arc::new(Maintenance::new(self.held_threshold));
         Ok(Pool(Arc::new(Inner {
-            shell: Arc::new(Shell::new(State::new(rules), Box::new(Watch(keepers.clone())))),
+            shared: Arc::new(SharedState::new(State::new(rules), Box::new(maintenance.clone()))),
             connector: Arc::new(Connector::new(self.resolver, self.address_filter, &self.tls)?),
-            keepers,
+            maintenance,
             http1: self.http1,
             replay: self.replay,
             in_flight: Arc::new(InFlight::default()),

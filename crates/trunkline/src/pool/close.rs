@@ -1,5 +1,5 @@
-//! The end of a pool or of a session: nothing new, what is under way may finish, then no socket is
-//! left (P11).
+//! Close of a pool or of a session: refuses new requests, waits for those under way, and ends with
+//! no socket left (P11).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::state::Owner;
 use crate::stats::CloseReport;
 use crate::timeouts;
 
-/// How long requests under way may take to finish, unless told otherwise.
+/// Default time for requests under way to finish.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 impl Inner {
@@ -23,11 +23,11 @@ impl Inner {
         let closed_before = self.closed_total();
         self.in_flight.close();
         let under_way = self.in_flight.count();
-        let failed = self.shell.event(|state, _| state.drain());
+        let failed = self.shared.event(|state, _| state.drain());
         let aborted = self.drain(&self.in_flight, grace, None).await;
         loop {
-            let emptied = self.keepers.emptied();
-            if self.shell.read(|state| state.ledger().total.open()) == 0 {
+            let emptied = self.maintenance.emptied();
+            if self.shared.read(|state| state.metrics().total.open()) == 0 {
                 break;
             }
             emptied.await;
@@ -42,7 +42,7 @@ impl Inner {
         report
     }
 
-    /// A session's end while others use the pool.
+    /// Closes a session while others use the pool.
     pub(crate) async fn close_owner(
         self: &Arc<Self>,
         owner: Owner,
@@ -53,7 +53,7 @@ impl Inner {
         let closed_before = self.closed_total();
         in_flight.close();
         let under_way = in_flight.count();
-        let failed = self.shell.event(|state, _| state.drain_owner(owner));
+        let failed = self.shared.event(|state, _| state.drain_owner(owner));
         let aborted = self.drain(in_flight, grace, Some(owner)).await;
         CloseReport {
             drained: under_way.saturating_sub(aborted + failed),
@@ -63,20 +63,21 @@ impl Inner {
         }
     }
 
-    /// Waits for the requests under way, and ends those that outlast the grace. How many that were.
+    /// Waits for the requests under way, and ends those that outlast the grace. Returns their
+    /// number.
     async fn drain(self: &Arc<Self>, in_flight: &InFlight, grace: Duration, owner: Option<Owner>) -> usize {
         let ended = tokio::time::timeout(grace, in_flight.emptied()).await.is_ok();
-        // A session whose requests have all ended needs no more, and is not to be remembered.
+        // The state need not remember a session whose requests have all ended.
         if ended && owner.is_some() {
             return 0;
         }
         let outlasting = in_flight.count();
-        self.shell.event(|state, now| state.abort(owner, now));
+        self.shared.event(|state, now| state.abort(owner, now));
         outlasting
     }
 
     fn closed_total(&self) -> u64 {
-        self.shell.read(|state| state.ledger().closed.iter().sum())
+        self.shared.read(|state| state.metrics().closed.iter().sum())
     }
 }
 
@@ -86,19 +87,19 @@ mod tests {
     use crate::pool::Pool;
 
     #[tokio::test]
-    async fn p11_a_session_whose_requests_had_ended_is_not_remembered() {
+    async fn p11_a_session_without_requests_is_not_remembered() {
         let pool = Pool::new();
         let session = Arc::new(InFlight::within(pool.0.in_flight().clone()));
         let (owner, under_way) = (pool.0.join(), session.enter());
         let closing = pool.0.close_owner(owner, &session, GRACE);
         let (report, ()) = tokio::join!(closing, async { drop(under_way) });
         assert_eq!((report.drained, report.aborted), (1, 0));
-        assert!(!pool.0.shell.read(|state| state.has_aborted(owner)));
+        assert!(!pool.0.shared.read(|state| state.has_aborted(owner)));
 
         let session = Arc::new(InFlight::within(pool.0.in_flight().clone()));
         let (owner, _under_way) = (pool.0.join(), session.enter());
         let report = pool.0.close_owner(owner, &session, Duration::ZERO).await;
         assert_eq!((report.drained, report.aborted), (0, 1));
-        assert!(pool.0.shell.read(|state| state.has_aborted(owner)), "what it goes on with is refused");
+        assert!(pool.0.shared.read(|state| state.has_aborted(owner)), "its further exchanges are refused");
     }
 }

@@ -1,10 +1,10 @@
-//! A wait that ran out says who holds the connections (P13).
+//! Error of a wait that ran out: the limits, the gauges and the oldest lease (P13).
 
 use std::fmt::Write as _;
 
 use super::Inner;
 use super::key::Key;
-use super::state::Tally;
+use super::state::Gauges;
 use super::sync::lock;
 use crate::connection::Target;
 use crate::error::{Error, Phase};
@@ -13,26 +13,26 @@ use crate::timeouts;
 impl Inner {
     pub(super) fn explain_wait(&self, key: &Key) -> Error {
         let now = timeouts::now();
-        let (rules, total, host, oldest) = self.shell.read(|state| {
+        let (rules, total, host, oldest) = self.shared.read(|state| {
             let host = state.host(key);
-            let full = state.rules().limit_per_host.is_some_and(|limit| host.taken() >= limit);
-            let oldest = state.oldest_lease(full.then_some(key), now);
-            (state.rules().clone(), state.ledger().total, host, oldest)
+            let host_full = state.rules().limit_per_host.is_some_and(|limit| host.taken() >= limit);
+            let oldest = state.oldest_lease(host_full.then_some(key), now);
+            (state.rules().clone(), state.metrics().total, host, oldest)
         });
         let mut text = format!(
             "no connection became free: limit {} ({}), limit per host {} ({} to {})",
             limit(rules.limit),
-            figures(total),
+            describe(total),
             limit(rules.limit_per_host),
-            figures(host),
+            describe(host),
             key.target,
         );
         if let Some((slot, age)) = oldest {
             let _ = write!(text, "; the oldest has been in use for {age:.1?}");
-            if let Some(cell) = self.shell.cell(slot) {
-                let method = cell.method();
+            if let Some(slot) = self.shared.slot(slot) {
+                let method = slot.method();
                 let method = method.as_ref().map_or("a request", http::Method::as_str);
-                let _ = write!(text, " by {method} {}", cell.key.target);
+                let _ = write!(text, " by {method} {}", slot.key.target);
             }
         }
         if let Some(error) = &*lock(&self.last_dial_error) {
@@ -47,8 +47,8 @@ impl Inner {
     }
 }
 
-fn figures(tally: Tally) -> String {
-    let Tally { dialing, in_use, idle, waiting, .. } = tally;
+fn describe(gauges: Gauges) -> String {
+    let Gauges { dialing, in_use, idle, waiting, .. } = gauges;
     format!("{in_use} in use, {idle} idle, {dialing} dialing, {waiting} waiting")
 }
 

@@ -1,4 +1,4 @@
-//! Counts the requests under way, and lets no more in once it is closed.
+//! Counter of requests under way: admits none once it is closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +9,11 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
-    /// Those inside, and the `CLOSED` bit: one word, so that nobody slips in while it closes.
-    inside: AtomicUsize,
+    /// Number of requests, and the `CLOSED` bit: one word, so that no request is admitted during
+    /// the close.
+    requests: AtomicUsize,
     empty: Notify,
-    /// Whoever is inside this one is inside that one too: a session's requests are its pool's.
+    /// Counter that counts the same requests: a session's requests are also its pool's.
     outer: Option<Arc<InFlight>>,
 }
 
@@ -26,21 +27,21 @@ impl InFlight {
     }
 
     pub(crate) fn enter(self: &Arc<Self>) -> Option<InFlightGuard> {
-        let pass = InFlightGuard(self.clone());
+        let guard = InFlightGuard(self.clone());
         let open = self.count_in();
-        open.then_some(pass)
+        open.then_some(guard)
     }
 
-    /// False if this in_flight, or one around it, is closed.
+    /// False if this counter or an outer one is closed.
     fn count_in(&self) -> bool {
-        let before = self.inside.fetch_add(1, Ordering::AcqRel);
+        let before = self.requests.fetch_add(1, Ordering::AcqRel);
         let outer_open = self.outer.as_ref().is_none_or(|outer| outer.count_in());
         outer_open && before & CLOSED == 0
     }
 
     fn count_out(&self) {
-        // Nobody waits for an open in_flight.
-        if self.inside.fetch_sub(1, Ordering::AcqRel) == CLOSED | 1 {
+        // Only a closed counter has waiters.
+        if self.requests.fetch_sub(1, Ordering::AcqRel) == CLOSED | 1 {
             self.empty.notify_waiters();
         }
         if let Some(outer) = &self.outer {
@@ -48,20 +49,21 @@ impl InFlight {
         }
     }
 
-    /// Lets nobody in any more. True the first time.
+    /// Refuses further requests. True the first time.
     pub(crate) fn close(&self) -> bool {
-        self.inside.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0
+        self.requests.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.inside.load(Ordering::Acquire) & CLOSED != 0
+        self.requests.load(Ordering::Acquire) & CLOSED != 0
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.inside.load(Ordering::Acquire) & !CLOSED
+        self.requests.load(Ordering::Acquire) & !CLOSED
     }
 
-    /// Waits until nobody is inside. Only for a closed in_flight: an open one tells nobody.
+    /// Waits for the end of the last request. Only for a closed counter: an open one does not
+    /// notify.
     pub(crate) async fn emptied(&self) {
         loop {
             let notified = self.empty.notified();
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn p11_a_closed_gate_lets_nobody_in_and_tells_when_all_have_left() {
+    async fn p11_a_closed_counter_admits_none_and_reports_the_last_end() {
         let in_flight = Arc::new(InFlight::default());
         let first = in_flight.enter().unwrap();
         assert!(in_flight.close());
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn p11_who_is_in_the_session_is_in_its_pool() {
+    fn p11_a_request_of_a_session_counts_in_its_pool() {
         let pool = Arc::new(InFlight::default());
         let (session, other) = (Arc::new(InFlight::within(pool.clone())), Arc::new(InFlight::within(pool.clone())));
         let (first, second) = (session.enter().unwrap(), other.enter().unwrap());

@@ -1,4 +1,4 @@
-//! What makes connections interchangeable: where they lead, and which runtime drives them.
+//! Key of a connection: its target, and the runtime that drives it.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::state::PoolKey;
 use crate::connection::Target;
 use crate::error::{Error, Result};
 
-/// Two requests with equal keys may share a connection. Proxy and TLS settings are the pool's own
-/// and the same for all its keys.
+/// Requests with equal keys may share a connection. TLS settings are no part of it: the pool has
+/// one set for all its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) target: Target,
@@ -25,7 +25,7 @@ impl PoolKey for Key {
     }
 }
 
-/// A tokio runtime: a socket registered with one that is parked or gone never wakes.
+/// A tokio runtime. A socket wakes only while the runtime that it is registered with runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime {
     handle: Handle,

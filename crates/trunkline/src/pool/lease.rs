@@ -1,175 +1,172 @@
-//! A connection in use. However its holder ends, the connection goes back to the pool or its slot
-//! is freed (P7, P8).
+//! Connection in use. Its drop returns the connection to the pool or frees its slot (P7, P8).
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::cell::{Cell, Content, Dial, Dialed, Inside, Limits, Member, Retired};
-use super::shell::Shell;
-use super::state::{PoolKey, Replacement};
+use super::connection_slot::{AfterExchange, ConnectionSlot, Dial, DialOutcome, Pooled, SlotContent, SlotInner};
+use super::exchange_record::ExchangeLimits;
+use super::shared::{ReusedSlot, SharedState, SlotHandle};
+use super::state::{PoolKey, Replacement, SlotId};
 use crate::error::{Error, Phase, Result};
 use crate::stats::CloseReason;
 
-pub(crate) struct Lease<K: PoolKey + Send + 'static, C: Member> {
-    shell: Arc<Shell<K, C>>,
-    cell: Arc<Cell<K, C>>,
-    /// For how long it had been nobody's, if it was the pool's before.
+pub(crate) struct Lease<K: PoolKey + Send + 'static, C: Pooled> {
+    shared: Arc<SharedState<K, C>>,
+    slot: SlotHandle<K, C>,
+    /// Time since the connection's last exchange. None if it was dialed for this request.
     idle: Option<Duration>,
-    /// It has been given back.
-    over: bool,
+    returned: bool,
 }
 
-impl<K: PoolKey + Send + 'static, C: Member> Lease<K, C> {
-    pub(super) fn new(shell: Arc<Shell<K, C>>, cell: Arc<Cell<K, C>>, idle: Option<Duration>) -> Self {
-        Self { shell, cell, idle, over: false }
+impl<K: PoolKey + Send + 'static, C: Pooled> Lease<K, C> {
+    pub(super) fn reused(shared: Arc<SharedState<K, C>>, ReusedSlot { slot, idle }: ReusedSlot<K, C>) -> Self {
+        Self { shared, slot, idle: Some(idle), returned: false }
     }
 
-    /// For how long the connection had been the pool's before it was this request's. None if it is
-    /// new; else it may have gone stale.
+    pub(super) fn dialed(shared: Arc<SharedState<K, C>>, slot: SlotHandle<K, C>) -> Self {
+        Self { shared, slot, idle: None, returned: false }
+    }
+
+    /// Time for which the connection was in the pool. None if it is new; else it may be stale.
     pub(crate) fn idle(&self) -> Option<Duration> {
         self.idle
     }
 
-    pub(crate) fn shell(&self) -> &Arc<Shell<K, C>> {
-        &self.shell
+    pub(crate) fn shared(&self) -> &Arc<SharedState<K, C>> {
+        &self.shared
     }
 
-    pub(crate) fn cell(&self) -> &Arc<Cell<K, C>> {
-        &self.cell
+    pub(crate) fn slot(&self) -> &Arc<ConnectionSlot<K, C>> {
+        &self.slot
     }
 
-    /// An exchange begins: what for, how long it may take, and with what. True if the connection
-    /// has been through another. If it was taken away nothing is begun, and the next poll
-    /// tells.
-    pub(crate) fn begin(&self, method: http::Method, limits: Limits, f: impl FnOnce(&mut C)) -> bool {
-        self.cell.with(|inside| {
-            let served = inside.begin(method, limits);
-            if let Content::Open(connection) = &mut inside.content {
+    /// Begins an exchange; `f` passes the request to the connection. True if the connection has
+    /// served another. A connection that was taken away begins nothing, and the next poll fails.
+    pub(crate) fn begin(&self, method: http::Method, limits: ExchangeLimits, f: impl FnOnce(&mut C)) -> bool {
+        self.slot.with(|inner| {
+            let served = inner.begin(method, limits);
+            if let SlotContent::Open(connection) = &mut inner.content {
                 f(connection);
             }
             served
         })
     }
 
-    /// Polls the connection. It may have been taken away: by a close or a deadline.
+    /// Polls the connection. Fails if a close or a limit took it away.
     pub(crate) fn poll<R>(
         &self,
         cx: &mut Context<'_>,
         f: impl FnOnce(&mut C, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<Result<R>> {
-        self.cell.poll(cx, f).map(|result| result.map_err(taken))
+        self.slot.poll(cx, f).map(|result| result.map_err(taken_error))
     }
 
-    /// Does something with the connection that needs no waiting.
+    /// Uses the connection without a wait.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut C) -> R) -> Result<R> {
-        self.cell.with(|inside| match &mut inside.content {
-            Content::Open(connection) => Ok(f(connection)),
-            Content::Taken(reason) => Err(taken(*reason)),
-            Content::Dialing(_) => Err(taken(None)),
+        self.slot.with(|inner| match &mut inner.content {
+            SlotContent::Open(connection) => Ok(f(connection)),
+            SlotContent::Taken(reason) => Err(taken_error(*reason)),
+            SlotContent::Dialing(_) => Err(taken_error(None)),
         })
     }
 
-    /// Ends with a last word to the connection, if it has not been taken away.
+    /// Ends the lease, after `f` on a connection that was not taken away.
     pub(crate) fn end(mut self, f: impl FnOnce(&mut C)) {
-        self.over = true;
+        self.returned = true;
         self.give_back(f);
     }
 
     fn give_back(&self, f: impl FnOnce(&mut C)) {
-        let retired = self.cell.with(|inside| {
-            inside.finish();
-            match &mut inside.content {
-                Content::Open(connection) => {
+        let after = self.slot.with(|inner| {
+            inner.end_exchange();
+            match &mut inner.content {
+                SlotContent::Open(connection) => {
                     f(connection);
-                    Some(connection.retire())
+                    Some(connection.after_exchange())
                 }
-                Content::Dialing(_) => Some(Retired::Close(CloseReason::Cancelled)),
-                Content::Taken(_) => None,
+                SlotContent::Dialing(_) => Some(AfterExchange::Close(CloseReason::Cancelled)),
+                SlotContent::Taken(_) => None,
             }
         });
-        match retired {
-            Some(Retired::Keep { keep_alive }) if self.shell.returned(&self.cell, keep_alive) => {}
-            // Aborted before it came back.
-            Some(Retired::Keep { .. }) => self.shell.close_cell(&self.cell, CloseReason::Aborted),
-            Some(Retired::Close(reason)) => self.shell.close_cell(&self.cell, reason),
-            // Whoever took the connection has reported it.
+        match after {
+            Some(AfterExchange::Keep { keep_alive }) if self.shared.returned(&self.slot, keep_alive) => {}
+            // Aborted before its return.
+            Some(AfterExchange::Keep { .. }) => self.shared.close_slot(&self.slot, CloseReason::Aborted),
+            Some(AfterExchange::Close(reason)) => self.shared.close_slot(&self.slot, reason),
+            // Reported by the task that took the connection.
             None => {}
         }
     }
 
-    /// P10: the connection was found to be of no use. Another idle one takes its place, or one that
-    /// `dial` makes.
-    pub(crate) async fn replace(
-        mut self,
-        reason: CloseReason,
-        dial: impl FnOnce(super::state::SlotId) -> Dial<C>,
-    ) -> Result<Self> {
-        self.discard()?;
-        match self.shell.replace(self.cell.slot, reason) {
-            (Replacement::Reuse(_), Some((other, idle))) => {
-                self.cell = other;
+    /// P10: replaces a connection that is of no use by another idle one, or by one that `dial`
+    /// makes.
+    pub(crate) async fn replace(mut self, reason: CloseReason, dial: impl FnOnce(SlotId) -> Dial<C>) -> Result<Self> {
+        self.drop_connection()?;
+        match self.shared.replace(self.slot.id, reason) {
+            Replacement::Reuse(ReusedSlot { slot, idle }) => {
+                self.slot = slot;
                 self.idle = Some(idle);
                 Ok(self)
             }
-            (Replacement::Dial, _) => self.dial_anew(dial).await,
-            _ => Err(Error::closed()),
+            Replacement::Dial => self.dial(dial).await,
+            Replacement::Closed => Err(Error::closed()),
         }
     }
 
-    /// P10: the connection failed its request. A new one is dialed in its slot.
-    pub(crate) async fn redial(self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
-        self.discard()?;
-        match self.shell.redial(self.cell.slot, CloseReason::PeerClosed) {
-            Replacement::Dial => self.dial_anew(dial).await,
-            _ => Err(Error::closed()),
+    /// P10: dials a new connection in the slot of one that failed its request.
+    pub(crate) async fn redial(self, dial: impl FnOnce(SlotId) -> Dial<C>) -> Result<Self> {
+        self.drop_connection()?;
+        if !self.shared.redial(self.slot.id, CloseReason::PeerClosed) {
+            return Err(Error::closed());
         }
+        self.dial(dial).await
     }
 
     /// Drops the socket; the slot stays taken.
-    fn discard(&self) -> Result<()> {
-        // The exchange's limits end with it: a dial has its own.
-        self.cell.with(Inside::finish);
-        let content = self.cell.take(None).ok_or_else(|| taken(self.cell.taken_for()))?;
+    fn drop_connection(&self) -> Result<()> {
+        // The limits of the exchange end with it: a dial has its own.
+        self.slot.with(SlotInner::end_exchange);
+        let content = self.slot.take(None).ok_or_else(|| taken_error(self.slot.taken_for()))?;
         drop(content);
         Ok(())
     }
 
-    async fn dial_anew(mut self, dial: impl FnOnce(super::state::SlotId) -> Dial<C>) -> Result<Self> {
-        let slot = self.cell.slot;
-        self.cell.with(|inside| {
-            inside.content = Content::Dialing(Some(dial(slot)));
-            inside.served = false;
+    async fn dial(mut self, dial: impl FnOnce(SlotId) -> Dial<C>) -> Result<Self> {
+        let id = self.slot.id;
+        self.slot.with(|inner| {
+            inner.content = SlotContent::Dialing(Some(dial(id)));
+            inner.served = false;
         });
-        // A close that came before the dial stood in the cell found nothing to end.
-        if !self.shell.read(|state| state.is_dialing(slot)) {
+        // A close before the dial was in the slot found nothing to end.
+        if !self.shared.read(|state| state.is_dialing(id)) {
             return Err(Error::closed());
         }
-        match std::future::poll_fn(|cx| self.shell.poll_dial(&self.cell, cx)).await {
-            Dialed::Open if self.shell.dialed(&self.cell) => {
+        match std::future::poll_fn(|cx| self.shared.poll_dial(&self.slot, cx)).await {
+            DialOutcome::Open if self.shared.dialed(&self.slot) => {
                 self.idle = None;
                 Ok(self)
             }
-            Dialed::Failed(error) => {
-                self.shell.dial_failed(slot);
+            DialOutcome::Failed(error) => {
+                self.shared.dial_failed(id);
                 Err(error)
             }
-            // It was ended meanwhile.
-            Dialed::Open | Dialed::Elsewhere | Dialed::Ended(_) => Err(taken(self.cell.taken_for())),
+            // The pool ended it meanwhile.
+            DialOutcome::Open | DialOutcome::NoDial | DialOutcome::Ended(_) => Err(taken_error(self.slot.taken_for())),
         }
     }
 }
 
-impl<K: PoolKey + Send + 'static, C: Member> Drop for Lease<K, C> {
+impl<K: PoolKey + Send + 'static, C: Pooled> Drop for Lease<K, C> {
     fn drop(&mut self) {
-        if !self.over {
+        if !self.returned {
             self.give_back(|_| {});
         }
     }
 }
 
-/// What a holder is told whose connection was taken away.
-fn taken(reason: Option<CloseReason>) -> Error {
+/// Error of a holder whose connection was taken away.
+fn taken_error(reason: Option<CloseReason>) -> Error {
     match reason {
         Some(CloseReason::Deadline) => {
             Error::timeout(Phase::Response).detail("the request's deadline passed (timeout `total`)")

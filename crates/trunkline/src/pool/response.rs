@@ -1,4 +1,4 @@
-//! The body of a response: it holds the lease to its end, and gives the connection back there.
+//! Body of a response: holds the lease to its end, and returns the connection there.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,21 +15,21 @@ use super::lease::Lease;
 use crate::connection::{Connection, ConnectionHandle, Received};
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 
-/// How much of a body that nobody reads is taken in to keep its connection (P8).
+/// Largest rest of a dropped body that is read to keep its connection, in bytes (P8).
 const DRAIN: usize = 64 * 1024;
 
-/// The body of a response, as it comes off its connection.
+/// Body of a response, as its connection delivers it.
 ///
-/// The connection goes back to the pool when the body has been read to its end. A body that is
-/// dropped earlier gives it back only if the rest has already arrived and is at most 64 KiB;
+/// The connection returns to the pool when the body has been read to its end. A body that is
+/// dropped earlier returns it only if the rest has already arrived and has at most 64 KiB;
 /// otherwise the connection is closed.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost when a read is given up and begun again.
+/// A read that is dropped and begun again loses no data.
 pub struct ResponseBody {
     received: Received,
-    /// Until the end of the body, or a failure.
+    /// None after the end of the body or a failure.
     reading: Option<Reading>,
     connection: ConnectionInfo,
     handle: ConnectionHandle,
@@ -37,31 +37,31 @@ pub struct ResponseBody {
 
 struct Reading {
     lease: Lease<Key, Connection>,
-    /// The request is under way.
-    pass: Option<InFlightGuard>,
+    /// Counts the request as under way.
+    guard: Option<InFlightGuard>,
     upload: Upload,
 }
 
-/// What there is left of the request's body.
+/// Rest of the request's body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Upload {
-    /// Nothing, or nothing that the server wants.
+    /// None, or the server does not want it.
     Done,
-    /// It may outlast the response.
+    /// Sent while the response is read.
     Beside,
-    /// The response has ended, and it has not.
+    /// Left after the end of the response.
     Alone,
 }
 
-/// How a response's connection came about.
+/// Origin of a response's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
-    /// It had served another request before.
+    /// True if it had served another request.
     pub reused: bool,
-    /// The server's address.
+    /// Address of the server.
     pub peer: SocketAddr,
-    /// How long the request was without a connection: waiting, resolving and connecting together.
+    /// Time that the request spent without a connection: in the queue, resolving and connecting.
     pub waited: Duration,
 }
 
@@ -74,24 +74,25 @@ impl ResponseBody {
         uploading: bool,
     ) -> Self {
         let upload = if uploading { Upload::Beside } else { Upload::Done };
-        let mut body = Self { received, reading: Some(Reading { lease, pass: None, upload }), connection, handle };
+        let mut body = Self { received, reading: Some(Reading { lease, guard: None, upload }), connection, handle };
         if body.received.is_end_stream() {
             body.finish();
         }
         body
     }
 
-    /// How its connection came about.
+    /// Origin of its connection.
     pub fn connection(&self) -> &ConnectionInfo {
         &self.connection
     }
 
-    /// A handle to its connection, good also after the body has ended: to keep the connection from
-    /// serving others.
+    /// Handle to its connection, which keeps the connection from serving further requests. It stays
+    /// valid after the end of the body.
     ///
     /// ```no_run
-    /// # async fn run(pool: trunkline::Pool, request: http::Request<trunkline::Body>) -> trunkline::Result<()> {
-    /// let response = pool.send(request, trunkline::Timeouts::new()).await?;
+    /// # use trunkline::{Body, Pool, Timeouts};
+    /// # async fn run(pool: Pool, request: http::Request<Body>) -> trunkline::Result<()> {
+    /// let response = pool.send(request, Timeouts::new()).await?;
     /// if response.status().is_server_error() {
     ///     response.body().connection_handle().retire();
     /// }
@@ -102,10 +103,10 @@ impl ResponseBody {
         self.handle.clone()
     }
 
-    /// The request counts as under way until the end of the body.
-    pub(crate) fn hold(&mut self, pass: InFlightGuard) {
+    /// Counts the request as under way until the end of the body.
+    pub(crate) fn hold(&mut self, guard: InFlightGuard) {
         if let Some(reading) = &mut self.reading {
-            reading.pass = Some(pass);
+            reading.guard = Some(guard);
         }
     }
 
@@ -116,8 +117,8 @@ impl ResponseBody {
         }
         let frame = match received.poll_arrived() {
             Poll::Ready(frame) => {
-                // From here until the next poll, silence is the reader's.
-                reading.lease.cell().rest();
+                // The reader has data: silence until the next poll is not the server's.
+                reading.lease.slot().pause_silence();
                 frame
             }
             Poll::Pending => {
@@ -133,11 +134,11 @@ impl ResponseBody {
         }
     }
 
-    /// The end of the body has come: its connection is free.
+    /// Returns the connection at the end of the body.
     fn finish(&mut self) {
-        if let Some(Reading { lease, pass, .. }) = self.reading.take() {
+        if let Some(Reading { lease, guard, .. }) = self.reading.take() {
             lease.end(Connection::completed);
-            drop(pass);
+            drop(guard);
         }
     }
 
@@ -145,7 +146,7 @@ impl ResponseBody {
         self.reading.as_ref().is_none_or(Reading::has_sent)
     }
 
-    /// Takes in what has already arrived, without waiting. True if that was the rest.
+    /// Reads what has already arrived, without a wait. True if that was the rest of the body.
     fn drain(&mut self) -> bool {
         let cx = &mut Context::from_waker(Waker::noop());
         let mut drained = 0;
@@ -162,8 +163,8 @@ impl ResponseBody {
 }
 
 impl Reading {
-    /// The response has ended. It has no end for its reader before the request has gone, if the
-    /// server goes on taking it.
+    /// Sends the rest of the request's body after the end of the response: the reader sees the end
+    /// only after that.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         if self.upload == Upload::Done {
             return Poll::Ready(None);
@@ -177,8 +178,8 @@ impl Reading {
         self.upload == Upload::Done || self.lease.with(Connection::has_sent).unwrap_or(false)
     }
 
-    /// Why the body broke off: taken away by a close or a deadline, given up because the request's
-    /// body failed, or broken by the server.
+    /// Error of a body that broke off: taken away by a close or a limit, ended by a failure of the
+    /// request's body, or broken by the server.
     fn broken(&self, cause: crate::error::BoxError) -> Error {
         let failure = self.lease.with(Connection::take_upload_failure).unwrap_or_else(Some);
         failure.map(|error| error.at(Phase::Body)).unwrap_or_else(|| {
@@ -194,8 +195,8 @@ impl http_body::Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = ready!(self.poll_data(cx));
         match &frame {
-            // With a length known, the last piece is known too: the connection need not wait for the reader to ask
-            // again.
+            // With a known length the last frame is known: the connection returns without another
+            // read.
             Some(Ok(_)) if self.received.is_end_stream() && self.has_sent() => self.finish(),
             Some(Ok(_)) => {}
             Some(Err(_)) => self.reading = None,
@@ -219,9 +220,9 @@ impl http_body::Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let Some(reading) = &self.reading else { return };
-        // To go on may mean to poll the request's body, which may need its runtime; a response can be
-        // dropped anywhere.
-        let runtime = reading.lease.cell().key.runtime.handle().clone();
+        // The drain may poll the request's body, which may need its runtime. A response can be
+        // dropped outside of it.
+        let runtime = reading.lease.slot().key.runtime.handle().clone();
         let _inside = runtime.enter();
         if self.drain() {
             self.finish();

@@ -1,4 +1,4 @@
-//! The lock of the shell: std's, or loom's where the tests check every interleaving.
+//! Lock of the pool: std's, or loom's in the model tests.
 
 #[cfg(not(trunkline_loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
@@ -6,8 +6,7 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 #[cfg(trunkline_loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 
-/// Locks; a panic elsewhere while it was held leaves data that is still whole, since every section
-/// under these locks is.
+/// Locks, also after a panic in a holder: no section under these locks leaves its data incomplete.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

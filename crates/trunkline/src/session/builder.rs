@@ -9,9 +9,9 @@ use tokio::sync::OnceCell;
 
 use super::headers::{header, is_secret};
 use super::into_url::IntoUrl;
-use super::policy::{Policy, RedirectAction, RedirectAttempt};
+use super::redirect::{Policy, RedirectAction, RedirectAttempt};
+use super::request_settings::Settings;
 use super::request_url::UrlCache;
-use super::settings::Settings;
 use super::{Inner, Session};
 use crate::cookies::CookieJar;
 use crate::error::{BoxError, Error, Result};
@@ -61,8 +61,8 @@ impl SessionBuilder {
         self
     }
 
-    /// What relative addresses are relative to (RFC 3986 section 5): with `https://example.com/api/`, `users` means
-    /// `https://example.com/api/users`. Default: none, and relative addresses are refused.
+    /// The base of relative URLs (RFC 3986 section 5): with `https://example.com/api/`, `users`
+    /// means `https://example.com/api/users`. Default: none, and relative URLs are refused.
     pub fn base_url(mut self, url: impl IntoUrl) -> Self {
         self.base_url = Some(url.into_url(None));
         self
@@ -120,9 +120,9 @@ impl SessionBuilder {
         self
     }
 
-    /// How many redirects are followed; one more is an error. With 0 there is none: redirects are
-    /// not looked at, and the redirecting response itself is returned (aiohttp's
-    /// `allow_redirects=False`). Default: 10.
+    /// The number of redirects that are followed; one more is an error. With 0 none is followed,
+    /// and the redirecting response itself is returned (aiohttp's `allow_redirects=False`).
+    /// Default: 10.
     ///
     /// To have the response instead of the error after so many, or an error at the first, say so in
     /// a [`redirect_policy`](Self::redirect_policy).
@@ -179,13 +179,12 @@ impl SessionBuilder {
 
     /// Asks for compressed responses, and decodes them. Default: yes.
     ///
-    /// Requests get `accept-encoding: gzip, deflate, br, zstd` (as many as the cargo features
-    /// have), unless they or the session set one by hand, and `accept-encoding: identity` if
-    /// they ask for a `range`. A response with one of these codings, or up to four stacked, is
-    /// decoded as it is read, whoever set `accept-encoding`, and its `content-encoding` and
-    /// `content-length` are removed: they are not those of the body any more. Left as they are,
-    /// headers and body, are a response whose codings are not all known, a partial one (206),
-    /// and one without a body.
+    /// Requests get `accept-encoding: gzip, deflate, br, zstd` (those of the cargo features),
+    /// unless they or the session set one by hand, and `accept-encoding: identity` if they ask for
+    /// a `range`. A response with one of these codings, or up to four stacked, is decoded as it is
+    /// read, also if `accept-encoding` was set by hand, and loses its `content-encoding` and
+    /// `content-length`. A response with an unknown coding, a partial one (206) and one without a
+    /// body stay as they are.
     ///
     /// Switched off, nothing is added and nothing decoded.
     pub fn decompress(mut self, decompress: bool) -> Self {
@@ -223,7 +222,7 @@ impl SessionBuilder {
             closing: OnceCell::new(),
             joined: AtomicBool::new(true),
             base_url,
-            recent: UrlCache::default(),
+            url_cache: UrlCache::default(),
             headers,
             cookies: self.cookies,
             codings: crate::body::offer(),

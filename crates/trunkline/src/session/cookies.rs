@@ -1,4 +1,4 @@
-//! What a request carries of the session's cookies, and what a response leaves behind.
+//! Cookies of a request, from the session's jar, and of its response, into it.
 
 use bytes::Bytes;
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};

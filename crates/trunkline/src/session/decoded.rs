@@ -49,11 +49,11 @@ impl DecodedBody {
     }
 
     /// The request counts as under way until the end of the body.
-    pub(super) fn hold(&mut self, pass: InFlightGuard) {
-        self.decoded.source_mut().hold(pass);
+    pub(super) fn hold(&mut self, guard: InFlightGuard) {
+        self.decoded.source_mut().hold(guard);
     }
 
-    /// How its connection came about.
+    /// The connection of the response.
     pub fn connection(&self) -> &ConnectionInfo {
         self.decoded.source().connection()
     }

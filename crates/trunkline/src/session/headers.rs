@@ -55,7 +55,7 @@ pub(super) fn multipart_type(given: Option<&HeaderValue>, boundary: &str) -> Res
         .map_err(|error| Error::input("the content-type of a multipart body").because(error))
 }
 
-/// What stands for it in an address.
+/// Decodes percent-encoding.
 pub(super) fn percent_decoded(text: &str) -> String {
     // A form reads `+` and `&` in its own way, and the rest alike.
     let as_form = format!("x={}", text.replace('+', "%2B").replace('&', "%26"));

@@ -4,19 +4,17 @@ mod builder;
 mod cookies;
 mod decoded;
 mod headers;
-mod hop;
+mod history;
 mod into_url;
-mod policy;
 mod prepared;
 mod redirect;
 mod request;
+mod request_settings;
 mod request_url;
 mod response;
 mod run;
 mod save;
 mod service;
-mod settings;
-mod trail;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -32,16 +30,16 @@ use url::Url;
 
 pub use self::builder::SessionBuilder;
 pub use self::decoded::DecodedBody;
-pub use self::hop::RedirectHop;
+pub use self::history::RedirectHop;
+pub use self::history::ResponseHistory;
 pub use self::into_url::IntoUrl;
-use self::policy::Policy;
-pub use self::policy::{RedirectAction, RedirectAttempt};
+use self::redirect::Policy;
+pub use self::redirect::{RedirectAction, RedirectAttempt};
 pub use self::request::RequestBuilder;
+use self::request_settings::Settings;
 use self::request_url::{RequestUrl, UrlCache};
 pub use self::response::Response;
 pub use self::service::ResponseFuture;
-use self::settings::Settings;
-pub use self::trail::ResponseHistory;
 use crate::body::Body;
 use crate::cookies::CookieJar;
 use crate::error::Result;
@@ -82,8 +80,8 @@ use crate::stats::{CloseReport, PoolStats};
 /// `ConcurrencyLimitLayer` over it. A closed session is ready too, and its requests fail with an
 /// error that [`is_closed`](crate::Error::is_closed).
 ///
-/// What [`Session::execute`] says holds here. What is set on a
-/// [`RequestBuilder`](crate::RequestBuilder), time limits for instance, goes with the request that
+/// [`Session::execute`] documents the behaviour. Settings of a
+/// [`RequestBuilder`](crate::RequestBuilder), time limits for instance, travel in the request that
 /// [`build`](crate::RequestBuilder::build) makes. The response's extensions hold its
 /// [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`](crate::ResponseHistory).
 ///
@@ -136,7 +134,7 @@ struct Inner {
     /// It counts among the pool's sessions until it is closed or dropped.
     joined: AtomicBool,
     base_url: Option<Url>,
-    recent: UrlCache,
+    url_cache: UrlCache,
     headers: HeaderMap,
     cookies: CookieJar,
     /// The content codings that it can decode.
@@ -225,7 +223,7 @@ impl Session {
 
     /// A request with this method. What is wrong with the address is told when it is sent.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), method, self.0.address(url))
+        RequestBuilder::new(self.clone(), method, self.0.request_url(url))
     }
 
     /// Sends a request made elsewhere, with the session's headers added where it has none of that
@@ -244,8 +242,8 @@ impl Session {
         let uri = head.uri.to_string();
         let mut builder = self.request(head.method, uri.as_str()).body(body);
         builder.replace_headers(head.headers);
-        if let Some(own) = head.extensions.remove() {
-            builder.adopt(own);
+        if let Some(request_settings) = head.extensions.remove() {
+            builder.adopt(request_settings);
         }
         builder.send().await
     }
@@ -288,16 +286,16 @@ impl Session {
 }
 
 impl Inner {
-    fn address(&self, url: impl IntoUrl) -> Result<Arc<RequestUrl>> {
-        if let Some(known) = url.text().and_then(|text| self.recent.find(text)) {
+    fn request_url(&self, url: impl IntoUrl) -> Result<Arc<RequestUrl>> {
+        if let Some(known) = url.text().and_then(|text| self.url_cache.find(text)) {
             return Ok(known);
         }
         let text = url.text().map(Box::<str>::from);
-        let address = RequestUrl::new(url.into_url(self.base_url.as_ref())?)?;
+        let request_url = RequestUrl::new(url.into_url(self.base_url.as_ref())?)?;
         if let Some(text) = text {
-            self.recent.remember(&text, &address);
+            self.url_cache.remember(&text, &request_url);
         }
-        Ok(address)
+        Ok(request_url)
     }
 
     async fn close_once(&self, grace: Duration) -> CloseReport {
@@ -314,7 +312,7 @@ impl Inner {
 
     /// True if this was the pool's last session.
     fn part(&self) -> bool {
-        self.joined.swap(false, Ordering::AcqRel) && self.pool.0.part()
+        self.joined.swap(false, Ordering::AcqRel) && self.pool.0.leave()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::pool::{Outgoing, Target};
 
 pub(super) struct Prepared {
     pub(super) method: Method,
-    pub(super) address: Arc<RequestUrl>,
+    pub(super) request_url: Arc<RequestUrl>,
     pub(super) headers: HeaderMap,
     /// The session's headers go along, where there is none of the name here.
     pub(super) defaults: bool,
@@ -39,11 +39,11 @@ impl Prepared {
     /// Credentials in the address become a header, unless one is set, and are never sent as part of
     /// the address.
     pub(super) fn take_credentials(&mut self, defaults: &HeaderMap) -> Result<()> {
-        let Self { address, headers, .. } = self;
-        if !address.has_credentials {
+        let Self { request_url, headers, .. } = self;
+        if !request_url.has_credentials {
             return Ok(());
         }
-        let mut url = address.url.clone();
+        let mut url = request_url.url.clone();
         let set = headers.contains_key(AUTHORIZATION) || self.defaults && defaults.contains_key(AUTHORIZATION);
         if !set {
             let (username, password) = (percent_decoded(url.username()), url.password().map(percent_decoded));
@@ -52,7 +52,7 @@ impl Prepared {
         // Both fail only for addresses that cannot carry credentials in the first place.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        *address = RequestUrl::new(url)?;
+        *request_url = RequestUrl::new(url)?;
         Ok(())
     }
 }
@@ -62,7 +62,7 @@ impl Prepared {
     /// wait for either.
     pub(super) async fn measure_by(&mut self, deadline: Option<Instant>) -> Result<()> {
         let measured = self.body.measure_by(deadline).await;
-        measured.map_err(|error| error.of(&self.method, &self.address.url))?;
+        measured.map_err(|error| error.of(&self.method, &self.request_url.url))?;
         if self.body.is_end_stream() {
             self.headers.remove(EXPECT);
         }
@@ -80,27 +80,28 @@ impl OutgoingRequest<'_> {
     fn completed(&self) -> (HeaderMap, PresentHeaders) {
         /// As many as a small answer has: hyper takes the map for the headers of the response.
         const ROOM: usize = 6;
-        let own = &self.request.headers;
-        let mut headers = if own.is_empty() { HeaderMap::with_capacity(ROOM) } else { own.clone() };
-        let mut said = PresentHeaders::default();
-        own.keys().for_each(|name| said.note(name));
+        let given = &self.request.headers;
+        let mut headers = if given.is_empty() { HeaderMap::with_capacity(ROOM) } else { given.clone() };
+        let mut present = PresentHeaders::default();
+        given.keys().for_each(|name| present.note(name));
         if self.request.defaults {
-            for (name, value) in self.defaults.iter().filter(|(name, _)| own.is_empty() || !own.contains_key(*name)) {
-                said.note(name);
+            for (name, value) in self.defaults.iter().filter(|(name, _)| given.is_empty() || !given.contains_key(*name))
+            {
+                present.note(name);
                 headers.append(name.clone(), value.clone());
             }
         }
-        if let Some(codings) = self.codings.filter(|_| !said.codings) {
+        if let Some(codings) = self.codings.filter(|_| !present.codings) {
             // A range is counted in coded bytes: who wants one gets it uncoded, as the Fetch standard has it.
-            let accepted = if said.range { HeaderValue::from_static("identity") } else { codings.clone() };
+            let accepted = if present.range { HeaderValue::from_static("identity") } else { codings.clone() };
             headers.append(ACCEPT_ENCODING, accepted);
         }
-        (headers, said)
+        (headers, present)
     }
 }
 
-/// What has been set of the headers that are completed here. Told while they are walked over, which
-/// is quicker than to search for each.
+/// The headers of the request that are completed here. Recorded in one pass, which is faster than a
+/// search for each.
 #[derive(Default)]
 struct PresentHeaders {
     codings: bool,
@@ -118,7 +119,7 @@ impl PresentHeaders {
 
 impl Outgoing for OutgoingRequest<'_> {
     fn target(&self) -> &Target {
-        &self.request.address.target
+        &self.request.request_url.target
     }
 
     fn method(&self) -> &Method {
@@ -130,16 +131,16 @@ impl Outgoing for OutgoingRequest<'_> {
     }
 
     fn head(&self) -> Request<()> {
-        let Prepared { method, address, body, .. } = &*self.request;
+        let Prepared { method, request_url, body, .. } = &*self.request;
         let mut head = Request::new(());
         *head.method_mut() = method.clone();
-        *head.uri_mut() = address.path.clone();
-        let (headers, said) = self.completed();
+        *head.uri_mut() = request_url.path.clone();
+        let (headers, present) = self.completed();
         *head.headers_mut() = headers;
         let headers = head.headers_mut();
-        cookies::add(self.jar, &address.url, headers);
-        if !said.host {
-            headers.append(HOST, address.host.clone());
+        cookies::add(self.jar, &request_url.url, headers);
+        if !present.host {
+            headers.append(HOST, request_url.host.clone());
         }
         // RFC 9110 section 8.6: where a body is expected, none is announced too; some servers insist.
         if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {

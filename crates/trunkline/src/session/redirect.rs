@@ -1,7 +1,8 @@
-//! Where a redirect leads and what goes with it (RFC 9110 section 15.4, and the Fetch standard
-//! where practice differs).
+//! Redirects: target, method, body and headers of the next hop (RFC 9110 section 15.4, and the
+//! Fetch standard where practice differs).
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use http::header::{
     AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, ORIGIN,
@@ -10,8 +11,7 @@ use http::header::{
 use http::{Method, Response, StatusCode};
 use url::Url;
 
-use super::hop::RedirectHop;
-use super::policy::{Policy, RedirectAction, RedirectAttempt};
+use super::history::RedirectHop;
 use super::prepared::{OutgoingRequest, Prepared};
 use super::request_url::RequestUrl;
 use crate::body::{Body, NotReplayable};
@@ -19,11 +19,90 @@ use crate::error::{Error, Kind, RequestSent, Result};
 use crate::pool::ResponseBody;
 use crate::redact::redact_url;
 
+/// A redirect about to be followed, as a redirect policy sees it:
+/// [`SessionBuilder::redirect_policy`](crate::SessionBuilder::redirect_policy).
+pub struct RedirectAttempt<'a> {
+    pub(super) status: StatusCode,
+    pub(super) from: &'a Url,
+    pub(super) method: &'a Method,
+    pub(super) url: &'a Url,
+    pub(super) history: &'a [RedirectHop],
+}
+
+impl RedirectAttempt<'_> {
+    /// The status of the response that redirects.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The address that was asked and redirects.
+    pub fn from(&self) -> &Url {
+        self.from
+    }
+
+    /// The target. It may be a URL that a session cannot request, such as `myapp://callback`:
+    /// following it is then an error.
+    pub fn url(&self) -> &Url {
+        self.url
+    }
+
+    /// The method it would be asked with.
+    pub fn method(&self) -> &Method {
+        self.method
+    }
+
+    /// The redirects that this request has followed already, first to last.
+    pub fn history(&self) -> &[RedirectHop] {
+        self.history
+    }
+
+    /// Does it lead to another scheme, host or port? Then `authorization` and `cookie` headers set
+    /// by hand do not go with it.
+    pub fn is_cross_origin(&self) -> bool {
+        self.from.origin() != self.url.origin()
+    }
+}
+
+impl fmt::Debug for RedirectAttempt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedirectAttempt")
+            .field("status", &self.status)
+            .field("from", &redact_url(self.from).as_str())
+            .field("method", self.method)
+            .field("url", &redact_url(self.url).as_str())
+            .field("history", &self.history)
+            .finish()
+    }
+}
+
+/// The policy's decision on a [`RedirectAttempt`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedirectAction {
+    /// It is followed, if it can be and is within `max_redirects`.
+    Follow,
+    /// It is not followed: the redirecting response itself is returned.
+    Stop,
+    /// It is not followed: the request fails, with an error that
+    /// [`is_redirect`](crate::Error::is_redirect) and shows this reason.
+    Refuse(String),
+}
+
+impl RedirectAction {
+    /// [`Refuse`](Self::Refuse), for this reason.
+    pub fn refuse(reason: impl Into<String>) -> Self {
+        Self::Refuse(reason.into())
+    }
+}
+
+/// The caller's, shared by all requests.
+pub(super) type Policy = Arc<dyn Fn(&RedirectAttempt<'_>) -> RedirectAction + Send + Sync>;
+
 /// The request that the response to this one asks for, if it redirects and the policy has it
 /// followed. `body` is the request's, or why it cannot be sent again; `history` are the redirects
 /// before this one.
 pub(super) fn next(
-    dressed: &OutgoingRequest<'_>,
+    outgoing: &OutgoingRequest<'_>,
     response: &Response<ResponseBody>,
     body: Result<Body, NotReplayable>,
     policy: Option<&Policy>,
@@ -34,16 +113,16 @@ pub(super) fn next(
         return Ok(None);
     }
     let Some(location) = location(response.headers())? else { return Ok(None) };
-    let request = &*dressed.request;
-    let from = &request.address.url;
+    let request = &*outgoing.request;
+    let from = &request.request_url.url;
     let mut url = resolve(from, &location)?;
     let method = method(status, &request.method);
     if !is_followed(&RedirectAttempt { status, from, method: &method, url: &url, history }, policy)? {
         return Ok(None);
     }
     check_scheme(&url)?;
-    let mut headers = dressed.all_headers();
-    // What a 303 leads to is retrieved, whatever was asked (RFC 9110 section 15.4.4).
+    let mut headers = outgoing.all_headers();
+    // A 303 is followed by a GET, or a HEAD after a HEAD (RFC 9110 section 15.4.4).
     let body = if method == request.method && status != StatusCode::SEE_OTHER {
         body.map_err(|once| refused(once.to_string()))?
     } else {
@@ -54,7 +133,7 @@ pub(super) fn next(
         // Browsers tell it with what may change something, and so with no `GET`, unless a script asks: that was one
         // before.
         Some(_) if method != request.method => drop(headers.remove(ORIGIN)),
-        Some(told) => drop(headers.insert(ORIGIN, told)),
+        Some(origin) => drop(headers.insert(ORIGIN, origin)),
         None => {}
     }
     if url.origin() != from.origin() {
@@ -66,7 +145,8 @@ pub(super) fn next(
     }
     Ok(Some(Prepared {
         method,
-        address: RequestUrl::new(url).map_err(|error| refused("its Location cannot be asked for").because(error))?,
+        request_url: RequestUrl::new(url)
+            .map_err(|error| refused("its Location cannot be asked for").because(error))?,
         headers,
         // They are among them by now, and some may have been taken out.
         defaults: false,
@@ -87,8 +167,7 @@ fn is_followed(redirect: &RedirectAttempt<'_>, policy: Option<&Policy>) -> Resul
     }
 }
 
-/// Where it says it leads, in ASCII: other bytes become what stands for them in an address, in
-/// whatever charset they were meant.
+/// The target in ASCII: other bytes are percent-encoded, whatever their charset.
 fn location(headers: &HeaderMap) -> Result<Option<String>> {
     let mut given = headers.get_all(LOCATION).into_iter();
     let Some(location) = given.next() else { return Ok(None) };
@@ -114,7 +193,7 @@ fn describes_content(name: &HeaderName) -> bool {
         || ["digest", "repr-digest"].contains(&name.as_str())
 }
 
-/// What the other origin has no business to see.
+/// Removes headers and credentials that another origin must not see.
 fn keep_secrets(headers: &mut HeaderMap, url: &mut Url) {
     for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST] {
         headers.remove(secret);
@@ -134,15 +213,14 @@ fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderV
     }
 }
 
-/// Whose request the one to `to` is said to be, if the caller said so of the one to `from` (the
-/// Fetch standard, "HTTP-redirect fetch" and "append a request `Origin` header"). Whoever is sent
-/// elsewhere by a server that is not their own is `null` from there on, for it may not be
-/// their will; so is who comes from https, where it goes on without.
+/// The `Origin` header of the next hop, if the caller set one (the Fetch standard, "HTTP-redirect
+/// fetch" and "append a request `Origin` header"). It becomes `null` when another origin redirects
+/// the request elsewhere, or when https leads to http.
 fn origin(headers: &HeaderMap, from: &Url, to: &Url) -> Option<HeaderValue> {
-    let told = headers.get(ORIGIN)?;
-    let tainted = from.origin() != to.origin() && told.as_bytes() != from.origin().ascii_serialization().as_bytes();
+    let origin = headers.get(ORIGIN)?;
+    let tainted = from.origin() != to.origin() && origin.as_bytes() != from.origin().ascii_serialization().as_bytes();
     let downgraded = from.scheme() == "https" && to.scheme() == "http";
-    Some(if tainted || downgraded { HeaderValue::from_static("null") } else { told.clone() })
+    Some(if tainted || downgraded { HeaderValue::from_static("null") } else { origin.clone() })
 }
 
 /// 301 and 302 turn POST into GET, as browsers do; 303 turns everything but HEAD into it; 307 and

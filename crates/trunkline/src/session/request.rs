@@ -13,11 +13,11 @@ use url::Url;
 
 use super::headers::{basic, header, multipart_type};
 use super::into_url::unusable;
-use super::policy::{RedirectAction, RedirectAttempt};
 use super::prepared::Prepared;
+use super::redirect::{RedirectAction, RedirectAttempt};
+use super::request_settings::RequestSettings;
 use super::request_url::RequestUrl;
 use super::run::Run;
-use super::settings::RequestSettings;
 use super::{Response, Session};
 use crate::body::{Body, Multipart};
 use crate::error::{BoxError, Error, Result};
@@ -37,14 +37,14 @@ use crate::timeouts::Timeouts;
 #[must_use = "a request is sent when it is awaited"]
 pub struct RequestBuilder {
     session: Session,
-    own: RequestSettings,
+    request_settings: RequestSettings,
     method: Method,
     /// The first thing that was wrong, if anything was.
     parts: Result<Parts>,
 }
 
 struct Parts {
-    address: Arc<RequestUrl>,
+    request_url: Arc<RequestUrl>,
     headers: HeaderMap,
     body: Body,
     /// Between the parts of the body, if it is a form with files.
@@ -53,16 +53,16 @@ struct Parts {
 }
 
 impl RequestBuilder {
-    pub(super) fn new(session: Session, method: Method, address: Result<Arc<RequestUrl>>) -> Self {
-        let own = RequestSettings { settings: session.0.settings, redirect_policy: None };
-        let parts = address.map(|address| Parts {
-            address,
+    pub(super) fn new(session: Session, method: Method, request_url: Result<Arc<RequestUrl>>) -> Self {
+        let request_settings = RequestSettings { settings: session.0.settings, redirect_policy: None };
+        let parts = request_url.map(|request_url| Parts {
+            request_url,
             headers: HeaderMap::new(),
             body: Body::empty(),
             boundary: None,
             expect_continue: false,
         });
-        Self { session, own, method, parts }
+        Self { session, request_settings, method, parts }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Parts) -> Result<()>) -> Self {
@@ -91,8 +91,8 @@ impl RequestBuilder {
         }
     }
 
-    pub(super) fn adopt(&mut self, own: RequestSettings) {
-        self.own = own;
+    pub(super) fn adopt(&mut self, request_settings: RequestSettings) {
+        self.request_settings = request_settings;
     }
 
     /// Adds pairs to the query: anything that serialises to them, such as a slice of pairs or a
@@ -103,13 +103,13 @@ impl RequestBuilder {
                 Error::input("the query does not serialise to pairs of names and values").because(error)
             })?;
             if !added.is_empty() {
-                let mut url = parts.address.url.clone();
+                let mut url = parts.request_url.url.clone();
                 let query = match url.query() {
                     Some(present) if !present.is_empty() => format!("{present}&{added}"),
                     _ => added,
                 };
                 url.set_query(Some(&query));
-                parts.address = RequestUrl::new(url)?;
+                parts.request_url = RequestUrl::new(url)?;
             }
             Ok(())
         })
@@ -126,8 +126,8 @@ impl RequestBuilder {
     /// A form with files, as `multipart/form-data`.
     ///
     /// Its `Content-Type` names the boundary between the parts. One set by hand may be another
-    /// `multipart/…` type, without a boundary: it is completed. Any other is an error, since
-    /// nobody could take the body apart.
+    /// `multipart/…` type without a boundary: the boundary is added. Any other type is an error,
+    /// since the server could not take the body apart.
     ///
     /// ```no_run
     /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {
@@ -213,14 +213,14 @@ impl RequestBuilder {
 
     /// Time limits for this request; what is unset in them is the session's.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.own.settings.timeouts = timeouts.or(self.own.settings.timeouts);
+        self.request_settings.settings.timeouts = timeouts.or(self.request_settings.settings.timeouts);
         self
     }
 
-    /// How many redirects are followed; one more is an error. With 0 redirects are not looked at,
-    /// and the redirecting response itself is returned. Default: the session's.
+    /// The number of redirects that are followed; one more is an error. With 0 the redirecting
+    /// response itself is returned. Default: the session's.
     pub fn max_redirects(mut self, hops: usize) -> Self {
-        self.own.settings.max_redirects = hops;
+        self.request_settings.settings.max_redirects = hops;
         self
     }
 
@@ -245,20 +245,20 @@ impl RequestBuilder {
     where
         F: Fn(&RedirectAttempt<'_>) -> RedirectAction + Send + Sync + 'static,
     {
-        self.own.redirect_policy = Some(Arc::new(policy));
+        self.request_settings.redirect_policy = Some(Arc::new(policy));
         self
     }
 
     /// Makes a response with a status of 400 or above an error. Default: the session's.
     pub fn error_for_status(mut self, error: bool) -> Self {
-        self.own.settings.error_for_status = error;
+        self.request_settings.settings.error_for_status = error;
         self
     }
 
     /// The most bytes that `bytes`, `text` and `json` read, counted after decoding. Default: the
     /// session's.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
-        self.own.settings.max_body_size = bytes;
+        self.request_settings.settings.max_body_size = bytes;
         self
     }
 
@@ -266,7 +266,7 @@ impl RequestBuilder {
     /// [`SessionBuilder::decompress`](crate::SessionBuilder::decompress) tells. Default: the
     /// session's.
     pub fn decompress(mut self, decompress: bool) -> Self {
-        self.own.settings.decompress = decompress;
+        self.request_settings.settings.decompress = decompress;
         self
     }
 
@@ -284,10 +284,10 @@ impl RequestBuilder {
     /// Dropped, the request gives up its place in the queue or its connection; no slot is lost and
     /// no other request is delayed. Whether the server saw it is then unknown.
     pub fn send(self) -> impl Future<Output = Result<Response>> + Send + use<> {
-        let Self { session, own, method, parts } = self;
-        let mut run = parts.and_then(Parts::complete).map(|Parts { address, headers, body, .. }| {
-            let request = Prepared { method, address, headers, defaults: true, body };
-            Run { session, own, request }
+        let Self { session, request_settings, method, parts } = self;
+        let mut run = parts.and_then(Parts::complete).map(|Parts { request_url, headers, body, .. }| {
+            let request = Prepared { method, request_url, headers, defaults: true, body };
+            Run { session, request_settings, request }
         });
         async move {
             match run {
@@ -306,17 +306,17 @@ impl RequestBuilder {
     ///
     /// Something unusable that was set.
     pub fn build(self) -> Result<Request<Body>> {
-        let Parts { address, headers, body, .. } = self.parts?.complete()?;
+        let Parts { request_url, headers, body, .. } = self.parts?.complete()?;
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = uri(&address.url)?;
+        *request.uri_mut() = uri(&request_url.url)?;
         *request.headers_mut() = headers;
-        request.extensions_mut().insert(self.own);
+        request.extensions_mut().insert(self.request_settings);
         Ok(request)
     }
 }
 
-/// What a map can hold, with room for what is added on the way.
+/// The capacity of a header map, with room for headers that are added on the way.
 const MOST_HEADERS: usize = 16_384;
 
 fn too_many_headers() -> Error {
@@ -329,7 +329,7 @@ impl Parts {
         self.boundary = None;
     }
 
-    /// What depends on several settings, in whatever order they were made.
+    /// Settings that depend on others, in whatever order they were made.
     fn complete(mut self) -> Result<Self> {
         if self.headers.len() > MOST_HEADERS {
             return Err(too_many_headers());
@@ -370,7 +370,7 @@ impl IntoFuture for RequestBuilder {
 
 impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.parts.as_ref().map(|parts| crate::redact::redact_url(&parts.address.url).to_string());
+        let url = self.parts.as_ref().map(|parts| crate::redact::redact_url(&parts.request_url.url).to_string());
         f.debug_struct("RequestBuilder").field("method", &self.method).field("url", &url).finish_non_exhaustive()
     }
 }

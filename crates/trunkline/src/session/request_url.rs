@@ -1,6 +1,6 @@
-//! Where a request goes, in every form it is needed in. An application asks the same few addresses
-//! again and again, and taking one apart costs as much as the rest of a small request: the session
-//! remembers what it made of the last ones.
+//! The target of a request, in every form that a request needs. An application requests the same
+//! few URLs again and again, and parsing one costs as much as the rest of a small request: the
+//! session caches the last ones.
 
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +47,7 @@ const LONGEST: usize = 256;
 #[derive(Default)]
 pub(super) struct UrlCache(Mutex<[Option<Entry>; REMEMBERED]>);
 
-/// What was asked for, to the letter, and what it means.
+/// The URL's text, and its parsed forms.
 type Entry = (Box<str>, Arc<RequestUrl>);
 
 impl UrlCache {
@@ -56,12 +56,12 @@ impl UrlCache {
             return None;
         }
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries[place(text)].as_ref().filter(|(known, _)| **known == *text).map(|(_, address)| address.clone())
+        entries[place(text)].as_ref().filter(|(known, _)| **known == *text).map(|(_, request_url)| request_url.clone())
     }
 
-    pub(super) fn remember(&self, text: &str, address: &Arc<RequestUrl>) {
+    pub(super) fn remember(&self, text: &str, request_url: &Arc<RequestUrl>) {
         if is_worthwhile(text) {
-            let entry = Some((text.into(), address.clone()));
+            let entry = Some((text.into(), request_url.clone()));
             self.0.lock().unwrap_or_else(PoisonError::into_inner)[place(text)] = entry;
         }
     }
@@ -90,16 +90,16 @@ fn is_worthwhile(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> Arc<RequestUrl> {
+    fn request_url(text: &str) -> Arc<RequestUrl> {
         RequestUrl::new(Url::parse(text).unwrap()).unwrap()
     }
 
     #[test]
     fn an_address_is_taken_apart() {
-        let plain = address("http://EXAMPLE.com/a%20b/../c?d=e#f");
+        let plain = request_url("http://EXAMPLE.com/a%20b/../c?d=e#f");
         assert_eq!((&*plain.target.host, plain.target.port, plain.target.https), ("example.com", 80, false));
         assert_eq!((plain.path.to_string().as_str(), plain.host.to_str().unwrap()), ("/c?d=e", "example.com"));
-        let literal = address("https://[::1]:8443");
+        let literal = request_url("https://[::1]:8443");
         assert_eq!((&*literal.target.host, literal.target.port, literal.target.https), ("::1", 8443, true));
         assert_eq!((literal.path.to_string().as_str(), literal.host.to_str().unwrap()), ("/", "[::1]:8443"));
     }
@@ -108,7 +108,7 @@ mod tests {
     fn what_was_asked_last_is_remembered_and_secrets_are_not() {
         let recent = UrlCache::default();
         for text in ["http://a.test/", "http://a.test/?token=x", "http://u:p@a.test/"] {
-            recent.remember(text, &address(text));
+            recent.remember(text, &request_url(text));
         }
         assert!(recent.find("http://a.test/").is_some());
         assert!(recent.find("http://a.test").is_none());

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::decoded::DecodedBody;
-use super::hop::RedirectHop;
+use super::history::RedirectHop;
+use super::request_settings::Settings;
 use super::request_url::RequestUrl;
-use super::settings::Settings;
 use crate::body::{Charset, without_bom};
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 use crate::pool::{ConnectionInfo, InFlightGuard, ResponseBody};
@@ -36,7 +36,7 @@ pub struct Response {
     pub(super) head: http::response::Parts,
     pub(super) body: DecodedBody,
     method: Method,
-    pub(super) address: Arc<RequestUrl>,
+    pub(super) request_url: Arc<RequestUrl>,
     pub(super) history: Vec<RedirectHop>,
     max_body_size: usize,
 }
@@ -45,19 +45,19 @@ impl Response {
     pub(super) fn new(
         response: http::Response<ResponseBody>,
         method: Method,
-        address: Arc<RequestUrl>,
+        request_url: Arc<RequestUrl>,
         history: Vec<RedirectHop>,
         settings: &Settings,
         deadline: Option<Instant>,
     ) -> Self {
         let (mut head, body) = response.into_parts();
         let body = DecodedBody::new(&mut head, body, settings.decompress, deadline);
-        Self { head, body, method, address, history, max_body_size: settings.max_body_size }
+        Self { head, body, method, request_url, history, max_body_size: settings.max_body_size }
     }
 
     /// The request counts as under way until the end of the body.
-    pub(super) fn hold(&mut self, pass: InFlightGuard) {
-        self.body.hold(pass);
+    pub(super) fn hold(&mut self, guard: InFlightGuard) {
+        self.body.hold(guard);
     }
 
     /// The status.
@@ -73,7 +73,7 @@ impl Response {
 
     /// The address that answered: the last one, if redirects were followed.
     pub fn url(&self) -> &Url {
-        &self.address.url
+        &self.request_url.url
     }
 
     /// The redirects that were followed, first to last.
@@ -86,12 +86,12 @@ impl Response {
         self.head.version
     }
 
-    /// How its connection came about.
+    /// The connection of the response.
     pub fn connection(&self) -> &ConnectionInfo {
         self.body.connection()
     }
 
-    /// How many bytes of body are still to come, if that is known: not of a body that is decoded.
+    /// The number of bytes of body still to come. None if it is unknown, as for a decoded body.
     pub fn content_length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
@@ -207,11 +207,11 @@ impl Response {
     ///
     /// As [`bytes`](Self::bytes).
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
-        let (method, address) = (self.method.clone(), self.address.clone());
+        let (method, request_url) = (self.method.clone(), self.request_url.clone());
         let bytes = self.bytes().await?;
         serde_json::from_slice(without_bom(&bytes)).map_err(|error| {
             let detail = format!("not the JSON that was expected: {}", without_values(&error));
-            Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail).of(&method, &address.url)
+            Error::new(Kind::Body).at(Phase::Body).sent(RequestSent::Yes).detail(detail).of(&method, &request_url.url)
         })
     }
 
@@ -260,12 +260,12 @@ impl Response {
     }
 
     pub(super) fn name(&self, error: Error) -> Error {
-        error.of(&self.method, &self.address.url)
+        error.of(&self.method, &self.request_url.url)
     }
 }
 
-/// What serde says quotes what it found, and that may be a secret; what it says is missing is the
-/// program's own. What a type's own `Deserialize` says may be anything.
+/// The error of serde without the values that it quotes, which may be secrets. Names of missing
+/// fields stay: they are the program's own. Texts of the type's own `Deserialize` are left out too.
 fn without_values(error: &serde_json::Error) -> String {
     const KNOWN: [&str; 7] = [
         "invalid type",
@@ -289,7 +289,7 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status())
-            .field("url", &crate::redact::redact_url(&self.address.url).as_str())
+            .field("url", &crate::redact::redact_url(&self.request_url.url).as_str())
             .field("history", &self.history.len())
             .field("body", &self.body)
             .finish_non_exhaustive()

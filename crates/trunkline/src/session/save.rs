@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Response;
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
 
-/// How much is held before it is written: one trip to a thread that may block for each.
+/// The size of a write: each is a trip to a blocking thread.
 const BLOCK: usize = 256 * 1024;
 
 impl Response {
@@ -62,7 +62,7 @@ async fn save(response: &mut Response, target: PathBuf) -> Result<u64> {
     Ok(size)
 }
 
-/// File systems may block: their work is done where that harms nobody.
+/// File systems may block, so their work runs on a blocking thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let stopped = |error| Error::new(Kind::File).detail("the runtime is shutting down").because(error);
     tokio::task::spawn_blocking(work).await.map_err(stopped)?
@@ -121,8 +121,8 @@ fn settled(path: PathBuf) -> PathBuf {
     fs::canonicalize(&path).or_else(|_| std::path::absolute(&path)).unwrap_or(path)
 }
 
-/// The permissions of the file that is there, if there is one. A rename would replace whatever it
-/// is, and asks nobody.
+/// The permissions of the file to be replaced, if it exists. A rename would replace anything, also
+/// a device.
 fn replaceable(target: &Path) -> io::Result<Option<Permissions>> {
     let found = match fs::metadata(target) {
         Ok(found) => found,

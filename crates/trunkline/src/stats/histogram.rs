@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How often which duration occurred: counted in fixed buckets, with the sum and the longest.
+/// A histogram of durations in fixed buckets, with the sum and the longest.
 ///
 /// A bucket counts what is at most its bound and more than the one before. The first bound is zero;
 /// then they go 1, 2, 5 from 100 µs to 500 s; what is longer counts in the last bucket, whose bound
@@ -67,7 +67,7 @@ impl Histogram {
         self.max = self.max.max(duration);
     }
 
-    /// How many there are.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }

@@ -1,5 +1,4 @@
-//! What a pool says of itself: its figures, why it closed what it closed, and the report of its
-//! end.
+//! Statistics of a pool: counts, reasons of closes, and the report of its close.
 
 mod histogram;
 
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 pub use self::histogram::Histogram;
 
-/// Why a connection, or an attempt to make one, came to its end.
+/// The reason why a connection, or an attempt to make one, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -70,7 +69,7 @@ impl CloseReason {
     pub(crate) const COUNT: usize = Self::Aborted as usize + 1;
 }
 
-/// How many connections ended for which reason.
+/// The number of ended connections by reason.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Closes([u64; CloseReason::COUNT]);
 
@@ -79,12 +78,12 @@ impl Closes {
         Self(counts)
     }
 
-    /// How many ended for this reason.
+    /// The number that ended for this reason.
     pub fn by(&self, reason: CloseReason) -> u64 {
         self.0[reason as usize]
     }
 
-    /// How many ended in all.
+    /// The number that ended, in total.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
@@ -113,7 +112,7 @@ impl fmt::Debug for Closes {
 pub struct PoolStats {
     /// Sockets owned, those still being connected included.
     pub open: usize,
-    /// Connections that nobody uses, kept for the next request.
+    /// Idle connections, kept for the next request.
     pub idle: usize,
     /// Connections that serve a request.
     pub in_use: usize,
@@ -129,14 +128,13 @@ pub struct PoolStats {
     pub closed: Closes,
     /// Connections that could not be made: the same as `closed.by(CloseReason::DialFailed)`.
     pub dials_failed: u64,
-    /// How long requests waited for a connection or for leave to make one, as
-    /// [`Timeouts::acquire`](crate::Timeouts::acquire) bounds it: while they counted in
-    /// `waiting`. One for each time that a request was given a connection, also at once, which is a
-    /// wait of zero; one that is given another in place of a dead one has not waited again. Who
-    /// left without a connection is not in it.
+    /// Times that requests waited for a connection or for a permit to dial, as bounded by
+    /// [`Timeouts::acquire`](crate::Timeouts::acquire). One entry for each connection that a
+    /// request got, zero if it got it at once. A connection that replaces a dead one is no further
+    /// wait. Requests that left without a connection are not included.
     pub wait: Histogram,
-    /// How long making a connection took, from the question for its address to the end of the TLS
-    /// handshake: one for each that was established. Failed ones count in `dials_failed` alone.
+    /// Times that dialing took, from the lookup to the end of the TLS handshake, one for each
+    /// established connection. Failed dials count in `dials_failed` alone.
     pub connect: Histogram,
     /// The same for each host that has connections or waiting requests now.
     pub hosts: Vec<HostStats>,
@@ -150,7 +148,7 @@ pub struct HostStats {
     pub host: String,
     /// Sockets owned.
     pub open: usize,
-    /// Connections that nobody uses.
+    /// Idle connections.
     pub idle: usize,
     /// Connections that serve a request.
     pub in_use: usize,
@@ -160,7 +158,7 @@ pub struct HostStats {
     pub waiting: usize,
 }
 
-/// What a close did.
+/// The result of a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloseReport {

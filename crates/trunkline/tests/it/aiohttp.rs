@@ -1,5 +1,4 @@
-//! Behaviours that aiohttp's own tests hold and that nothing else here shows; docs/aiohttp.md is
-//! the account of all of them.
+//! Behaviours of aiohttp's own tests that no other module covers. docs/aiohttp.md lists all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,22 +43,22 @@ async fn a_connection_that_ends_leaves_its_siblings_alone() {
     assert_eq!((one.unwrap(), other.unwrap(), server.accepted()), ("again".into(), "again".into(), 3));
 }
 
-/// Never answers, and counts the lookups that are still wanted.
+/// Never answers, and counts the lookups that are not dropped yet.
 #[derive(Clone, Default)]
-struct Silent(Arc<AtomicUsize>);
+struct PendingResolver(Arc<AtomicUsize>);
 
-struct Wanted(Arc<AtomicUsize>);
+struct LookupGuard(Arc<AtomicUsize>);
 
-impl Drop for Wanted {
+impl Drop for LookupGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Resolve for Silent {
+impl Resolve for PendingResolver {
     fn resolve(&self, _: &str) -> Resolving {
         self.0.fetch_add(1, Ordering::Relaxed);
-        let wanted = Wanted(self.0.clone());
+        let wanted = LookupGuard(self.0.clone());
         Box::pin(async move {
             let _wanted = wanted;
             std::future::pending().await
@@ -69,7 +68,7 @@ impl Resolve for Silent {
 
 #[tokio::test]
 async fn p11_a_lookup_under_way_is_ended() {
-    let silent = Silent::default();
+    let silent = PendingResolver::default();
     let pool = Pool::builder().resolver(silent.clone()).build().unwrap();
     let session = Session::builder().pool(pool).build().unwrap();
     let asking = tokio::spawn(session.get("http://site.test/").send());
@@ -79,16 +78,16 @@ async fn p11_a_lookup_under_way_is_ended() {
     let error = within(SOON, asking).await.unwrap().unwrap_err();
     assert!(error.is_closed() && error.request_sent() == RequestSent::No, "{error:?}");
     drop(session);
-    eventually("nobody wants to know any more", || silent.0.load(Ordering::Relaxed) == 0).await;
+    eventually("every lookup is dropped", || silent.0.load(Ordering::Relaxed) == 0).await;
 }
 
 #[tokio::test]
 async fn read_does_not_run_while_a_connection_is_idle() {
-    let limit = Duration::from_millis(60);
+    let limit = Duration::from_millis(500);
     let server = Rogue::start(Step::serve("ok")).await;
     let session = Session::builder().timeouts(Timeouts::new().read(limit)).build().unwrap();
     text(&session, server.url("/")).await.unwrap();
-    tokio::time::sleep(limit * 4).await;
+    tokio::time::sleep(limit * 2).await;
     text(&session, server.url("/")).await.unwrap();
     assert_eq!((server.accepted(), session.stats().reused), (1, 1));
 }

@@ -1,5 +1,4 @@
-//! A server that misbehaves in every way it knows, requests that are given up at random: afterwards
-//! nothing is left over.
+//! A misbehaving server and requests cancelled at random: no connection or waiter is left over.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use crate::{SOON, soak, within};
 const LIMIT: usize = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p7_after_random_cancels_against_a_misbehaving_server_nothing_is_left_over() {
+async fn p7_random_cancels_against_a_chaotic_server_leave_nothing() {
     let requests = soak(1_000_000, 12_000);
     let seed = std::env::var("TRUNKLINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_101);
     println!("seed {seed} (set TRUNKLINE_SEED to run another)");
@@ -59,7 +58,7 @@ async fn p7_after_random_cancels_against_a_misbehaving_server_nothing_is_left_ov
     let sound = Rogue::start(Step::serve("at once")).await;
     let begun = Instant::now();
     assert_eq!(session.get(sound.url("/")).await.unwrap().text().await.unwrap(), "at once");
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(begun.elapsed() < Duration::from_secs(5));
     session.close().await;
     assert_eq!(sockets_to(server.port()), []);
     assert_eq!(sockets_to(sound.port()), []);
@@ -68,7 +67,7 @@ async fn p7_after_random_cancels_against_a_misbehaving_server_nothing_is_left_ov
 /// Sessions and the pool close, a runtime ends, connections are refreshed, all while requests are
 /// waiting, dialing, shaking hands, being sent, and their responses read, dropped or held.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p11_whatever_ends_while_whatever_goes_on_nothing_is_left_over() {
+async fn p11_nothing_is_left_over_whatever_ends_first() {
     let seed = std::env::var("TRUNKLINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_101);
     println!("seed {seed} (set TRUNKLINE_SEED to run another)");
     let ca = TestCa::new();

@@ -1,5 +1,4 @@
-//! The end of a session: drained, aborted, closed, awaited (P11), and requests that are given up
-//! (P7).
+//! The end of a session: drained, aborted, closed, awaited (P11); cancelled requests (P7).
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use crate::support::{Gate, Rogue, Step, sockets_to};
 use crate::{SOON, eventually, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p11_what_finishes_within_the_grace_is_whole_and_the_rest_is_told() {
+async fn p11_requests_within_the_grace_are_whole_and_the_rest_fail() {
     // Connections 0 to 24 answer after 300 ms, the others never.
     let server = Rogue::start(|connection| match connection {
         0..25 => vec![Step::ReadHead, Step::pause_ms(300), Step::ok("whole"), Step::Drain],
@@ -51,7 +50,7 @@ async fn p11_what_finishes_within_the_grace_is_whole_and_the_rest_is_told() {
     assert!(unread.text().await.unwrap_err().is_closed());
     let begun = Instant::now();
     assert!(session.get(server.url("/")).await.unwrap_err().is_closed());
-    assert!(begun.elapsed() < Duration::from_millis(500));
+    assert!(begun.elapsed() < Duration::from_secs(3));
     assert_eq!(session.stats().open, 0);
 }
 
@@ -65,11 +64,12 @@ async fn p11_waiters_fail_at_once() {
     eventually("it waits", || session.stats().waiting == 1).await;
     let closing = tokio::spawn({
         let session = session.clone();
-        async move { session.close_within(Duration::from_millis(700)).await }
+        async move { session.close_within(Duration::from_secs(3)).await }
     });
     let begun = Instant::now();
     assert!(within(SOON, waiter).await.unwrap().unwrap_err().is_closed());
-    assert!(begun.elapsed() < Duration::from_millis(500));
+    // Long before the grace has passed.
+    assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(within(SOON, holder).await.unwrap().unwrap_err().is_closed());
     // The waiter, too, was under way when the session was closed, and left by itself.
     assert_eq!(within(SOON, closing).await.unwrap().aborted, 1);
@@ -95,7 +95,7 @@ async fn p11_idle_connections_end_properly() {
     session.get(server.url("/")).await.unwrap().bytes().await.unwrap();
     let report = within(SOON, session.close()).await;
     assert_eq!((report.drained, report.aborted, report.closed), (0, 0, 1));
-    assert!(report.elapsed < Duration::from_secs(1), "{report}");
+    assert!(report.elapsed < Duration::from_secs(5), "{report}");
     server.wait_until(|log| log.open == 0).await;
 }
 

@@ -1,4 +1,4 @@
-//! The cookie file: shared with curl, kept from others, never half written.
+//! The cookie file: compatible with curl, private to its owner, replaced atomically.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -14,7 +14,7 @@ use crate::{SOON, eventually, within};
 
 const SITE: &str = "http://www.shop.test/";
 
-/// What a site sets, and what of it is for `SITE`.
+/// Cookies that a site sets; some of them match `SITE`.
 const SET: &str = "HTTP/1.1 200 OK\r\n\
     Set-Cookie: session=1; Path=/; HttpOnly\r\n\
     Set-Cookie: lasting=2; Path=/; Max-Age=5000; Domain=shop.test\r\n\
@@ -127,7 +127,7 @@ async fn only_its_owner_may_read_it_from_the_first_byte() {
     let dir = TempDir::new("mode");
     let (jar, file) = (CookieJar::new(), dir.join("cookies.txt"));
     jar.set(&url(SITE), "a=b").unwrap();
-    // Also where everybody could read the old one.
+    // Also if the old file was readable by all users.
     for before in [None, Some(0o644), Some(0o666)] {
         if let Some(mode) = before {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();

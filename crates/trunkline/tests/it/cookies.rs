@@ -1,4 +1,4 @@
-//! Cookies on the wire: what is kept of responses, what goes with which hop, and whose it is.
+//! Cookies on the wire: storage from responses, selection for each hop, ownership of the jar.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,17 +10,17 @@ use url::Url;
 use crate::support::{Httpbin, Rogue, Step, TestCa};
 use crate::{SOON, within};
 
-/// Every name leads here.
-struct Here;
+/// Resolves every name to 127.0.0.1.
+struct LoopbackResolver;
 
-impl Resolve for Here {
+impl Resolve for LoopbackResolver {
     fn resolve(&self, _: &str) -> Resolving {
         Box::pin(async { Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]) })
     }
 }
 
 fn pool() -> PoolBuilder {
-    Pool::builder().resolver(Here)
+    Pool::builder().resolver(LoopbackResolver)
 }
 
 fn session() -> Session {
@@ -122,7 +122,7 @@ async fn the_cookies_of_one_hop_are_not_those_of_the_next() {
 }
 
 #[tokio::test]
-async fn a_cookie_by_hand_goes_before_the_jars_and_stays_within_its_origin() {
+async fn a_cookie_set_by_hand_precedes_the_jars_within_its_origin() {
     let other = answering([]).await;
     let rogue = answering([moved("/2", &["new=1"]), moved(&other.url_at("a.test", "/"), &[])]).await;
     let session = session();
@@ -156,7 +156,7 @@ async fn what_is_not_followed_is_kept_all_the_same() {
 }
 
 #[tokio::test]
-async fn sessions_on_one_pool_have_cookies_of_their_own_unless_they_share_a_jar() {
+async fn sessions_on_one_pool_share_cookies_only_through_a_jar() {
     let pool = pool().build().unwrap();
     let make = |jar: Option<CookieJar>| {
         let builder = Session::builder().pool(pool.clone());
@@ -173,7 +173,7 @@ async fn sessions_on_one_pool_have_cookies_of_their_own_unless_they_share_a_jar(
     assert_eq!(cookies(&rogue), expected);
     assert_eq!((rogue.accepted(), fourth.cookies().len()), (1, 0));
 
-    // What is set by hand is the program's own affair.
+    // A `Cookie` header set by hand is sent unchanged.
     within(SOON, fourth.get(rogue.url("/")).header("cookie", "by=hand").send()).await.unwrap();
     assert_eq!(cookies(&rogue)[7], some("by=hand"));
     let refused = fourth.cookies().set(&Url::parse("http://a.test/").unwrap(), "a=b").unwrap_err();

@@ -1,4 +1,4 @@
-//! Compressed responses: asked for, decoded, and what is done where that cannot be.
+//! Compressed responses: negotiation, decoding, and errors.
 
 use std::error::Error as _;
 use std::io::Write as _;
@@ -74,7 +74,7 @@ async fn what_httpbin_codes_is_decoded_over_one_connection() {
 }
 
 #[tokio::test]
-async fn a_request_asks_for_what_can_be_decoded_unless_it_is_told_otherwise() {
+async fn a_request_accepts_decodable_codings_unless_told_otherwise() {
     const ALL: &str = "gzip, deflate, br, zstd";
     let rogue = Rogue::start(Step::serve("")).await;
     let url = rogue.url("/");
@@ -187,7 +187,7 @@ async fn a_coding_nobody_knows_is_handed_on() {
 }
 
 #[tokio::test]
-async fn a_coding_that_breaks_off_or_is_none_is_an_error_and_not_the_connection_s() {
+async fn a_broken_coding_is_an_error_but_not_of_the_connection() {
     let broken = gzip("some text");
     let damaged = [&broken[..broken.len() - 8], &[0; 8]].concat();
     let cases: [(&[u8], &str); 3] = [
@@ -219,7 +219,7 @@ async fn a_connection_that_breaks_off_is_told_as_that() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_although_the_end_of_the_body_comes_after_the_end_of_the_coding() {
+async fn a_connection_is_reused_if_the_body_ends_after_its_coding() {
     let body = chunked("gzip", &gzip("text"), 1_000);
     let (first, second) = (Gate::new(), Gate::new());
     let answer =
@@ -307,7 +307,7 @@ async fn silence_in_the_middle_of_a_coding_runs_into_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_few_bytes_that_stand_for_hours_of_work_run_into_the_deadline() {
+async fn a_decompression_bomb_runs_into_the_deadline() {
     // A gzip header with a file name of 64 GiB, which decodes to nothing: no limit on what a body
     // decodes to would notice. In zstd it is a block of one byte for each 128 KiB, and in zstd once
     // more next to nothing.
@@ -365,7 +365,7 @@ async fn what_a_body_decodes_to_is_what_its_limit_counts() {
 }
 
 #[tokio::test]
-async fn the_next_hop_is_asked_for_the_same_codings_and_the_redirect_s_body_is_nobody_s() {
+async fn the_next_hop_gets_the_same_accept_encoding() {
     let redirect = response("302 Found", "Location: /next\r\nContent-Encoding: gzip\r\n", "no gzip at all");
     let answer = coded("gzip", gzip("there"));
     let rogue = Rogue::start(vec![Step::ReadHead, redirect, Step::ReadHead, answer]).await;

@@ -1,4 +1,4 @@
-//! A response that is read while the body of its request is still being sent.
+//! Responses read while the request's body is still being sent.
 
 use std::io;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn body(count: usize) -> Body {
     Body::stream(stream::iter(pieces(count)).map(Ok::<_, io::Error>))
 }
 
-/// What comes back, compared with what was sent as it comes, a little after it could.
+/// Reads the echo with a pause after each chunk and compares it with the pieces sent.
 async fn comes_back(mut response: trunkline::Response, count: usize, pause: Duration) {
     let mut expected = pieces(count).flatten();
     let mut length = 0;
@@ -58,7 +58,7 @@ async fn a_slow_reader_slows_the_upload_down_and_loses_nothing() {
     let rogue = Rogue::start(vec![Step::ReadHead, Step::Echo, Step::Drain]).await;
     let session = Session::new();
     let response = within(SOON, session.post(rogue.url("/")).body(body(128)).send()).await.unwrap();
-    // Nobody drives the connection meanwhile.
+    // The connection is not polled meanwhile.
     tokio::time::sleep(Duration::from_millis(100)).await;
     comes_back(response, 128, Duration::from_micros(200)).await;
     assert_eq!(session.stats().idle, 1);
@@ -160,11 +160,10 @@ async fn a_server_that_leaves_after_its_success_has_had_enough() {
 }
 
 #[tokio::test]
-async fn an_upload_that_has_succeeded_arrives_though_the_session_closes() {
+async fn a_successful_upload_arrives_though_the_session_closes() {
     const STEP: usize = 16 * 1024;
     let ca = TestCa::new();
-    // How many steps both sockets' buffers take while the server reads nothing, and how many they do
-    // not.
+    // Bisects the number of steps that both sockets' buffers take while the server reads nothing.
     let (mut gone, mut stuck) = (0, 1024);
     while stuck - gone > 1 {
         let (size, go) = ((gone + stuck) / 2, Gate::new());
@@ -214,7 +213,7 @@ async fn a_body_that_fails_after_a_success_is_told_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_server_that_answers_and_reads_no_further_is_waited_for_as_long_as_it_may_be_silent() {
+async fn a_server_that_stops_reading_is_awaited_for_the_read_limit() {
     let read = Timeouts::new().read(Duration::from_millis(300));
     for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", "HTTP/1.1 204 No\r\n\r\n"] {
         let rogue = Rogue::start(vec![Step::ReadHead, Step::send(answer), Step::Hold]).await;

@@ -1,4 +1,4 @@
-//! What errors tell: everything about what happened, and none of what was secret (also in logs).
+//! Errors and logs: complete about the failure, silent about secrets.
 
 use std::error::Error as _;
 use std::io::{self, Write};
@@ -20,11 +20,11 @@ async fn failure(session: &Session, url: String) -> Error {
     within(SOON, async { session.get(url).await?.bytes().await }).await.unwrap_err()
 }
 
-/// Everything that anything wrote to the log of this thread.
+/// The captured log output of this thread.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct LogCapture(Arc<Mutex<Vec<u8>>>);
 
-impl Written {
+impl LogCapture {
     fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
         crate::listen();
         let written = Self::default();
@@ -42,7 +42,7 @@ impl Written {
     }
 }
 
-impl Write for Written {
+impl Write for LogCapture {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend(bytes);
         Ok(bytes.len())
@@ -90,7 +90,7 @@ fn told(error: &Error) -> String {
 
 #[tokio::test]
 async fn secrets_are_in_no_error_no_debug_and_no_log() {
-    let (log, _guard) = Written::capture();
+    let (log, _guard) = LogCapture::capture();
     let session = Session::builder()
         .base_url(loaded("http://base.invalid/").as_str())
         .header("authorization", format!("Bearer {SECRET}"))
@@ -154,8 +154,8 @@ async fn secrets_are_in_no_error_no_debug_and_no_log() {
 }
 
 #[tokio::test]
-async fn an_exhausted_pool_is_explained_in_the_log_s_words_without_secrets() {
-    let (log, _guard) = Written::capture();
+async fn an_exhausted_pool_is_explained_without_secrets() {
+    let (log, _guard) = LogCapture::capture();
     let rogue = Rogue::start(vec![Step::ReadHead, Step::Drain]).await;
     let pool = Pool::builder().limit(1).report_held(Duration::from_millis(20)).build().unwrap();
     let session = Session::builder().pool(pool).build().unwrap();
@@ -257,7 +257,7 @@ async fn an_error_names_its_request_and_its_causes_one_level_each() {
 
 #[tokio::test]
 async fn a_session_that_is_never_closed_is_named_by_its_line() {
-    let (log, _guard) = Written::capture();
+    let (log, _guard) = LogCapture::capture();
     let rogue = Rogue::start(Step::serve("ok")).await;
     let (session, line) = (Session::new(), line!());
     within(SOON, async { session.get(rogue.url("/")).await?.text().await }).await.unwrap();
@@ -266,7 +266,7 @@ async fn a_session_that_is_never_closed_is_named_by_its_line() {
     assert!(log.contains("without being closed") && log.contains(&format!("errors.rs:{line}:")), "{log}");
     rogue.wait_until(|log| log.open == 0).await;
 
-    let (log, _guard) = Written::capture();
+    let (log, _guard) = LogCapture::capture();
     let session = Session::new();
     within(SOON, async { session.get(rogue.url("/")).await?.text().await }).await.unwrap();
     session.close().await;

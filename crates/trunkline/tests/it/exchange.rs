@@ -1,5 +1,4 @@
-//! One exchange on one connection: what servers send, well or badly, and whether the connection may
-//! be used again (P8).
+//! One exchange on one connection: valid and invalid answers, and reuse of the connection (P8).
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -19,16 +18,15 @@ use trunkline::{Body, CloseReason, Phase, Pool, PoolBuilder, RequestSent, Respon
 use crate::support::{Gate, Nginx, Rogue, Step};
 use crate::{SOON, within};
 
-/// A request's body that a test feeds, and what feeds it: the body ends when that is dropped, and
-/// stalls while it is held.
+/// A request body and the sender that feeds it. The body ends when the sender is dropped.
 pub(crate) fn fed() -> (mpsc::UnboundedSender<io::Result<Bytes>>, Body) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (sender, Body::wrap(Fed(receiver)))
+    (sender, Body::wrap(ChannelBody(receiver)))
 }
 
-struct Fed(mpsc::UnboundedReceiver<io::Result<Bytes>>);
+struct ChannelBody(mpsc::UnboundedReceiver<io::Result<Bytes>>);
 
-impl http_body::Body for Fed {
+impl http_body::Body for ChannelBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -65,7 +63,7 @@ async fn next_goes_to(connection: usize, session: &Session, rogue: &Rogue) {
     assert_eq!(rogue.requests().last().unwrap().connection, connection);
 }
 
-/// What is behind an error, one level each.
+/// The texts of an error's causes, outermost first.
 pub(crate) fn causes(error: &trunkline::Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
@@ -96,8 +94,8 @@ async fn an_early_413_ends_a_stalled_upload_and_not_the_pool() {
 }
 
 #[tokio::test]
-async fn an_early_413_is_seen_although_the_server_resets_right_behind_it() {
-    // What it has not read when it closes makes the kernel send a reset.
+async fn an_early_413_is_seen_although_the_server_then_resets() {
+    // Unread data at close makes the kernel send a reset.
     let rogue = Rogue::start(vec![Step::ReadHead, Step::respond(413, "too much"), Step::Close]).await;
     let session = session(Pool::builder());
     for _ in 0..20 {
@@ -126,7 +124,7 @@ async fn nginx_refuses_an_upload_and_serves_the_next() {
 }
 
 #[tokio::test]
-async fn an_answer_before_the_upload_has_ended_does_not_cut_it_off_while_it_is_read() {
+async fn an_early_answer_does_not_cut_off_the_upload_while_read() {
     let (gate, reading) = (Gate::new(), Gate::new());
     let rogue = first_then_next(vec![
         Step::ReadHead,
@@ -209,7 +207,7 @@ async fn answers_without_a_body_leave_the_connection_reusable() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_short_is_an_error_and_its_connection_is_not_pooled() {
+async fn a_truncated_body_is_an_error_and_its_connection_not_pooled() {
     let length = head("200 OK", "Content-Length: 10\r\n");
     let chunked = head("200 OK", "Transfer-Encoding: chunked\r\n");
     let unbounded = head("200 OK", "");
@@ -281,7 +279,7 @@ async fn bytes_beyond_the_answer_never_reach_the_next_request() {
 }
 
 #[tokio::test]
-async fn an_answer_to_nothing_that_comes_while_idle_never_reaches_the_next_request() {
+async fn an_unsolicited_answer_never_reaches_the_next_request() {
     for method in [Method::GET, Method::POST] {
         let (go, sent) = (Gate::new(), Gate::new());
         let rogue = first_then_next(vec![
@@ -294,7 +292,7 @@ async fn an_answer_to_nothing_that_comes_while_idle_never_reaches_the_next_reque
         .await;
         let session = session(Pool::builder());
         assert_eq!(text(get(&session, &rogue).await.unwrap()).await, "first");
-        // What came back this very moment is taken at its word.
+        // A connection returned this very moment is not probed before reuse.
         tokio::time::sleep(Duration::from_millis(5)).await;
         go.open();
         within(SOON, sent.reached(1)).await;
@@ -333,7 +331,7 @@ async fn a_head_that_is_no_head_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn more_headers_than_allowed_are_refused_and_the_limit_can_be_raised() {
+async fn too_many_headers_are_refused_and_the_limit_can_be_raised() {
     let rogue = Rogue::start(vec![Step::Loop(vec![
         Step::ReadHead,
         Step::send(head("200 OK", &("X: y\r\n".repeat(120) + "Content-Length: 2\r\n")) + "ok"),
@@ -348,7 +346,7 @@ async fn more_headers_than_allowed_are_refused_and_the_limit_can_be_raised() {
 }
 
 #[tokio::test]
-async fn a_larger_head_than_allowed_is_refused_and_the_limit_goes_both_ways() {
+async fn too_large_a_head_is_refused_and_the_limit_goes_both_ways() {
     let answer = |size: usize| {
         let line = format!("X-Large: {}\r\n", "x".repeat(size / 10));
         head("200 OK", &(line.repeat(10) + "Content-Length: 2\r\n")) + "ok"
@@ -430,7 +428,7 @@ async fn dropped_unread(length: usize, sent: usize) -> usize {
 }
 
 #[tokio::test]
-async fn a_body_dropped_unread_costs_its_connection_only_if_it_is_long_or_late() {
+async fn an_unread_body_costs_its_connection_only_if_long_or_late() {
     assert_eq!(dropped_unread(1, 1).await, 0);
     assert_eq!(dropped_unread(64 << 10, 64 << 10).await, 0);
     assert_eq!(dropped_unread(64 << 10, 32 << 10).await, 1);
@@ -438,7 +436,7 @@ async fn a_body_dropped_unread_costs_its_connection_only_if_it_is_long_or_late()
 }
 
 #[tokio::test]
-async fn a_body_read_by_chunks_to_its_end_leaves_the_connection_reusable() {
+async fn a_body_read_to_its_end_leaves_the_connection_reusable() {
     let chunked =
         head("200 OK", "Transfer-Encoding: chunked\r\n") + "3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: y\r\n\r\n";
     let rogue = first_then_next(vec![
@@ -531,7 +529,7 @@ async fn what_the_pool_is_given_is_kept() {
 }
 
 #[tokio::test]
-async fn what_the_pool_cannot_send_is_refused_before_anything_is_opened() {
+async fn an_unsendable_request_is_refused_before_a_socket_is_opened() {
     let pool = Pool::new();
     for (method, uri) in [
         (Method::GET, "/path"),
@@ -556,7 +554,7 @@ async fn connect_is_refused_clearly() {
 }
 
 #[tokio::test]
-async fn a_request_body_that_fails_midway_fails_the_request_with_its_reason() {
+async fn a_request_body_that_fails_midway_gives_its_reason() {
     let rogue = first_then_next(vec![Step::ReadHead, Step::ReadBody, Step::ok("never")]).await;
     let session = session(Pool::builder());
     let (upload, body) = fed();
@@ -573,7 +571,7 @@ async fn a_request_body_that_fails_midway_fails_the_request_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_length_that_is_not_the_body_s_is_refused_before_the_server_waits_for_the_rest() {
+async fn a_wrong_body_length_is_refused_before_the_server_waits() {
     let rogue = Rogue::start(Step::serve("ok")).await;
     let session = session(Pool::builder());
     for (length, body) in [("10", "five!"), ("4", "five!"), ("-5", "five!"), ("five", "five!"), ("5", "")] {

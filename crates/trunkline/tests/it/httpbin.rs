@@ -1,4 +1,4 @@
-//! httpbin's endpoints, one after the other, as a user of this crate would ask for them.
+//! httpbin's endpoints, one after the other, requested as a user of this crate would.
 //!
 //! Not here: digest authentication (`/digest-auth`), which a session does not do, except that its
 //! challenge is told.
@@ -163,7 +163,7 @@ async fn statuses_that_redirect_do() {
     let session = session().await;
     for code in [301, 302, 303, 307] {
         let response = answer(session.get(format!("status/{code}"))).await;
-        // It sends everybody to /redirect/1, and from there to /get.
+        // It redirects to /redirect/1, and from there to /get.
         let history: Vec<_> = response.history().iter().map(|hop| hop.status.as_u16()).collect();
         assert_eq!((response.status(), history), (StatusCode::OK, vec![code, 302]));
         assert_eq!(response.url().path(), "/get");

@@ -1,4 +1,4 @@
-//! Limits on sockets, and who waits for whom (P1 to P6, P13, P14).
+//! Limits on sockets, and the order of waiters (P1 to P6, P13, P14).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,7 +113,7 @@ async fn p3_waiters_of_a_host_are_served_in_order() {
 }
 
 #[tokio::test]
-async fn p4_a_request_that_dials_takes_a_connection_that_comes_back_first() {
+async fn p4_a_dialing_request_takes_a_connection_returned_first() {
     let (gate, ca) = (Arc::new(tokio::sync::Notify::new()), TestCa::new());
     let port = first_handshake_only(&ca, gate.clone()).await;
     let pool = Pool::builder().limit(2).add_root_certificate(ca.pem()).build().unwrap();
@@ -128,7 +128,7 @@ async fn p4_a_request_that_dials_takes_a_connection_that_comes_back_first() {
     gate.notify_one();
     let response = within(SOON, second).await.unwrap().unwrap();
     assert!(response.connection().reused);
-    // What it left behind keeps its slot until it is done or in the way.
+    // The abandoned dial keeps its slot until it ends or another request needs it.
     assert_eq!(session.stats().dialing, 1);
     let other = Rogue::start(Step::serve("in the way")).await;
     let text = within(SOON, async { session.get(other.url("/")).await?.text().await }).await.unwrap();
@@ -219,7 +219,7 @@ async fn p13_a_wait_that_ran_out_says_who_holds_the_connections() {
 async fn p14_leases_held_too_long_are_reported_once() {
     crate::listen();
     let warnings = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let subscriber = tracing_subscriber::fmt().with_writer(Lines(warnings.clone())).with_ansi(false).finish();
+    let subscriber = tracing_subscriber::fmt().with_writer(LineWriter(warnings.clone())).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = Rogue::start(vec![Step::ReadHead, Step::Hold]).await;
     let session = session(Pool::builder().report_held(Duration::from_millis(100)).build().unwrap());
@@ -233,9 +233,9 @@ async fn p14_leases_held_too_long_are_reported_once() {
 }
 
 #[derive(Clone)]
-struct Lines(Arc<std::sync::Mutex<Vec<String>>>);
+struct LineWriter(Arc<std::sync::Mutex<Vec<String>>>);
 
-impl std::io::Write for Lines {
+impl std::io::Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().push(String::from_utf8_lossy(line).into_owned());
         Ok(line.len())
@@ -245,7 +245,7 @@ impl std::io::Write for Lines {
     }
 }
 
-impl tracing_subscriber::fmt::MakeWriter<'_> for Lines {
+impl tracing_subscriber::fmt::MakeWriter<'_> for LineWriter {
     type Writer = Self;
     fn make_writer(&self) -> Self {
         self.clone()

@@ -1,8 +1,8 @@
-//! The session against real servers and misbehaving ones; sockets are counted from outside, by the
-//! kernel.
+//! Tests of the session against real and misbehaving servers. Sockets are counted outside of the
+//! library, from the kernel's tables.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
-#![allow(clippy::large_futures, reason = "several requests joined in one test are")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::large_futures, reason = "tests join several requests in one future")]
 
 mod support;
 
@@ -14,6 +14,7 @@ mod cookies;
 mod decoding;
 mod duplex;
 mod errors;
+mod examples;
 mod exchange;
 mod expect;
 mod hazards;
@@ -46,12 +47,16 @@ use std::time::{Duration, Instant};
 
 /// Bounds a test that could hang.
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(limit, future).await.expect("it hangs")
+    tokio::time::timeout(limit, future).await.expect("the time limit is exceeded")
 }
 
+/// Time limit of steps that end at once on an idle machine.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Waits until it holds.
+/// Time limit of each step of an example, which is a process of its own.
+const EXAMPLE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until the condition holds, for [`SOON`] at most.
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
@@ -60,14 +65,14 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Lets a test capture what is logged on its thread. `tracing` remembers whether anybody listens to
-/// an event from the first thread that comes by: here somebody always does.
+/// Lets a test capture the log events of its thread. `tracing` caches the interest in an event when
+/// the first thread emits it; a global subscriber makes that interest permanent.
 fn listen() {
     static LISTENER: std::sync::Once = std::sync::Once::new();
     LISTENER.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
 }
 
-/// A count that is reduced in a plain run.
+/// The number of rounds: `full` in a soak run, `plain` otherwise.
 fn soak(full: usize, plain: usize) -> usize {
     if std::env::var_os("TRUNKLINE_SOAK").is_some() { full } else { plain }
 }

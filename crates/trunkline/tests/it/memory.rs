@@ -1,4 +1,4 @@
-//! What is held of a large body, measured by the kernel in a process of its own.
+//! Memory use with large bodies, measured by the kernel in a separate process.
 
 #![allow(clippy::print_stdout, reason = "figures for whoever looks; the other process is read by its own")]
 
@@ -38,7 +38,7 @@ fn memory(figure: &str) -> usize {
     kib.parse::<usize>().unwrap() * 1024
 }
 
-/// What is held before the body is read: a connection, its buffers, the session.
+/// Memory in use before the body is read: a connection, its buffers, the session.
 async fn baseline(session: &Session, url: &str) -> usize {
     session.get(url).send().await.unwrap();
     memory("VmRSS")
@@ -52,14 +52,14 @@ fn held(baseline: usize) -> usize {
 }
 
 /// A response of so many MiB of zeros: what begins it, what stands for each MiB, and what ends it.
-struct Zeros {
+struct ZeroBody {
     coding: &'static str,
     begin: Vec<u8>,
     mebibyte: Vec<u8>,
     end: Vec<u8>,
 }
 
-impl Zeros {
+impl ZeroBody {
     fn gzip(mebibytes: usize) -> Self {
         let zeros = vec![0; MIB];
         // Flushed, each is on its own, and can be sent again and again.
@@ -108,8 +108,8 @@ impl Zeros {
 }
 
 /// br begins with the first MiB, which is coded unlike the others.
-fn all(mebibytes: usize) -> [(Zeros, usize); 3] {
-    [(Zeros::gzip(mebibytes), mebibytes), (Zeros::br(), mebibytes - 1), (Zeros::zstd(), mebibytes)]
+fn all(mebibytes: usize) -> [(ZeroBody, usize); 3] {
+    [(ZeroBody::gzip(mebibytes), mebibytes), (ZeroBody::br(), mebibytes - 1), (ZeroBody::zstd(), mebibytes)]
 }
 
 #[tokio::test]

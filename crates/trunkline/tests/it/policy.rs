@@ -1,4 +1,4 @@
-//! A redirect policy follows, stops or refuses: each hop, for a session or for one request.
+//! Redirect policies: follow, stop or refuse each hop, per session or per request.
 
 use std::sync::{Arc, Mutex};
 
@@ -125,7 +125,7 @@ async fn what_a_policy_is_shown_can_be_logged_without_secrets() {
 }
 
 #[tokio::test]
-async fn max_redirects_holds_besides_and_with_none_the_policy_is_not_asked() {
+async fn max_redirects_holds_with_a_policy_and_zero_skips_it() {
     let asked = Arc::new(Mutex::new(0));
     let count = asked.clone();
     let session = Session::builder()

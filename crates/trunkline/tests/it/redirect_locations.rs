@@ -1,5 +1,4 @@
-//! Where a `Location` leads, in whatever way it is written (RFC 9110 section 10.2.2, the URL
-//! standard).
+//! Resolution of `Location` values (RFC 9110 section 10.2.2, the URL standard).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
@@ -9,9 +8,9 @@ use trunkline::{Pool, RequestSent, Resolve, Resolving, Session};
 use crate::support::{Recorded, Rogue, Step};
 use crate::{SOON, within};
 
-/// What comes of a redirect from `/a/b?start`.
+/// Outcome of a redirect from `/a/b?start`.
 #[derive(Clone, Copy)]
-enum Leads {
+enum RedirectOutcome {
     /// To that path of the same server, on the same connection.
     To(&'static str),
     /// To `/there` of the other server.
@@ -21,10 +20,10 @@ enum Leads {
     /// Nowhere, for that reason.
     Nowhere(&'static str),
 }
-use Leads::{By, Elsewhere, Nowhere, To};
+use RedirectOutcome::{By, Elsewhere, Nowhere, To};
 
 /// `{here}` and `{there}` are the two servers, as `host:port`; `{port}` is the other's port.
-const RELATIVE: &[(&[u8], Leads)] = &[
+const RELATIVE: &[(&[u8], RedirectOutcome)] = &[
     (b"next", To("/a/next")),
     (b"./next", To("/a/next")),
     (b"../next", To("/next")),
@@ -41,7 +40,7 @@ const RELATIVE: &[(&[u8], Leads)] = &[
     (b"http:/next", To("/next")),
 ];
 
-const ODD: &[(&[u8], Leads)] = &[
+const ODD: &[(&[u8], RedirectOutcome)] = &[
     (b"/two words", To("/two%20words")),
     (b" \t/blanks \t", To("/blanks")),
     (b"/in\tside", To("/inside")),
@@ -68,7 +67,7 @@ const ODD: &[(&[u8], Leads)] = &[
     (b"http://0x7f000001:{port}/there", By("127.0.0.1")),
 ];
 
-const NO_ADDRESS: &[(&[u8], Leads)] = &[
+const NO_ADDRESS: &[(&[u8], RedirectOutcome)] = &[
     (b"ftp://example.com/file", Nowhere("ftp:")),
     (b"file:///etc/passwd", Nowhere("file:")),
     (b"javascript:alert(1)", Nowhere("javascript:")),
@@ -106,7 +105,7 @@ async fn a_location_that_is_no_address_is_an_error_that_says_why() {
 }
 
 /// All are tried; those that lead elsewhere than they should are named together.
-async fn each(rows: &[(&[u8], Leads)]) {
+async fn each(rows: &[(&[u8], RedirectOutcome)]) {
     let mut faults = Vec::new();
     for (location, leads) in rows {
         if let Err(fault) = follow(&[location], *leads).await {
@@ -125,16 +124,16 @@ async fn a_location_may_be_as_long_as_an_address() {
 }
 
 #[tokio::test]
-async fn of_two_locations_neither_is_followed_unless_they_are_the_same() {
+async fn of_two_different_locations_neither_is_followed() {
     follow(&[b"/next", b"/next"], To("/next")).await.unwrap();
     follow(&[b"/next", b"http://{there}/there"], Nowhere("several Locations")).await.unwrap();
     follow(&[b"/next", b"/next", b""], Nowhere("several Locations")).await.unwrap();
 }
 
-async fn follow(locations: &[&[u8]], leads: Leads) -> Result<(), String> {
+async fn follow(locations: &[&[u8]], leads: RedirectOutcome) -> Result<(), String> {
     let there = Rogue::start(Step::serve("there")).await;
     let here = redirecting(locations, &there).await;
-    let pool = Pool::builder().resolver(Loopback).build().unwrap();
+    let pool = Pool::builder().resolver(LoopbackResolver).build().unwrap();
     let session = Session::builder().pool(pool).build().unwrap();
     let outcome = within(SOON, session.get(here.url("/a/b?start")).send()).await;
 
@@ -193,10 +192,10 @@ fn put(bytes: &[u8], name: &str, value: &str) -> Vec<u8> {
     }
 }
 
-/// Every name leads to this machine.
-struct Loopback;
+/// Resolves every name to 127.0.0.1.
+struct LoopbackResolver;
 
-impl Resolve for Loopback {
+impl Resolve for LoopbackResolver {
     fn resolve(&self, _: &str) -> Resolving {
         Box::pin(async { Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]) })
     }

@@ -1,5 +1,4 @@
-//! Whose request a redirected one is said to be, if its caller said so: `Origin`, as browsers have
-//! it (the Fetch standard).
+//! The `Origin` header across redirects, as in browsers (the Fetch standard).
 
 use http::Method;
 use http::header::ORIGIN;
@@ -17,7 +16,7 @@ fn origin(of: &Rogue) -> String {
     of.url("/").trim_end_matches('/').to_owned()
 }
 
-/// What the server that the last redirect leads to is told.
+/// The `Origin` that the last redirect's target receives.
 async fn told(status: u16, method: Method, from: &str, by: &[&Rogue]) -> Option<String> {
     let (first, last) = (by[0], by[by.len() - 1]);
     let before = last.requests().len();
@@ -43,7 +42,7 @@ async fn a_post_that_becomes_a_get_says_no_more_whose_it_is() {
 }
 
 #[tokio::test]
-async fn what_keeps_its_method_keeps_on_saying_whose_it_is_within_an_origin() {
+async fn origin_header_stays_within_an_origin_if_the_method_stays() {
     for (status, method) in [(302, Method::GET), (303, Method::HEAD), (302, Method::PUT), (307, Method::POST)] {
         let first = Rogue::start([&moved(status, "/here")[..3], &Step::serve("")].concat()).await;
         let foreign = "https://app.example";

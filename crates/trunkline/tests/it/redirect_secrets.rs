@@ -1,4 +1,4 @@
-//! What a redirect takes along to another origin: nothing secret, in whatever way it was set.
+//! Secrets in redirects: none reaches another origin, however it was set.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,11 +16,11 @@ const SECRET: &str = "s3cr3t";
 /// `ann:s3cr3t`
 const ENCODED: &str = "YW5uOnMzY3IzdA==";
 
-type Asked = Pin<Box<dyn Future<Output = trunkline::Result<Response>>>>;
-type Way = fn(SessionBuilder, String) -> Asked;
+type ResponseFuture = Pin<Box<dyn Future<Output = trunkline::Result<Response>>>>;
+type SendSecret = fn(SessionBuilder, String) -> ResponseFuture;
 
 /// Every way of setting a secret.
-const WAYS: [(&str, Way); 15] = [
+const WAYS: [(&str, SendSecret); 15] = [
     ("authorization, of the session", |with, url| send(with.header(AUTHORIZATION, SECRET), |s| s.get(url))),
     ("authorization, of the request", |with, url| send(with, |s| s.get(url).header("Authorization", SECRET))),
     ("authorization, twice", |with, url| {
@@ -46,11 +46,11 @@ const WAYS: [(&str, Way); 15] = [
     }),
 ];
 
-fn send(with: SessionBuilder, request: impl FnOnce(&Session) -> RequestBuilder) -> Asked {
+fn send(with: SessionBuilder, request: impl FnOnce(&Session) -> RequestBuilder) -> ResponseFuture {
     Box::pin(request(&with.build().unwrap()).send())
 }
 
-fn execute(with: SessionBuilder, request: http::request::Builder) -> Asked {
+fn execute(with: SessionBuilder, request: http::request::Builder) -> ResponseFuture {
     let session = with.build().unwrap();
     Box::pin(async move { session.execute(request.body(Body::empty()).unwrap()).await })
 }
@@ -66,7 +66,7 @@ fn sensitive() -> HeaderValue {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum To {
+enum RedirectTarget {
     Itself,
     AnotherPort,
     AnotherName,
@@ -77,36 +77,36 @@ enum To {
 
 /// Two servers behind one address: the first connection to it is `first`'s, the others are
 /// `second`'s.
-struct Pair {
+struct RedirectPair {
     first: Rogue,
     second: Rogue,
     url: String,
     ca: TestCa,
-    _door: JoinSet<()>,
+    _acceptor: JoinSet<()>,
 }
 
-impl Pair {
-    async fn redirecting(status: u16, to: To) -> Self {
-        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = door.local_addr().unwrap().port();
+impl RedirectPair {
+    async fn redirecting(status: u16, to: RedirectTarget) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
         let ca = TestCa::new();
         let server = |secure: bool| if secure { Rogue::builder().tls(&ca) } else { Rogue::builder() };
-        let second = server(matches!(to, To::Https)).start(Step::serve("")).await;
+        let second = server(matches!(to, RedirectTarget::Https)).start(Step::serve("")).await;
         let location = match to {
-            To::Itself => "/there".to_owned(),
-            To::AnotherPort => second.url("/there"),
-            To::AnotherName => format!("http://localhost:{port}/there"),
-            To::Https => format!("https://127.0.0.1:{port}/there"),
-            To::Http => format!("http://127.0.0.1:{port}/there"),
+            RedirectTarget::Itself => "/there".to_owned(),
+            RedirectTarget::AnotherPort => second.url("/there"),
+            RedirectTarget::AnotherName => format!("http://localhost:{port}/there"),
+            RedirectTarget::Https => format!("https://127.0.0.1:{port}/there"),
+            RedirectTarget::Http => format!("http://127.0.0.1:{port}/there"),
         };
         let moved = format!("HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
         let redirect = [vec![Step::ReadHead, Step::ReadBody, Step::send(moved)], Step::serve("")].concat();
-        let secure = matches!(to, To::Http);
+        let secure = matches!(to, RedirectTarget::Http);
         let first = server(secure).start(redirect).await;
         let url = format!("{}://127.0.0.1:{port}/", if secure { "https" } else { "http" });
         let mut tasks = JoinSet::new();
-        tasks.spawn(open(door, [first.port(), second.port()]));
-        Self { first, second, url, ca, _door: tasks }
+        tasks.spawn(open(listener, [first.port(), second.port()]));
+        Self { first, second, url, ca, _acceptor: tasks }
     }
 
     fn session(&self) -> SessionBuilder {
@@ -120,10 +120,10 @@ impl Pair {
 }
 
 /// Leads the first connection to one port, and all others to the other.
-async fn open(door: TcpListener, ports: [u16; 2]) {
+async fn open(listener: TcpListener, ports: [u16; 2]) {
     let mut tasks = JoinSet::new();
     for number in 0.. {
-        let (mut outside, _) = door.accept().await.unwrap();
+        let (mut outside, _) = listener.accept().await.unwrap();
         let mut inside = TcpStream::connect(("127.0.0.1", ports[usize::from(number > 0)])).await.unwrap();
         tasks.spawn(async move { tokio::io::copy_bidirectional(&mut outside, &mut inside).await });
     }
@@ -135,11 +135,11 @@ fn is_secret(request: &Recorded) -> bool {
 }
 
 /// Each way, with each status; those by which a secret was told, or got lost, are named together.
-async fn every_way(to: To, told: bool) {
+async fn every_way(to: RedirectTarget, told: bool) {
     let mut faults = Vec::new();
     for (name, way) in WAYS {
         for status in [302, 307] {
-            let pair = Pair::redirecting(status, to).await;
+            let pair = RedirectPair::redirecting(status, to).await;
             let response = within(SOON, way(pair.session(), pair.url.clone())).await.unwrap();
             assert_eq!((response.status(), response.url().path()), (StatusCode::OK, "/there"), "{name}");
             let [asked, redirected] = pair.requests();
@@ -154,32 +154,32 @@ async fn every_way(to: To, told: bool) {
 
 #[tokio::test]
 async fn secrets_stay_with_their_origin() {
-    every_way(To::Itself, true).await;
+    every_way(RedirectTarget::Itself, true).await;
 }
 
 #[tokio::test]
 async fn secrets_are_not_told_to_another_port() {
-    every_way(To::AnotherPort, false).await;
+    every_way(RedirectTarget::AnotherPort, false).await;
 }
 
 #[tokio::test]
 async fn secrets_are_not_told_to_another_name_of_the_same_server() {
-    every_way(To::AnotherName, false).await;
+    every_way(RedirectTarget::AnotherName, false).await;
 }
 
 #[tokio::test]
 async fn secrets_are_not_told_over_another_scheme_upwards() {
-    every_way(To::Https, false).await;
+    every_way(RedirectTarget::Https, false).await;
 }
 
 #[tokio::test]
 async fn secrets_are_not_told_over_another_scheme_downwards() {
-    every_way(To::Http, false).await;
+    every_way(RedirectTarget::Http, false).await;
 }
 
 #[tokio::test]
 async fn what_is_not_secret_goes_along() {
-    let pair = Pair::redirecting(302, To::AnotherName).await;
+    let pair = RedirectPair::redirecting(302, RedirectTarget::AnotherName).await;
     let session = pair.session().header("x-session", "s").build().unwrap();
     let request = session.get(&pair.url).header("x-request", "r").header("host", "by.hand");
     within(SOON, request.send()).await.unwrap();
@@ -191,7 +191,7 @@ async fn what_is_not_secret_goes_along() {
 
 #[tokio::test]
 async fn secrets_that_were_dropped_do_not_come_back_with_the_origin() {
-    let back = Pair::redirecting(302, To::Itself).await;
+    let back = RedirectPair::redirecting(302, RedirectTarget::Itself).await;
     let location = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", back.url);
     let away = Rogue::start(vec![Step::ReadHead, Step::send(location), Step::Drain]).await;
     let location = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", away.url("/"));
@@ -210,35 +210,41 @@ async fn secrets_that_were_dropped_do_not_come_back_with_the_origin() {
 
 #[tokio::test]
 async fn a_location_chooses_our_name_only_within_its_origin() {
-    for (to, header) in [(To::Itself, Some(format!("Basic {ENCODED}"))), (To::AnotherPort, None)] {
+    for (to, header) in
+        [(RedirectTarget::Itself, Some(format!("Basic {ENCODED}"))), (RedirectTarget::AnotherPort, None)]
+    {
         let other = Rogue::start(Step::serve("")).await;
-        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let own = format!("http://{}/", door.local_addr().unwrap());
-        let target = if matches!(to, To::Itself) { own.clone() } else { other.url("/") };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = format!("http://{}/", listener.local_addr().unwrap());
+        let target = if matches!(to, RedirectTarget::Itself) { own.clone() } else { other.url("/") };
         let location = with_credentials(&target);
         let moved = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
         let first = Rogue::start([vec![Step::ReadHead, Step::send(moved)], Step::serve("")].concat()).await;
         let mut tasks = JoinSet::new();
-        tasks.spawn(open(door, [first.port(), first.port()]));
+        tasks.spawn(open(listener, [first.port(), first.port()]));
         let response = within(SOON, Session::new().get(&own).send()).await.unwrap();
         assert_eq!(response.url().as_str(), target, "credentials are not part of where it came from");
         let seen = [first.requests(), other.requests()].concat().pop().unwrap();
         assert_eq!(seen.header("authorization"), header.as_deref(), "{to:?}");
-        // Who we are was said already: that holds.
+        // The session's identity was sent before the redirect and stays valid.
         assert_eq!(seen.path, "/");
     }
 }
 
 #[tokio::test]
 async fn a_referer_set_by_hand_is_not_taken_from_https_to_http() {
-    for (to, kept) in [(To::Http, None), (To::Https, Some("by hand")), (To::AnotherPort, Some("by hand"))] {
-        let pair = Pair::redirecting(302, to).await;
+    for (to, kept) in [
+        (RedirectTarget::Http, None),
+        (RedirectTarget::Https, Some("by hand")),
+        (RedirectTarget::AnotherPort, Some("by hand")),
+    ] {
+        let pair = RedirectPair::redirecting(302, to).await;
         let request = pair.session().build().unwrap().get(&pair.url).header("referer", "by hand");
         within(SOON, request.send()).await.unwrap();
         let [asked, redirected] = pair.requests();
         assert_eq!((asked.header("referer"), redirected.header("referer")), (Some("by hand"), kept), "{to:?}");
     }
-    let pair = Pair::redirecting(302, To::Itself).await;
+    let pair = RedirectPair::redirecting(302, RedirectTarget::Itself).await;
     within(SOON, pair.session().build().unwrap().get(&pair.url).send()).await.unwrap();
     assert!(pair.requests().iter().all(|request| request.header("referer").is_none()), "none is ever added");
 }

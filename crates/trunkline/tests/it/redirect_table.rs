@@ -1,5 +1,4 @@
-//! The table of redirects: what becomes of a request by status, method, body and origin, as the
-//! servers see it (RFC 9110 section 15.4, and the Fetch standard's HTTP-redirect fetch).
+//! The table of redirects: the next request by status, method, body and origin, as servers see it (RFC 9110 section 15.4, and the Fetch standard's HTTP-redirect fetch).
 
 use http::Method;
 use trunkline::{RequestBuilder, Response, Session};
@@ -10,11 +9,11 @@ use crate::{SOON, within};
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-/// What each of these becomes; with a `+` its content goes along.
-type Becomes = [&'static str; 6];
-const MOVED: Becomes = ["GET+", "HEAD+", "GET", "PUT+", "PATCH+", "DELETE+"];
-const SEE_OTHER: Becomes = ["GET", "HEAD", "GET", "GET", "GET", "GET"];
-const UNCHANGED: Becomes = ["GET+", "HEAD+", "POST+", "PUT+", "PATCH+", "DELETE+"];
+/// The method that follows each of `METHODS`; a `+` marks a body that is sent again.
+type ExpectedRow = [&'static str; 6];
+const MOVED: ExpectedRow = ["GET+", "HEAD+", "GET", "PUT+", "PATCH+", "DELETE+"];
+const SEE_OTHER: ExpectedRow = ["GET", "HEAD", "GET", "GET", "GET", "GET"];
+const UNCHANGED: ExpectedRow = ["GET+", "HEAD+", "POST+", "PUT+", "PATCH+", "DELETE+"];
 
 #[tokio::test]
 async fn a_300_leaves_the_choice_to_the_caller() {
@@ -62,7 +61,7 @@ async fn a_308_changes_nothing() {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
+enum BodyKind {
     None,
     /// It can be sent again.
     Bytes,
@@ -78,13 +77,13 @@ enum Origin {
 
 /// The servers of a row. Each connection to `same` or `first` begins with a redirect: to `same`
 /// itself, or to `other`.
-struct Servers {
+struct RowServers {
     same: Rogue,
     first: Rogue,
     other: Rogue,
 }
 
-impl Servers {
+impl RowServers {
     async fn start(status: u16) -> Self {
         let other = Rogue::start(arrived()).await;
         let (same, first) =
@@ -111,14 +110,14 @@ fn arrived() -> Vec<Step> {
     Step::serve("")
 }
 
-/// All cells of a status are tried; those that are not as they should be are named together.
-async fn row(status: u16, becomes: Option<Becomes>) {
-    let servers = Servers::start(status).await;
+/// Tries all cells of a status and reports the failed ones together.
+async fn row(status: u16, becomes: Option<ExpectedRow>) {
+    let servers = RowServers::start(status).await;
     let mut faults = Vec::new();
     for (column, method) in METHODS.into_iter().enumerate() {
-        for content in [Content::None, Content::Bytes, Content::Stream] {
+        for content in [BodyKind::None, BodyKind::Bytes, BodyKind::Stream] {
             for origin in [Origin::Same, Origin::Other] {
-                let cell = Cell { status, method, becomes: becomes.map(|row| row[column]), content, origin };
+                let cell = TableCell { status, method, becomes: becomes.map(|row| row[column]), content, origin };
                 if let Err(fault) = cell.hold(&servers).await {
                     faults.push(format!("{status} {method}, {content:?}, {origin:?} origin: {fault}"));
                 }
@@ -128,16 +127,16 @@ async fn row(status: u16, becomes: Option<Becomes>) {
     assert!(faults.is_empty(), "{} of 36 cells:\n{}", faults.len(), faults.join("\n"));
 }
 
-struct Cell {
+struct TableCell {
     status: u16,
     method: &'static str,
     becomes: Option<&'static str>,
-    content: Content,
+    content: BodyKind,
     origin: Origin,
 }
 
-impl Cell {
-    async fn hold(&self, servers: &Servers) -> Result<(), String> {
+impl TableCell {
+    async fn hold(&self, servers: &RowServers) -> Result<(), String> {
         let (first, target) = servers.of(self.origin);
         let before = (first.requests().len(), target.requests().len());
         let outcome = self.ask(&first.url("/here")).await;
@@ -154,7 +153,7 @@ impl Cell {
             equal("its history", &response.history().len().to_string(), "0")?;
             return equal("requests after it", &redirected.len().to_string(), "0");
         };
-        if self.content == Content::Stream && becomes.ends_with('+') {
+        if self.content == BodyKind::Stream && becomes.ends_with('+') {
             let error = outcome.err().ok_or("it was redirected, with a body that cannot be sent again")?;
             let explained = error.is_redirect() && error.to_string().contains("a second time");
             equal("explained", &format!("{explained} {:?}", error.request_sent()), "true Yes")?;
@@ -177,9 +176,9 @@ impl Cell {
             typed.header("digest", "md5=x")
         };
         let request = match self.content {
-            Content::None => request,
-            Content::Bytes => described(request).body("data"),
-            Content::Stream => {
+            BodyKind::None => request,
+            BodyKind::Bytes => described(request).body("data"),
+            BodyKind::Stream => {
                 let (upload, stream) = fed();
                 upload.send(Ok("data".into())).unwrap();
                 described(request).body(stream)
@@ -202,16 +201,16 @@ impl Cell {
     fn content_as_sent(&self, method: &str) -> String {
         let framed = match self.content {
             // RFC 9110 section 8.6: where content is expected, its absence is told.
-            Content::None if ["POST", "PUT", "PATCH"].contains(&method) => return ", content-length: 0".into(),
-            Content::None => return String::new(),
-            Content::Bytes => "content-length: 4",
-            Content::Stream => "transfer-encoding: chunked",
+            BodyKind::None if ["POST", "PUT", "PATCH"].contains(&method) => return ", content-length: 0".into(),
+            BodyKind::None => return String::new(),
+            BodyKind::Bytes => "content-length: 4",
+            BodyKind::Stream => "transfer-encoding: chunked",
         };
         format!(", content-type: text/plain, content-language: en, digest: md5=x, {framed}, data")
     }
 }
 
-/// A request as the server saw it, in the words of [`Cell::first_request`].
+/// A request as the server saw it, in the words of [`TableCell::first_request`].
 fn seen(request: &Recorded) -> String {
     const TOLD: [&str; 7] = [
         "x-kept",

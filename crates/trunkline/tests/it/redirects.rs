@@ -1,4 +1,4 @@
-//! Where redirects lead, what goes with them, and where they end (RFC 9110 section 15.4).
+//! Redirects: targets, forwarded headers and bodies, and limits (RFC 9110 section 15.4).
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -132,7 +132,7 @@ async fn with_none_followed_the_redirect_itself_is_returned() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_sent_twice_is_not_redirected_but_may_be_left_behind() {
+async fn a_one_shot_body_is_not_redirected_but_may_be_dropped() {
     for status in [307, 308, 303, 302] {
         let rogue = redirecting(status, "/there").await;
         let (upload, body) = fed();
@@ -154,7 +154,7 @@ async fn a_body_that_cannot_be_sent_twice_is_not_redirected_but_may_be_left_behi
 }
 
 #[tokio::test]
-async fn a_redirect_whose_small_body_comes_late_leaves_its_connection_to_the_next_hop() {
+async fn a_late_small_redirect_body_frees_its_connection_for_the_hop() {
     let rogue = Rogue::start(
         [
             vec![
@@ -175,7 +175,7 @@ async fn a_redirect_whose_small_body_comes_late_leaves_its_connection_to_the_nex
 }
 
 #[tokio::test]
-async fn a_redirect_whose_body_is_long_or_never_ends_is_followed_on_another_connection() {
+async fn a_long_or_endless_redirect_body_moves_to_a_new_connection() {
     let head = "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 100000000\r\n\r\n";
     for rest in [Step::Hold, Step::Loop(vec![Step::send([b'x'; 4096])])] {
         let rogue = Rogue::start(move |connection| match connection {

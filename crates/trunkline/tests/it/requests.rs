@@ -1,5 +1,4 @@
-//! Requests as they are put together and responses as they are read, against httpbin and word by
-//! word.
+//! Building of requests and reading of responses, against httpbin and byte for byte.
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode};
@@ -10,12 +9,12 @@ use url::Url;
 use crate::support::{Httpbin, Recorded, Rogue, Step};
 use crate::{SOON, within};
 
-/// What httpbin says it was sent.
+/// The request as httpbin received it.
 async fn echoed(request: RequestBuilder) -> Value {
     within(SOON, async { request.await?.json().await }).await.unwrap()
 }
 
-/// What a server is sent, word by word.
+/// The request as the server received it, byte for byte.
 async fn sent(rogue: &Rogue, request: RequestBuilder) -> Recorded {
     within(SOON, async { request.await?.bytes().await }).await.unwrap();
     rogue.requests().pop().unwrap()
@@ -203,8 +202,7 @@ async fn addresses_come_in_every_kind() {
         assert_eq!(sent(&rogue, request).await.path, "/kind");
     }
     assert_eq!(sent(&rogue, session.get(url)).await.path, "/kind");
-    // As the URL standard has it: dots resolved, what is not ASCII encoded, the name in lower case, the
-    // fragment kept at home.
+    // The URL standard: dots resolved, non-ASCII encoded, the name in lower case, no fragment sent.
     let odd = format!("HTTP://LOCALHOST:{}/a/./b/../ü ?q=é#f", rogue.port());
     let seen = sent(&rogue, session.get(odd)).await;
     assert_eq!(seen.path, "/a/%C3%BC%20?q=%C3%A9");
@@ -262,7 +260,7 @@ async fn a_header_that_is_none_is_an_input_error_without_its_value() {
         |b| b.header("bad name", "v"),
         |b| b.header("x", "a\nb"),
         |b| b.user_agent("a\rb"),
-        // What belongs to one request's body.
+        // Headers that belong to one request's body.
         |b| b.header("content-length", "1"),
         |b| b.header("expect", "100-continue"),
     ];

@@ -1,4 +1,4 @@
-//! A connection that somebody wants to serve nobody else (P8).
+//! Retired connections serve no further request (P8).
 
 use http_body_util::BodyExt;
 use trunkline::{Body, CloseReason, Pool, ResponseBody, Timeouts};
@@ -17,7 +17,7 @@ async fn read(body: &mut ResponseBody) {
 }
 
 #[tokio::test]
-async fn p8_a_retired_connection_serves_nobody_else_whether_it_is_busy_or_idle() {
+async fn p8_a_retired_connection_serves_no_request_busy_or_idle() {
     for (busy, text) in [(true, "text"), (false, "text"), (false, "")] {
         let rogue = Rogue::start(Step::serve(text)).await;
         let pool = Pool::new();
@@ -38,7 +38,7 @@ async fn p8_a_retired_connection_serves_nobody_else_whether_it_is_busy_or_idle()
 }
 
 #[tokio::test]
-async fn p8_a_handle_keeps_nothing_open_and_is_good_for_its_own_connection_only() {
+async fn p8_a_handle_keeps_nothing_open_and_fits_one_connection() {
     let rogue = Rogue::start(Step::serve("text")).await;
     let pool = Pool::new();
     let mut body = begun(&pool, &rogue).await;

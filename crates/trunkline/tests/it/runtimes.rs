@@ -1,4 +1,4 @@
-//! Sessions made outside a runtime, used in several, outliving them.
+//! Sessions made outside of a runtime, used in several, and outliving them.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn a_session_outlives_the_runtime_it_was_used_in() {
     assert_eq!(first.block_on(fetch(&outside, &server.url("/"))), "x");
     assert_eq!(outside.stats().idle, 1);
     drop(first);
-    // Nobody drives it any more: it went with its runtime.
+    // The connection's task ended with its runtime.
     assert_eq!(outside.stats().open, 0);
     assert_eq!(sockets_to(server.port()), []);
     let second = runtime();
@@ -34,7 +34,7 @@ fn a_session_outlives_the_runtime_it_was_used_in() {
 }
 
 #[test]
-fn p2_a_parked_runtimes_idle_connections_are_not_lent_but_make_way() {
+fn p2_a_parked_runtimes_idle_connections_only_make_way() {
     let session = Session::builder().pool(Pool::builder().limit(1).build().unwrap()).build().unwrap();
     let servers = runtime();
     let server = servers.block_on(Rogue::start(Step::serve("x")));

@@ -15,7 +15,7 @@ async fn save(rogue: &Rogue, path: impl AsRef<Path>) -> trunkline::Result<u64> {
     within(SOON, async { Session::new().get(rogue.url("/")).await?.save_to(path).await }).await
 }
 
-/// What is in it, hidden files too.
+/// The names in the directory, hidden files included.
 fn names(dir: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
@@ -94,7 +94,7 @@ async fn given_up_in_the_middle_it_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_replaced_passes_on_its_mode_and_a_link_is_followed() {
+async fn a_replaced_file_keeps_its_mode_and_a_link_is_followed() {
     let dir = TempDir::new("saving");
     let rogue = always(Step::ok("new")).await;
     let file = dir.write("file", "old, and longer");

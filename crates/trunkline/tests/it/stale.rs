@@ -1,11 +1,11 @@
-//! Reused connections that are gone: replaced, replayed once, or an honest error (P10).
+//! Stale reused connections: replaced, replayed once, or reported as an error (P10).
 
 use std::time::Duration;
 
 use trunkline::{Pool, RequestSent, Session};
 
 use crate::support::{Gate, Rogue, Step, TcpState, TestCa, sockets_to};
-use crate::{SOON, within};
+use crate::{SOON, eventually, within};
 
 /// A session with one idle connection to the server.
 async fn warm(server: &Rogue, pool: Pool) -> Session {
@@ -129,21 +129,27 @@ async fn p10_replay_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn p10_a_replay_takes_the_failed_connections_slot_without_queueing() {
-    let server = Rogue::start(|connection| match connection {
-        0 => vec![Step::ReadHead, Step::ok("warm"), Step::ReadHead, Step::pause_ms(50), Step::Close],
+async fn p10_a_replay_takes_the_failed_connections_slot_unqueued() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = Rogue::start(move |connection| match connection {
+        0 => vec![Step::ReadHead, Step::ok("warm"), Step::ReadHead, Step::WaitFor(held.clone()), Step::Close],
         _ => Step::serve("again"),
     })
     .await;
     let session = warm(&server, Pool::builder().limit(1).build().unwrap()).await;
     let first = session.get(server.url("/first")).send();
     let second = async {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        eventually("the first has the connection", || session.stats().in_use == 1).await;
         session.get(server.url("/second")).send().await
     };
-    let (first, second) = within(SOON, async {
+    let fail_first = async {
+        eventually("the second waits", || session.stats().waiting == 1).await;
+        gate.open();
+    };
+    let (first, second, ()) = within(SOON, async {
         let read = async |response: trunkline::Response| response.text().await;
-        tokio::join!(async { read(first.await?).await }, async { read(second.await?).await })
+        tokio::join!(async { read(first.await?).await }, async { read(second.await?).await }, fail_first)
     })
     .await;
     assert_eq!((first.unwrap(), second.unwrap()), ("again".to_owned(), "again".to_owned()));

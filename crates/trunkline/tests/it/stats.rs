@@ -1,4 +1,4 @@
-//! Waits and connects as a pool counts them, against what a clock outside says (P12).
+//! The pool's wait and connect times, compared with an external clock (P12).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,7 +14,7 @@ fn session(pool: PoolBuilder) -> Session {
     Session::builder().pool(pool.build().unwrap()).build().unwrap()
 }
 
-/// How many were at most so long; the first bucket is for no time at all.
+/// Number of durations up to each bound; the first bucket holds durations of zero.
 fn within_bound(histogram: &Histogram, bound: Duration) -> u64 {
     histogram.buckets().take_while(|&(upper, _)| upper <= bound).map(|(_, count)| count).sum()
 }
@@ -48,10 +48,10 @@ async fn p12_a_wait_is_told_as_long_as_it_was_and_no_wait_as_none() {
     assert!(second.connection().waited >= at_least, "{:?}", second.connection());
 }
 
-/// Takes its time.
-struct Slow(Duration);
+/// Resolves `localhost` after a delay.
+struct SlowResolver(Duration);
 
-impl Resolve for Slow {
+impl Resolve for SlowResolver {
     fn resolve(&self, host: &str) -> Resolving {
         let (time, known) = (self.0, host == "localhost");
         Box::pin(async move {
@@ -62,11 +62,11 @@ impl Resolve for Slow {
 }
 
 #[tokio::test]
-async fn p12_connecting_is_timed_from_the_question_for_the_address_to_the_end_of_the_handshake() {
+async fn p12_connect_time_spans_lookup_to_end_of_handshake() {
     let ca = TestCa::new();
     let rogue = Rogue::tls(&ca, Step::serve("safe")).await;
     let lookup = Duration::from_millis(30);
-    let session = session(Pool::builder().add_root_certificate(ca.pem()).resolver(Slow(lookup)));
+    let session = session(Pool::builder().add_root_certificate(ca.pem()).resolver(SlowResolver(lookup)));
     let begun = Instant::now();
     for _ in 0..3 {
         within(SOON, session.get(rogue.url_at("localhost", "/")).send()).await.unwrap().bytes().await.unwrap();
@@ -78,8 +78,8 @@ async fn p12_connecting_is_timed_from_the_question_for_the_address_to_the_end_of
 }
 
 #[tokio::test]
-async fn p12_a_dial_that_fails_counts_as_failed_alone_and_its_request_as_none_that_was_given_a_connection() {
-    let session = session(Pool::builder().resolver(Slow(Duration::ZERO)));
+async fn p12_a_failed_dial_counts_as_failed_and_not_as_a_wait() {
+    let session = session(Pool::builder().resolver(SlowResolver(Duration::ZERO)));
     for url in ["http://127.0.0.1:1/", "http://nowhere.test/"] {
         assert!(within(SOON, session.get(url).send()).await.unwrap_err().is_connect());
     }

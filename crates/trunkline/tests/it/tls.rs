@@ -1,4 +1,4 @@
-//! TLS: whom we trust, who we are, and how a secure connection begins, goes on and ends.
+//! TLS: trusted roots, client identity, handshake, use and end of a connection.
 
 use std::error::Error as _;
 use std::io;
@@ -206,7 +206,7 @@ async fn a_body_whose_end_is_not_authentic_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_answer_to_nothing_that_comes_while_idle_never_reaches_the_next_request_over_tls() {
+async fn an_unsolicited_tls_answer_never_reaches_the_next_request() {
     let ca = TestCa::new();
     let rogue = Rogue::tls(&ca, |connection| match connection {
         0 => vec![Step::ReadHead, Step::ok("first"), Step::ok("STALE"), Step::Drain],

@@ -1,4 +1,4 @@
-//! The session under layers of tower and tower-http, which know nothing of it.
+//! The session under layers of tower and tower-http.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,11 +19,11 @@ fn get(url: &str) -> Request<Body> {
     Request::get(url).body(Body::empty()).unwrap()
 }
 
-/// Asks again after a 503, with the same body, so many times.
+/// Retries a 503 with the same body, up to the given number of times.
 #[derive(Clone)]
-struct Again(usize);
+struct RetryUnavailable(usize);
 
-impl<B> Policy<Request<Body>, http::Response<B>, Error> for Again {
+impl<B> Policy<Request<Body>, http::Response<B>, Error> for RetryUnavailable {
     type Future = std::future::Ready<()>;
 
     fn retry(&mut self, _: &mut Request<Body>, answer: &mut Result<http::Response<B>, Error>) -> Option<Self::Future> {
@@ -47,7 +47,7 @@ fn blue() -> SetRequestHeaderLayer<HeaderValue> {
 }
 
 #[tokio::test]
-async fn layers_see_each_request_and_response_and_a_retry_sends_the_body_again() {
+async fn layers_see_each_exchange_and_a_retry_resends_the_body() {
     let busy = [Step::ReadHead, Step::ReadBody, Step::respond(503, "busy")];
     let rogue = Rogue::start([vec![], busy.to_vec(), busy.to_vec(), Step::serve("done")].concat()).await;
     let statuses = Arc::new(Mutex::new(Vec::new()));
@@ -58,8 +58,11 @@ async fn layers_see_each_request_and_response_and_a_retry_sends_the_body_again()
         },
     );
     let session = Session::new();
-    let client =
-        ServiceBuilder::new().layer(RetryLayer::new(Again(5))).layer(trace).layer(blue()).service(session.clone());
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(RetryUnavailable(5)))
+        .layer(trace)
+        .layer(blue())
+        .service(session.clone());
 
     let request = Request::put(rogue.url("/things?a=b")).body(Body::from("data")).unwrap();
     let response = within(SOON, client.oneshot(request)).await.unwrap();
@@ -75,7 +78,7 @@ async fn layers_see_each_request_and_response_and_a_retry_sends_the_body_again()
 }
 
 #[tokio::test]
-async fn a_concurrency_limit_over_it_and_the_pool_under_it_serve_a_crowd_from_nginx() {
+async fn a_concurrency_limit_and_the_pool_serve_a_crowd_from_nginx() {
     let nginx = Nginx::start().await;
     let session = Session::builder().pool(Pool::builder().limit(2).build().unwrap()).build().unwrap();
     let client = ServiceBuilder::new()
@@ -116,7 +119,7 @@ async fn the_response_tells_where_it_came_from() {
 }
 
 #[tokio::test]
-async fn any_body_can_be_sent_and_what_was_set_on_a_request_goes_with_it() {
+async fn any_body_can_be_sent_with_the_requests_own_settings() {
     let rogue = Rogue::start(
         [
             vec![Step::ReadHead, Step::ReadBody, Step::ok("taken")],
@@ -153,7 +156,7 @@ async fn any_body_can_be_sent_and_what_was_set_on_a_request_goes_with_it() {
 }
 
 #[tokio::test]
-async fn a_dropped_future_gives_up_its_place_and_a_closed_session_says_so() {
+async fn a_dropped_future_leaves_the_queue_and_a_closed_session_fails() {
     let gate = Gate::new();
     let answer = [Step::ReadHead, Step::WaitFor(gate.clone()), Step::ok("late")];
     let rogue = Rogue::start(vec![Step::Loop(answer.to_vec())]).await;

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::{Entry, Site, Web, assets, show, show_as};
+use super::{FilledForm, Site, Web, assets, show, show_as};
 use crate::accounts::{Accounts, Activation, Token};
 use crate::web::api::TokenGiven;
 use crate::web::fields::Form;
@@ -41,7 +41,7 @@ struct NotActivatedPage<'a> {
     site: &'a Site,
     title: &'a str,
     reason: &'a str,
-    form: Entry,
+    form: FilledForm,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +90,6 @@ fn broken(site: &Site) -> Response {
 }
 
 fn failed(site: &Site, status: StatusCode, title: &str, reason: &str) -> Response {
-    let page = NotActivatedPage { site, title, reason, form: Entry::default() };
+    let page = NotActivatedPage { site, title, reason, form: FilledForm::default() };
     show_as(&Problem::new(status, reason), &page)
 }

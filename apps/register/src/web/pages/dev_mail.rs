@@ -31,24 +31,24 @@ pub(super) fn router(mailbox: Mailbox) -> Router<Web> {
 #[template(path = "dev_mails.html")]
 struct MailsPage<'a> {
     site: &'a Site,
-    mails: Vec<Shown>,
+    mails: Vec<MailView>,
 }
 
 #[derive(Template)]
 #[template(path = "dev_mail.html")]
 struct MailPage<'a> {
     site: &'a Site,
-    mail: Shown,
+    mail: MailView,
 }
 
 async fn list(State(site): State<Arc<Site>>, mailbox: Mailbox) -> Response {
-    let mails = mailbox.newest_first().iter().map(|mail| Shown::new(mail)).collect();
+    let mails = mailbox.newest_first().iter().map(|mail| MailView::new(mail)).collect();
     show(&MailsPage { site: &site, mails })
 }
 
 async fn mail(State(site): State<Arc<Site>>, Path(id): Path<String>, mailbox: Mailbox) -> Response {
     match mailbox.get(&id) {
-        Some(mail) => show(&MailPage { site: &site, mail: Shown::new(&mail) }),
+        Some(mail) => show(&MailPage { site: &site, mail: MailView::new(&mail) }),
         None => gone().into_response(),
     }
 }
@@ -67,8 +67,8 @@ fn gone() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "There is no such mail, or no longer.")
 }
 
-/// A mail as it is shown.
-struct Shown {
+/// A mail as the page shows it.
+struct MailView {
     id: String,
     subject: String,
     from: String,
@@ -81,7 +81,7 @@ struct Shown {
     html: bool,
 }
 
-impl Shown {
+impl MailView {
     fn new(mail: &Received) -> Self {
         Self {
             id: mail.id.clone(),
@@ -119,7 +119,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     while let Some(start) = scheme(rest) {
         let (before, from) = rest.split_at(start);
         let end = from.find(|char: char| char.is_whitespace() || "<>\"".contains(char)).unwrap_or(from.len());
-        // What ends the sentence is not the link's.
+        // Punctuation at the end of a sentence is not part of the link.
         let end = from[..end].trim_end_matches(['.', ',', ')', ';', '!', '?']).len();
         let (link, after) = from.split_at(end);
         pieces.push(Piece { text: before, link: false });

@@ -1,12 +1,12 @@
 //! The pages, for people. They work without scripts; with scripts the forms talk to the API.
 //!
-//! The forms carry no session and no cookie: who sends one does what anybody can do from anywhere,
-//! so there is nothing that another site could borrow by having a visitor send it. Forms that
-//! browsers say come from elsewhere are refused all the same.
+//! The forms carry no session and no cookie: sending one does no more than any client can do from
+//! anywhere, so there is nothing that another site could borrow by having a visitor send it. Forms
+//! that browsers say come from elsewhere are refused all the same.
 
 mod activate;
 mod dev_mail;
-mod entry;
+mod filled_form;
 mod register;
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 
-use self::entry::Entry;
+use self::filled_form::FilledForm;
 use super::problem::Problem;
 use super::{Site, Web, assets, host, own_forms};
 
@@ -28,7 +28,7 @@ pub(super) fn router(web: &Web) -> Router<Web> {
     let pages = pages.route_layer(own_forms(Some(&web.site.origin)));
     match web.app.mailbox.clone() {
         Some(mailbox) => {
-            let own = from_fn_with_state(web.site.name.clone(), host::own);
+            let own = from_fn_with_state(web.site.name.clone(), host::require_own);
             pages.merge(dev_mail::router(mailbox).route_layer(own))
         }
         None => pages,
@@ -39,7 +39,7 @@ pub(super) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
 }
 
-/// Which would be right stands in the header `Allow`.
+/// The header `Allow` has the allowed methods.
 pub(super) async fn wrong_method() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,

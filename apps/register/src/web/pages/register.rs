@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use super::{Entry, Site, Web, assets, see_other, show, show_as};
+use super::{FilledForm, Site, Web, assets, see_other, show, show_as};
 use crate::accounts::Accounts;
 use crate::web::api::{AddressGiven, Registration};
 use crate::web::fields::Form;
@@ -26,7 +26,7 @@ pub(super) fn router() -> Router<Web> {
 #[template(path = "register.html")]
 struct RegisterPage<'a> {
     site: &'a Site,
-    form: Entry,
+    form: FilledForm,
 }
 
 #[derive(Template)]
@@ -35,15 +35,15 @@ struct CheckMailPage<'a> {
     site: &'a Site,
     /// Another mail was asked for.
     again: bool,
-    form: Entry,
+    form: FilledForm,
 }
 
 async fn form(State(site): State<Arc<Site>>) -> Response {
-    show(&RegisterPage { site: &site, form: Entry::default() })
+    show(&RegisterPage { site: &site, form: FilledForm::default() })
 }
 
 async fn check_mail(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
-    show(&CheckMailPage { site: &site, again: query.as_deref() == Some("again"), form: Entry::default() })
+    show(&CheckMailPage { site: &site, again: query.as_deref() == Some("again"), form: FilledForm::default() })
 }
 
 async fn register(
@@ -57,7 +57,7 @@ async fn register(
     };
     match done {
         Ok(()) => see_other(&site, "/check-mail"),
-        Err(problem) => show_as(&problem, &RegisterPage { site: &site, form: Entry::refused(email, &problem) }),
+        Err(problem) => show_as(&problem, &RegisterPage { site: &site, form: FilledForm::refused(email, &problem) }),
     }
 }
 
@@ -73,7 +73,7 @@ async fn resend(
     match done {
         Ok(()) => see_other(&site, "/check-mail?again"),
         Err(problem) => {
-            show_as(&problem, &CheckMailPage { site: &site, again: false, form: Entry::refused(email, &problem) })
+            show_as(&problem, &CheckMailPage { site: &site, again: false, form: FilledForm::refused(email, &problem) })
         }
     }
 }

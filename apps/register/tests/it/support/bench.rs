@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use register::settings::{DatabaseSettings, Limit};
-use register::store::{Activated, Claimed, Recipient, Registration, Rules, Store};
+use register::store::{Activated, Claimed, Recipient, Registration, SignUpLimits, Store};
 
 use super::Database;
 
@@ -14,7 +14,7 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Bench {
     pub(crate) store: Store,
     pub(crate) database: Database,
-    pub(crate) rules: Rules,
+    pub(crate) limits: SignUpLimits,
 }
 
 impl Bench {
@@ -22,7 +22,7 @@ impl Bench {
     pub(crate) async fn both() -> Vec<Self> {
         let mut benches = Vec::new();
         for database in Database::both().await {
-            benches.push(Self { store: open(&database).await, database, rules: rules() });
+            benches.push(Self { store: open(&database).await, database, limits: limits() });
         }
         benches
     }
@@ -33,11 +33,11 @@ impl Bench {
 
     pub(crate) async fn try_register(&self, key: &str, password: &str) -> Result<(), Duration> {
         let new = Registration { typed: &key.to_uppercase(), key, password_hash: password };
-        self.store.register(&new, &self.rules).await.unwrap().map_err(|too_often| too_often.retry_after)
+        self.store.register(&new, &self.limits).await.unwrap().map_err(|too_often| too_often.retry_after)
     }
 
     pub(crate) async fn resend(&self, key: &str) {
-        self.store.resend(key, &self.rules).await.unwrap().unwrap();
+        self.store.resend(key, &self.limits).await.unwrap().unwrap();
     }
 
     pub(crate) async fn claim(&self) -> Vec<Claimed> {
@@ -82,7 +82,8 @@ impl Bench {
         self.store.activate(&[token; 32]).await.unwrap()
     }
 
-    /// Lets time pass: everything in the database is that much older, and whoever sleeps is woken.
+    /// Lets time pass: everything in the database is that much older, and sleeping senders are
+    /// woken.
     pub(crate) async fn pass(&self, time: Duration) {
         let time = time.as_millis();
         for (table, columns) in [
@@ -95,7 +96,7 @@ impl Bench {
             let columns: Vec<_> = columns.iter().map(|column| format!("{column} = {column} - {time}")).collect();
             self.database.column(&format!("UPDATE {table} SET {} RETURNING ''", columns.join(", "))).await;
         }
-        self.store.resend("nobody", &rules()).await.unwrap().unwrap();
+        self.store.resend("nobody", &limits()).await.unwrap().unwrap();
     }
 
     pub(crate) async fn rows(&self, table: &str) -> i64 {
@@ -110,8 +111,8 @@ impl Bench {
     }
 }
 
-pub(crate) fn rules() -> Rules {
-    Rules { mail_interval: MINUTE, address_limit: Limit::Off }
+pub(crate) fn limits() -> SignUpLimits {
+    SignUpLimits { mail_interval: MINUTE, address_limit: Limit::Off }
 }
 
 pub(crate) async fn open(database: &Database) -> Store {

@@ -46,7 +46,7 @@ impl Browser {
         self.client.title().await.unwrap()
     }
 
-    /// What a person sees of the page.
+    /// Visible text of the page.
     pub(crate) async fn text(&self) -> String {
         self.find("body").await.text().await.unwrap()
     }
@@ -64,7 +64,7 @@ impl Browser {
         self.client.find_all(Locator::Css(css)).await.unwrap()
     }
 
-    /// What has the focus.
+    /// Element with the focus.
     pub(crate) async fn active(&self) -> Element {
         self.client.active_element().await.unwrap()
     }
@@ -123,7 +123,7 @@ impl Browser {
         self.client.set_window_size(width, height).await.unwrap();
     }
 
-    /// What its console says since it was asked last: errors of scripts, violations of the CSP,
+    /// Console messages since the last call: errors of scripts, violations of the CSP,
     /// resources that are missing.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.client.issue_cmd(ConsoleLog).await.unwrap();
@@ -138,7 +138,7 @@ impl Browser {
 
 /// Its port, and a directory for a profile.
 fn start_driver() -> (Guarded, u16, PathBuf) {
-    // It looks for a port that is free in one of IPv4 and IPv6, and somebody may have it in the other.
+    // It checks a port in one of IPv4 and IPv6 only; another process may hold it in the other.
     let mut attempts = (0..5).map(|_| attempt_driver());
     match attempts.find_map(Result::ok) {
         Some(started) => started,
@@ -152,7 +152,7 @@ fn start_driver() -> (Guarded, u16, PathBuf) {
 fn attempt_driver() -> Result<(Guarded, u16, PathBuf), String> {
     let dir = TempDir::new("browser");
     let profile = dir.join("profile");
-    // What it leaves in its user's directories, and in those for temporary files, goes with it.
+    // Files in its user and temporary directories are removed with it.
     let [home, temporary] = ["HOME", "TMPDIR"].map(|name| format!("{name}={}", dir.path().display()));
     let mut driver = Guarded::start(dir, ["env", &home, &temporary, "chromedriver", "--port=0"]);
     let port = driver.until(|driver| {
@@ -170,7 +170,7 @@ fn capabilities(profile: &Path, javascript: bool) -> Capabilities {
         "--window-size=1000,900".to_owned(),
         // Containers give /dev/shm little.
         "--disable-dev-shm-usage".to_owned(),
-        // It asks nobody but the page's own server.
+        // No requests except to the page's own server.
         "--disable-background-networking".to_owned(),
         "--no-first-run".to_owned(),
     ];

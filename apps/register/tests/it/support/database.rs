@@ -61,7 +61,7 @@ impl Database {
         self.column(&sql).await[0].parse().unwrap()
     }
 
-    /// The addresses that somebody has registered.
+    /// Registered addresses.
     pub(crate) async fn users(&self) -> BTreeSet<String> {
         self.column("SELECT address FROM users").await.into_iter().collect()
     }

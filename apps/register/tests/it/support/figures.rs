@@ -3,11 +3,11 @@
 use std::fmt;
 
 /// The lines of Prometheus' text format: name, labels as they stand, value.
-pub(crate) struct Figures {
+pub(crate) struct ServiceFigures {
     text: String,
 }
 
-impl Figures {
+impl ServiceFigures {
     pub(crate) fn new(text: String) -> Self {
         Self { text }
     }
@@ -53,7 +53,7 @@ impl Figures {
     }
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for ServiceFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Figures {
 #[test]
 fn lines_are_summed_by_their_labels() {
     let text = "# HELP a b\na{x=\"1\",y=\"2\"} 3\na{x=\"2\"} 4\nb 5.5\nab 6\n";
-    let figures = Figures::new(text.into());
+    let figures = ServiceFigures::new(text.into());
     assert_eq!(figures.sum("a", &[]), 7.0);
     assert_eq!(figures.sum("a", &["x=\"1\""]), 3.0);
     assert_eq!(figures.sum("b", &[]), 5.5);

@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use trunkline::Session;
 
-use super::{Answer, PASSWORD};
+use super::{PASSWORD, TestResponse};
 
-/// What became of one registration.
+/// Outcome of one registration.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) email: String,
@@ -26,11 +26,11 @@ pub(crate) struct Load {
 }
 
 struct Shared {
-    /// Where the services are at the moment; they are asked in turn.
+    /// Current addresses of the services, used in turn.
     urls: Mutex<Vec<String>>,
     prefix: String,
     next: AtomicUsize,
-    /// How many to register in all.
+    /// Total number of registrations.
     limit: usize,
     stop: AtomicBool,
     outcomes: Mutex<Vec<Outcome>>,
@@ -53,7 +53,7 @@ impl Load {
         Self { shared, tasks }
     }
 
-    /// Where the services are from now on.
+    /// Replaces the addresses of the services.
     pub(crate) fn set_sites(&self, sites: &[String]) {
         *self.shared.urls.lock().unwrap() = sites.to_vec();
     }
@@ -62,7 +62,7 @@ impl Load {
         self.shared.outcomes.lock().unwrap().len()
     }
 
-    /// How many were answered with 204.
+    /// Number of 204 responses.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.outcomes.lock().unwrap().iter().filter(|outcome| outcome.status == Some(204)).count()
     }
@@ -99,10 +99,10 @@ async fn register(shared: Arc<Shared>, session: Session) {
         let email = format!("{}{number}@example.com", shared.prefix);
         let begun = Instant::now();
         let request = session.post(url).json(&json!({ "email": email, "password": PASSWORD }));
-        let status = Answer::of(request).await.ok().map(|answer| answer.status);
+        let status = TestResponse::of(request).await.ok().map(|answer| answer.status);
         shared.outcomes.lock().unwrap().push(Outcome { email, status, took: begun.elapsed() });
         if status.is_none() {
-            // Nobody there for a moment.
+            // No service listens for a moment.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

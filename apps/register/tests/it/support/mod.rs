@@ -5,7 +5,6 @@
 #![allow(unreachable_pub, reason = "some of it is the library's own, compiled into each test binary")]
 #![allow(clippy::print_stderr, reason = "what a failed test shows")]
 
-mod answer;
 pub(crate) mod bench;
 mod browser;
 mod database;
@@ -14,6 +13,7 @@ mod load;
 mod postgres;
 mod random;
 mod raw;
+mod response;
 mod service;
 mod ses;
 mod settings;
@@ -28,14 +28,14 @@ mod temp_dir;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use self::answer::Answer;
 pub(crate) use self::browser::Browser;
 pub(crate) use self::database::Database;
-pub(crate) use self::figures::Figures;
+pub(crate) use self::figures::ServiceFigures;
 pub(crate) use self::load::{Load, Outcome};
 pub(crate) use self::postgres::Postgres;
 pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
+pub(crate) use self::response::TestResponse;
 pub(crate) use self::service::{Finished, Service};
 pub(crate) use self::ses::{Mode, Sent, Ses};
 pub(crate) use self::settings::Settings;
@@ -67,5 +67,5 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
     }
 }
 
-/// A password that nobody else has, to be found wherever it should not be.
+/// A unique password, to be searched for wherever it must not appear.
 pub(crate) const PASSWORD: &str = "Zaunkoenig-7-Quittenmus";

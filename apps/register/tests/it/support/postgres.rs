@@ -71,7 +71,7 @@ impl Postgres {
 
     /// One of a test's own.
     pub(crate) fn start() -> Self {
-        // Between choosing a free port and Postgres taking it, somebody else may.
+        // Another process may take the free port before Postgres binds it.
         let mut attempts = (0..5).map(|_| Self::attempt());
         match attempts.find_map(Result::ok) {
             Some(cluster) => cluster,
@@ -137,7 +137,7 @@ fn launch(dir: &TempDir, data: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-/// What it said instead, if it ended or takes too long.
+/// Output of a server that ended or takes too long to start.
 fn wait_until_ready(dir: &TempDir) -> Result<(), String> {
     let begun = Instant::now();
     loop {
@@ -152,7 +152,7 @@ fn wait_until_ready(dir: &TempDir) -> Result<(), String> {
     }
 }
 
-/// That program of Postgres', as somebody who may run it.
+/// A program of Postgres, run as a user other than root.
 fn as_user(dir: &TempDir, program: &str) -> Command {
     let path = find(program);
     if !am_root(dir) {
@@ -163,7 +163,7 @@ fn as_user(dir: &TempDir, program: &str) -> Command {
     command
 }
 
-/// Whose directory this is tells who runs the tests.
+/// User that runs the tests: the owner of this directory.
 fn am_root(dir: &TempDir) -> bool {
     fs::metadata(dir.path()).unwrap().uid() == 0
 }

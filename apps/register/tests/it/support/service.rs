@@ -9,7 +9,7 @@ use std::{fs, thread};
 use serde_json::{Value, json};
 use trunkline::{Pool, Session, Timeouts};
 
-use super::{Answer, Figures, PATIENCE, TempDir, until};
+use super::{PATIENCE, ServiceFigures, TempDir, TestResponse, until};
 
 pub(crate) struct Service {
     child: Child,
@@ -21,7 +21,7 @@ pub(crate) struct Service {
     _dir: Arc<TempDir>,
 }
 
-/// What a copy came to.
+/// Exit of a copy.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -30,7 +30,8 @@ pub(crate) struct Finished {
 
 impl Service {
     pub(super) fn new(child: Child, log: PathBuf, dir: Arc<TempDir>) -> Self {
-        // Half of its time for the crowd that a test sends, and more connections than any test needs.
+        // Half of its time for the crowd that a test sends, and more connections than any test
+        // needs.
         let pool = Pool::builder().limit(2000).build().unwrap();
         let session = Session::builder().pool(pool).timeouts(Timeouts::new().total(PATIENCE)).build().unwrap();
         Self { child, log, site: String::new(), ops: String::new(), session, _dir: dir }
@@ -71,30 +72,30 @@ impl Service {
         &self.session
     }
 
-    pub(crate) async fn get(&self, path: &str) -> trunkline::Result<Answer> {
-        Answer::of(self.session.get(self.url(path))).await
+    pub(crate) async fn get(&self, path: &str) -> trunkline::Result<TestResponse> {
+        TestResponse::of(self.session.get(self.url(path))).await
     }
 
-    pub(crate) async fn get_ops(&self, path: &str) -> trunkline::Result<Answer> {
-        Answer::of(self.session.get(self.ops_url(path))).await
+    pub(crate) async fn get_ops(&self, path: &str) -> trunkline::Result<TestResponse> {
+        TestResponse::of(self.session.get(self.ops_url(path))).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> trunkline::Result<Answer> {
-        Answer::of(self.session.post(self.url(path)).json(body)).await
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> trunkline::Result<TestResponse> {
+        TestResponse::of(self.session.post(self.url(path)).json(body)).await
     }
 
-    pub(crate) async fn register(&self, email: &str, password: &str) -> trunkline::Result<Answer> {
+    pub(crate) async fn register(&self, email: &str, password: &str) -> trunkline::Result<TestResponse> {
         self.post("/api/register", &json!({ "email": email, "password": password })).await
     }
 
-    pub(crate) async fn activate(&self, token: &str) -> trunkline::Result<Answer> {
+    pub(crate) async fn activate(&self, token: &str) -> trunkline::Result<TestResponse> {
         self.post("/api/activate", &json!({ "token": token })).await
     }
 
-    pub(crate) async fn metrics(&self) -> Figures {
+    pub(crate) async fn metrics(&self) -> ServiceFigures {
         let answer = self.get_ops("/metrics").await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
-        Figures::new(answer.body)
+        ServiceFigures::new(answer.body)
     }
 
     /// All that it has written so far.
@@ -159,7 +160,7 @@ impl Drop for Service {
     }
 }
 
-/// Where it serves, and where its console is, from what it prints.
+/// Addresses of the service and of its console, from its output.
 fn addresses(log: &str) -> Option<(String, String)> {
     let line = log.lines().find(|line| line.contains("/console"))?;
     let mut found = line.split("http://").skip(1).map(|rest| {

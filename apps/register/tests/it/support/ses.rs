@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-/// How it answers.
+/// Behavior of the fake SES.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Takes the mail.
@@ -39,7 +39,7 @@ pub(crate) enum Mode {
 /// A mail that was taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    /// What the outbox calls it, by tag and header.
+    /// Outbox id, by tag and header.
     pub(crate) id: String,
     pub(crate) to: String,
     pub(crate) subject: String,
@@ -119,12 +119,12 @@ impl Ses {
         self.office.sent.lock().unwrap().len()
     }
 
-    /// How many requests came, whatever became of them.
+    /// Number of requests received, whatever their response.
     pub(crate) fn asked(&self) -> usize {
         self.office.asked.load(Ordering::Relaxed)
     }
 
-    /// How many connections were made to it.
+    /// Number of connections accepted.
     pub(crate) fn connections(&self) -> usize {
         self.office.connections.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! How a service is started: its flags and its environment, and nothing of the environment of the
-//! tests.
+//! Settings of a started service: its flags and its environment, and nothing of the environment of
+//! the tests.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -13,7 +13,7 @@ use super::{Database, Service, Ses, TempDir};
 pub(crate) struct Settings {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    /// Where they run and write their logs; gone with the last of them.
+    /// Working and log directory of the copies, removed with the last of them.
     dir: Arc<TempDir>,
 }
 
@@ -64,7 +64,8 @@ impl Settings {
     pub(crate) fn spawn(&self) -> Service {
         let mut command = Command::new(env!("CARGO_BIN_EXE_register"));
         command.args(&self.arguments).current_dir(self.dir.path()).env_clear();
-        // The mark by which ./test finds what tests leave running, and what a program needs to run at all.
+        // The mark by which ./test finds what tests leave running, and what a program needs to run
+        // at all.
         for name in ["PATH", "TMPDIR", "TRUNKLINE_TEST_RUN"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

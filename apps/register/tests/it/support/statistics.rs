@@ -1,7 +1,7 @@
-//! What samples say.
+//! Statistics of timing samples.
 
-/// How often one of `a` is larger than one of `b` (ties count half): the area under the ROC curve,
-/// 0.5 if they cannot be told apart. It is the Mann-Whitney U, scaled.
+/// Probability that one of `a` is larger than one of `b` (ties count half): the area under the ROC
+/// curve, 0.5 if they cannot be told apart. It is the Mann-Whitney U, scaled.
 pub(crate) fn auc(a: &[f64], b: &[f64]) -> f64 {
     let wins: f64 = a
         .iter()
@@ -21,8 +21,8 @@ pub(crate) fn auc(a: &[f64], b: &[f64]) -> f64 {
     wins / pairs
 }
 
-/// How far from 0.5 the area may come by chance: 3.29 standard errors, which one of a thousand runs
-/// exceeds. That is 0.06 for 500 and 500.
+/// Distance from 0.5 that the area may have by chance: 3.29 standard errors, which one of a
+/// thousand runs exceeds. That is 0.06 for 500 and 500.
 pub(crate) fn auc_by_chance(a: usize, b: usize) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "there are a few thousand")]
     let (a, b) = (a as f64, b as f64);

@@ -1,4 +1,4 @@
-//! A way to a database that can be lost as routers and power failures lose it: nobody is told.
+//! A proxy to a database that drops connections silently, as routers and power failures do.
 
 use std::net::SocketAddr;
 

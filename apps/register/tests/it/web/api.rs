@@ -230,7 +230,7 @@ async fn a_client_is_limited_and_others_are_not() {
     assert_eq!((heard.status.as_u16(), heard.header("content-type")), (429, "text/html; charset=utf-8"));
     assert!(heard.headers.contains_key("retry-after"));
     heard.has("Too many requests from your address. Please try again in 30 minutes.");
-    // What is only looked at is not limited.
+    // GET requests are not limited.
     let looked = up.request(Method::GET, "/", &[("x-forwarded-for", "198.51.100.1")], "").await;
     assert_eq!(looked.status, 200);
     // In IPv6 a network counts as one.
@@ -277,7 +277,7 @@ async fn whether_it_is_well_is_told_with_the_reason() {
     let heard = up.get("/readyz").await;
     let failed = json!({ "ready": false, "checks": checks("ok", "failed") });
     assert_eq!((heard.status.as_u16(), heard.json()), (503, failed));
-    // What fails inside is not for those outside.
+    // Internal causes are not sent to clients.
     let heard = up.register("a@example.com").await;
     assert_eq!(heard.status, 500);
     assert_eq!(heard.problem()["detail"], "Something went wrong on our side. Please try again later.");

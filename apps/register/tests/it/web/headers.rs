@@ -1,4 +1,4 @@
-//! What every answer says to browsers, and its id.
+//! Security headers and request id of every response.
 
 use std::collections::BTreeSet;
 

@@ -27,7 +27,7 @@ use trunkline_lifespan::{App, Lifespan, Report, Shutdown};
 
 use crate::support::{Database, until};
 
-/// How an application is set up.
+/// Setup of an application.
 pub(crate) struct Inside {
     public_url: String,
     rate: Option<Rate>,
@@ -111,8 +111,8 @@ impl Inside {
         let (session_limit, listeners) = (100, app.listeners());
         let state =
             WebState { accounts, session, session_limit, store, outbox, mailbox, readiness, durations, listeners };
-        let mailbox = app.mailbox.clone().expect("set above");
-        let ops = ops::router(app.clone(), &public_url);
+        let mailbox = state.mailbox.clone().expect("set above");
+        let ops = ops::router(state.clone(), &public_url);
         Ok((web::router(state.clone(), settings), ops, state, mailbox, app.shutdown()))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::inside::{Inside, Up};
-use crate::support::{Figures, until};
+use crate::support::{ServiceFigures, until};
 
 /// The samples of OpenMetrics' text, each once, and each below its own description.
 fn parsed(text: &str) -> BTreeMap<String, f64> {
@@ -62,7 +62,7 @@ async fn metrics_are_what_the_session_says() {
     ] {
         assert_eq!(samples.get(series), Some(&(value as f64)), "{series} in {}", heard.body);
     }
-    let figures = Figures::new(heard.body.clone());
+    let figures = ServiceFigures::new(heard.body.clone());
     let host = &stats.hosts[0];
     let (address, port) = host.host.rsplit_once(':').unwrap();
     let server = format!("server_address=\"{address}\",server_port=\"{port}\"");
@@ -134,7 +134,7 @@ async fn the_console_is_on_its_own_address_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_for_this_machine_alone_is_not_shown_under_another_sites_name() {
+async fn local_pages_are_refused_under_a_foreign_host_name() {
     let up = Inside::new().public_url("https://accounts.example.com").up().await;
     up.register("jane@example.com").await;
     up.token(1).await;
@@ -151,7 +151,7 @@ async fn what_is_for_this_machine_alone_is_not_shown_under_another_sites_name() 
             assert!(!heard.body.contains("jane@example.com"), "{heard:?}");
         }
     }
-    // What programs ask for by names of their own, and what is for everybody.
+    // Metrics and health endpoints accept any host name.
     for (path, ops) in [("/metrics", true), ("/livez", true), ("/", false), ("/readyz", false)] {
         assert_eq!(up.get_as("register.internal:3001", path, ops).await.status, 200, "{path}");
     }

@@ -114,7 +114,7 @@ async fn a_person_without_scripts_registers_and_activates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_comes_back_with_what_is_wrong_and_without_the_password() {
+async fn an_invalid_form_returns_with_errors_without_the_password() {
     let up = Inside::new().up().await;
     let heard = up.send_form("/register", "email=%22%3E%3Cb%3Ejane&password=short!7").await;
     assert_eq!(heard.status, 422);

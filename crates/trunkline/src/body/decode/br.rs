@@ -2,27 +2,31 @@
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
-use super::litter::Litter;
+use super::trailing::TrailingBytes;
 use super::{Codec, Step};
 use crate::error::BoxError;
 
 pub(super) struct Br {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     ended: bool,
-    litter: Litter,
+    trailing: TrailingBytes,
 }
 
 impl Br {
     pub(super) fn new() -> Self {
         let alloc = StandardAlloc::default;
-        Self { state: BrotliState::new_strict(alloc(), alloc(), alloc()), ended: false, litter: Litter::default() }
+        Self {
+            state: BrotliState::new_strict(alloc(), alloc(), alloc()),
+            ended: false,
+            trailing: TrailingBytes::default(),
+        }
     }
 }
 
 impl Codec for Br {
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, BoxError> {
         if self.ended {
-            return self.litter.ignore(input);
+            return self.trailing.ignore(input);
         }
         let mut step = Step::default();
         let (mut unread, mut room, mut total) = (input.len(), output.len(), 0);

@@ -4,7 +4,7 @@ use http::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::Codec;
 
-/// How many may be stacked. Nobody saves bytes with more than one.
+/// The limit on stacked codings. One saves as many bytes as several.
 const MOST: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,9 @@ impl Coding {
     pub(super) fn codec(self) -> Box<dyn Codec> {
         match self {
             #[cfg(feature = "gzip")]
-            Self::Gzip => Box::new(super::gzip::Gzip::new()),
+            Self::Gzip => Box::new(super::zlib::Gzip::new()),
             #[cfg(feature = "deflate")]
-            Self::Deflate => Box::<super::deflate::Deflate>::default(),
+            Self::Deflate => Box::<super::zlib::Deflate>::default(),
             #[cfg(feature = "br")]
             Self::Br => Box::new(super::br::Br::new()),
             #[cfg(feature = "zstd")]
@@ -58,14 +58,14 @@ impl Coding {
     }
 }
 
-/// What `Accept-Encoding` says; none if no coding is built in.
+/// The value of `Accept-Encoding`. None if no coding is built in.
 pub(crate) fn offer() -> Option<HeaderValue> {
     let names: Vec<_> = KNOWN.iter().map(|coding| coding.name()).collect();
     HeaderValue::try_from(names.join(", ")).ok().filter(|value| !value.is_empty())
 }
 
-/// The codings of a body, in the order in which they were applied. None if there is one among them
-/// that is not known, or if they are too many: half decoded, it would be of no use to anybody.
+/// The codings of a body, in the order of their application. None if one of them is unknown or
+/// there are too many: a half-decoded body is of no use.
 pub(super) fn of(headers: &HeaderMap) -> Vec<Coding> {
     let mut codings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {

@@ -1,18 +1,14 @@
-//! What is received, decoded from its content codings (RFC 9110 section 8.4) a piece at a time.
+//! Decoder of response bodies: content codings (RFC 9110 section 8.4), a piece at a time.
 
 #[cfg(feature = "br")]
 mod br;
 mod coding;
-#[cfg(feature = "deflate")]
-mod deflate;
-#[cfg(feature = "gzip")]
-mod gzip;
-#[cfg(any(feature = "gzip", feature = "deflate"))]
-mod inflate;
-#[cfg(any(feature = "gzip", feature = "deflate", feature = "br"))]
-mod litter;
 #[cfg(all(test, feature = "gzip", feature = "deflate", feature = "br", feature = "zstd"))]
 mod tests;
+#[cfg(any(feature = "gzip", feature = "deflate", feature = "br"))]
+mod trailing;
+#[cfg(any(feature = "gzip", feature = "deflate"))]
+mod zlib;
 #[cfg(feature = "zstd")]
 mod zstd;
 
@@ -30,7 +26,7 @@ use crate::error::{BoxError, Error, Kind, Phase, RequestSent, Result};
 /// The most that one frame decodes to, whatever a few bytes of input may stand for.
 const FRAME: usize = 32 * 1024;
 
-/// How many pieces of input in a row may decode to nothing before other tasks have their turn.
+/// The number of consecutive pieces of input without output after which other tasks get a turn.
 const PATIENCE: usize = 32;
 
 /// A body without its content codings. One that has none passes through as it is: no allocation, no
@@ -53,7 +49,7 @@ enum State {
 struct Layer {
     coding: Coding,
     codec: Box<dyn Codec>,
-    /// What has come from below and is not decoded yet.
+    /// Input that is not decoded yet.
     input: Bytes,
     output: Box<[u8]>,
     /// The last step filled the output: the codec may hold more.
@@ -82,7 +78,7 @@ impl<B> Decoded<B> {
         Self { source, state: State::Plain }
     }
 
-    /// Whether there is something to decode, or was.
+    /// True if the body has, or had, a coding.
     pub(crate) const fn is_coded(&self) -> bool {
         !matches!(self.state, State::Plain)
     }
@@ -92,7 +88,7 @@ impl<B> Decoded<B> {
         self.state = State::Ended;
     }
 
-    /// What it all comes from.
+    /// The coded body.
     pub(crate) const fn source(&self) -> &B {
         &self.source
     }
@@ -188,7 +184,8 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Decoded<B> {
         let frame = match state {
             State::Plain => return Pin::new(source).poll_frame(cx),
             State::Coded(layers) => {
-                // What a few bytes stand for is ready again and again: other tasks have their turn all the same.
+                // A few bytes may decode to many pieces, each ready at once: other tasks get a turn
+                // all the same.
                 let turn = ready!(tokio::task::coop::poll_proceed(cx));
                 let frame = ready!(poll_frame(layers, source, cx));
                 turn.made_progress();

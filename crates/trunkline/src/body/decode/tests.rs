@@ -222,13 +222,13 @@ async fn every_member_of_gzip_and_every_frame_of_zstd_is_decoded() {
 #[tokio::test]
 async fn what_follows_the_end_is_ignored_for_a_while() {
     for (coding, data) in coded().into_iter().filter(|(coding, _)| *coding != "zstd") {
-        for litter in [&b"\0\0\0\0"[..], b"\r\n", b"\x1f", b"\x1f\x1f\x8b", b"</html>"] {
+        for trailing in [&b"\0\0\0\0"[..], b"\r\n", b"\x1f", b"\x1f\x1f\x8b", b"</html>"] {
             for size in [1, 1_000, usize::MAX] {
-                let littered = [&data, litter].concat();
-                assert!(decoded(coding, &littered, size).await.unwrap() == text(), "{coding} and {litter:?}");
+                let followed = [&data, trailing].concat();
+                assert!(decoded(coding, &followed, size).await.unwrap() == text(), "{coding} and {trailing:?}");
             }
         }
-        let endless = [data, vec![0; litter::MOST + 1]].concat();
+        let endless = [data, vec![0; trailing::LIMIT + 1]].concat();
         fails(coding, &endless, "more than 65536 bytes follow its end").await;
     }
     fails("zstd", &[zstd(b"one"), b"</html>".to_vec()].concat(), "cannot be decoded").await;

@@ -1,4 +1,4 @@
-//! Connections opened for real: on loopback, to servers made for the case.
+//! Tests of the connector against loopback servers.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
@@ -17,9 +17,9 @@ use super::super::resolve::{Resolving, SystemResolver};
 use super::super::socket::MeteredStream;
 use super::*;
 
-struct OneSlot;
+struct NoPermits;
 
-impl Attempts for OneSlot {
+impl Attempts for NoPermits {
     fn begin(&self) -> bool {
         false
     }
@@ -27,7 +27,7 @@ impl Attempts for OneSlot {
     fn end(&self) {}
 }
 
-/// Every name is this machine; "slow.test" never answers.
+/// Resolver of every name to 127.0.0.1; "slow.test" gets no answer.
 struct Loopback;
 
 impl Resolve for Loopback {
@@ -48,14 +48,14 @@ fn target(https: bool, host: &str, port: u16) -> Target {
 }
 
 async fn open(connector: &Connector, target: &Target) -> Result<(Stream, Arc<Socket>)> {
-    connector.open(target, &OneSlot, Some(Instant::now() + Duration::from_secs(20))).await
+    connector.open(target, &NoPermits, Some(Instant::now() + Duration::from_secs(20))).await
 }
 
 async fn failure(connector: &Connector, target: &Target) -> Error {
     open(connector, target).await.map(drop).unwrap_err()
 }
 
-/// A certificate authority of our own.
+/// Certificate authority of the tests.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -82,13 +82,13 @@ impl Authority {
         TlsSettings { extra_roots: vec![self.0.pem().into_bytes()], ..TlsSettings::default() }
     }
 
-    /// A server with this certificate that echoes; with `ask`, only for clients this authority
-    /// knows.
-    async fn serve(&self, (cert, key): (rcgen::Certificate, KeyPair), ask: bool) -> u16 {
+    /// Starts an echo server with this certificate; `client_auth` demands a client certificate of
+    /// this authority.
+    async fn serve(&self, (cert, key): (rcgen::Certificate, KeyPair), client_auth: bool) -> u16 {
         let provider = Arc::new(default_provider());
         let builder =
             ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-        let builder = if ask {
+        let builder = if client_auth {
             let mut roots = RootCertStore::empty();
             roots.add(self.0.der().clone()).unwrap();
             let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
@@ -115,18 +115,18 @@ impl Authority {
     }
 }
 
-async fn echoes((stream, wire): (Stream, Arc<Socket>)) {
-    let mut stream = MeteredStream::new(stream, wire.clone());
+async fn echoes((stream, socket): (Stream, Arc<Socket>)) {
+    let mut stream = MeteredStream::new(stream, socket.clone());
     stream.write_all(b"hello").await.unwrap();
     stream.flush().await.unwrap();
     let mut answer = [0; 5];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"hello");
-    assert_eq!((wire.written(), wire.read()), (5, 5), "plaintext is what is counted");
+    assert_eq!((socket.written(), socket.read()), (5, 5), "the counts are of plaintext");
 }
 
 #[test]
-fn a_target_is_shown_as_people_write_it() {
+fn a_target_is_formatted_as_host_and_port() {
     assert_eq!(target(true, "a.test", 443).to_string(), "a.test:443");
     assert_eq!(target(false, "::1", 80).to_string(), "[::1]:80");
 }
@@ -140,7 +140,7 @@ async fn a_refused_connection_names_every_address() {
 }
 
 #[tokio::test]
-async fn the_filter_sees_every_address_and_knows_mapped_ones() {
+async fn the_filter_sees_every_address_in_canonical_form() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let filter = {
         let seen = seen.clone();
@@ -160,7 +160,7 @@ async fn the_filter_sees_every_address_and_knows_mapped_ones() {
 }
 
 #[tokio::test]
-async fn a_passed_deadline_tells_the_phase() {
+async fn a_passed_deadline_names_the_phase() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let connector = connector(&TlsSettings { accept_invalid: true, ..TlsSettings::default() });
@@ -169,14 +169,14 @@ async fn a_passed_deadline_tells_the_phase() {
         ("a.test", Phase::Tls, format!("a.test at 127.0.0.1:{port}")),
     ] {
         let deadline = Instant::now() + Duration::from_millis(200);
-        let error = connector.open(&target(true, host, port), &OneSlot, Some(deadline)).await.map(drop).unwrap_err();
+        let error = connector.open(&target(true, host, port), &NoPermits, Some(deadline)).await.map(drop).unwrap_err();
         assert!(error.is_timeout() && error.is_connect() && error.phase() == Some(phase), "{error}");
         assert!(error.to_string().contains(&words), "{error}");
     }
 }
 
 #[tokio::test]
-async fn no_host_makes_it_panic() {
+async fn no_host_causes_a_panic() {
     let connector = Connector::new(Arc::new(SystemResolver), None, &TlsSettings::default()).unwrap();
     let long = "x".repeat(100_000);
     for host in ["", "nul\0here", &long, "::", "[", "%zz", " ", "..", "-", "0", "1.2.3", "\u{fc}.test", "127.0.0.1"] {
@@ -188,26 +188,26 @@ async fn no_host_makes_it_panic() {
 }
 
 #[tokio::test]
-async fn tls_by_name_and_by_address_and_resumed() {
+async fn tls_works_by_name_and_address_and_resumes() {
     let authority = Authority::new();
     let port = authority.serve(authority.issue(&["a.test", "127.0.0.1"], |_| {}), false).await;
     let connector = connector(&authority.trusted());
     let mut kinds = Vec::new();
     for host in ["a.test", "a.test.", "127.0.0.1", "127.0.0.1"] {
-        let (stream, wire) = open(&connector, &target(true, host, port)).await.unwrap();
+        let (stream, socket) = open(&connector, &target(true, host, port)).await.unwrap();
         let Stream::Tls(tls) = &stream else { panic!("not TLS") };
         assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         kinds.push(tls.get_ref().1.handshake_kind().unwrap());
-        echoes((stream, wire)).await;
+        echoes((stream, socket)).await;
     }
     use HandshakeKind::{Full, Resumed};
     assert_eq!(kinds, [Full, Resumed, Full, Resumed]);
 }
 
 #[tokio::test]
-async fn a_bad_certificate_is_explained() {
+async fn an_invalid_certificate_is_explained() {
     let authority = Authority::new();
-    let trusting = connector(&authority.trusted());
+    let verifying = connector(&authority.trusted());
     let expired = authority.issue(&["a.test"], |params| params.not_after = date_time_ymd(2020, 2, 29));
     let future = authority.issue(&["a.test"], |params| params.not_before = date_time_ymd(2150, 1, 2));
     let other = authority.issue(&["b.test", "192.0.2.1"], |_| {});
@@ -221,19 +221,19 @@ async fn a_bad_certificate_is_explained() {
         (namesake, "it was not signed by the trusted issuer whose name it bears"),
     ] {
         let to = target(true, "a.test", authority.serve(certificate, false).await);
-        let error = failure(&trusting, &to).await;
+        let error = failure(&verifying, &to).await;
         assert_eq!((error.is_connect(), error.phase()), (true, Some(Phase::Tls)));
         let expected = format!("the certificate of a.test was not accepted: {reason}");
         assert!(error.to_string().contains(&expected), "{error}");
         assert!(std::error::Error::source(&error).is_some());
 
-        let careless = connector(&TlsSettings { accept_invalid: true, ..TlsSettings::default() });
-        echoes(open(&careless, &to).await.unwrap()).await;
+        let accepting = connector(&TlsSettings { accept_invalid: true, ..TlsSettings::default() });
+        echoes(open(&accepting, &to).await.unwrap()).await;
     }
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_recognized() {
+async fn a_server_without_tls_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -246,7 +246,7 @@ async fn a_server_without_tls_is_recognized() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_is_told_who_we_are() {
+async fn a_client_certificate_is_presented_on_request() {
     let authority = Authority::new();
     let port = authority.serve(authority.issue(&["a.test"], |_| {}), true).await;
     let (cert, key) = authority.issue(&["client.test"], |_| {});
@@ -260,7 +260,7 @@ async fn a_server_that_asks_is_told_who_we_are() {
 }
 
 #[test]
-fn the_configuration_is_shared_by_runtimes_one_of_which_ends() {
+fn the_configuration_survives_the_runtime_that_built_it() {
     let authority = Authority::new();
     let connector = connector(&authority.trusted());
     for _ in 0..2 {
@@ -268,9 +268,9 @@ fn the_configuration_is_shared_by_runtimes_one_of_which_ends() {
         runtime.block_on(async {
             let port = authority.serve(authority.issue(&["a.test"], |_| {}), false).await;
             let to = target(true, "a.test", port);
-            let (one, other) = tokio::join!(open(&connector, &to), open(&connector, &to));
-            echoes(one.unwrap()).await;
-            echoes(other.unwrap()).await;
+            let (first, second) = tokio::join!(open(&connector, &to), open(&connector, &to));
+            echoes(first.unwrap()).await;
+            echoes(second.unwrap()).await;
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Connections at rest, to a server of a few lines.
+//! Tests of idle connections against a scripted server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,8 +19,8 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 async fn connected() -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let wire: Arc<Socket> = Socket::new(client, false).unwrap();
-    let connection = Connection::open(Stream::Plain(SocketIo::new(wire.clone())), wire, Http1::default()).unwrap();
+    let socket: Arc<Socket> = Socket::new(client, false).unwrap();
+    let connection = Connection::open(Stream::Plain(SocketIo::new(socket.clone())), socket, Http1::default()).unwrap();
     (connection, listener.accept().await.unwrap().0)
 }
 
@@ -30,7 +30,7 @@ fn request(padding: usize) -> Request<Body> {
     builder.body(Body::empty()).unwrap()
 }
 
-/// Until the response has come, and the connection is the pool's again.
+/// Waits for the response and returns the connection to its idle state.
 async fn answered(connection: &mut Connection) {
     let answer = std::future::poll_fn(|cx| connection.poll_answer(cx));
     let response = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap().unwrap();
@@ -39,7 +39,7 @@ async fn answered(connection: &mut Connection) {
     connection.retire().unwrap();
 }
 
-/// What the server got of a request with a short head.
+/// Runs one exchange and returns the head that the server received.
 async fn exchange(connection: &mut Connection, server: &mut TcpStream, answer: &str) -> String {
     connection.send(request(0));
     let serving = async {
@@ -51,97 +51,97 @@ async fn exchange(connection: &mut Connection, server: &mut TcpStream, answer: &
     tokio::join!(answered(connection), serving).1
 }
 
-/// It is not used any more, and is watched from now on.
-fn left(connection: &mut Connection) {
+/// Makes the connection rest, as the pool does after a while.
+fn rest(connection: &mut Connection) {
     let watched = connection.poll_resting(&mut Context::from_waker(Waker::noop()));
     assert!(watched.is_pending());
 }
 
 async fn found_dead(connection: &mut Connection) {
     let watching = std::future::poll_fn(|cx| connection.poll_resting(cx));
-    tokio::time::timeout(Duration::from_secs(20), watching).await.expect("nobody noticed");
+    tokio::time::timeout(Duration::from_secs(20), watching).await.expect("the close went unnoticed");
 }
 
 #[tokio::test]
-async fn a_connection_at_rest_has_no_engine_and_serves_the_next_request_with_another() {
+async fn a_resting_connection_starts_a_new_engine_for_a_request() {
     let (mut connection, mut server) = connected().await;
     for _ in 0..3 {
         let head = exchange(&mut connection, &mut server, OK).await;
         assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{head}");
-        left(&mut connection);
+        rest(&mut connection);
         assert!(matches!(connection.engine(), Engine::Resting(_)));
     }
 }
 
 #[tokio::test]
-async fn what_happens_to_a_connection_at_rest_is_noticed() {
+async fn a_resting_connection_notices_data_and_a_close() {
     let (mut connection, mut server) = connected().await;
     exchange(&mut connection, &mut server, OK).await;
-    left(&mut connection);
+    rest(&mut connection);
     server.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
     found_dead(&mut connection).await;
 
     let (mut connection, mut server) = connected().await;
     exchange(&mut connection, &mut server, OK).await;
-    left(&mut connection);
+    rest(&mut connection);
     drop(server);
     found_dead(&mut connection).await;
-    // Whoever asks all the same is told, and has the body back.
+    // A request all the same fails and returns its body.
     connection.send(request(0));
     let answer = std::future::poll_fn(|cx| connection.poll_answer(cx)).await;
     assert!(answer.is_err_and(|failure| failure.unsent.is_some()));
 }
 
 #[tokio::test]
-async fn a_connection_at_rest_ends_properly() {
+async fn a_resting_connection_closes_with_a_fin() {
     let (mut connection, mut server) = connected().await;
     exchange(&mut connection, &mut server, OK).await;
-    left(&mut connection);
+    rest(&mut connection);
     connection.end();
     assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
 }
 
 #[tokio::test]
-async fn the_rest_of_a_request_that_was_answered_early_is_still_sent() {
-    /// More than the sockets' buffers hold.
+async fn the_rest_of_an_early_answered_request_is_still_sent() {
+    /// More than the socket buffers hold.
     const LARGE: usize = 32 << 20;
     let (mut connection, mut server) = connected().await;
     connection.send(request(LARGE));
     server.write_all(OK.as_bytes()).await.unwrap();
     answered(&mut connection).await;
-    left(&mut connection);
+    rest(&mut connection);
     let mut got = vec![0; LARGE];
     let reading = server.read_exact(&mut got);
     let watching = std::future::poll_fn(|cx| connection.poll_resting(cx));
     tokio::select! {
-        () = watching => panic!("given up"),
+        () = watching => panic!("the connection ended"),
         read = tokio::time::timeout(Duration::from_secs(20), reading) => assert_eq!(read.unwrap().unwrap(), LARGE),
     }
 }
 
 #[tokio::test]
-async fn an_http_1_0_server_is_spoken_to_as_before() {
+async fn an_http_1_0_server_keeps_getting_http_1_0_requests() {
     let (mut connection, mut server) = connected().await;
-    let old = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n";
-    exchange(&mut connection, &mut server, old).await;
-    left(&mut connection);
-    let head = exchange(&mut connection, &mut server, old).await;
+    let http10 = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n";
+    exchange(&mut connection, &mut server, http10).await;
+    rest(&mut connection);
+    let head = exchange(&mut connection, &mut server, http10).await;
     assert!(head.starts_with("GET / HTTP/1.0\r\n") && head.contains("connection: keep-alive\r\n"), "{head}");
 }
 
 #[derive(Default)]
-struct Wakes(AtomicUsize);
+struct WakeCount(AtomicUsize);
 
-impl Wake for Wakes {
+impl Wake for WakeCount {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 #[tokio::test]
-async fn whoever_drives_an_exchange_is_woken_by_the_server_alone() {
+async fn only_the_server_wakes_the_driver_of_an_exchange() {
     let (mut connection, mut server) = connected().await;
-    let wakes = Arc::new(Wakes::default());
+    let wakes = Arc::new(WakeCount::default());
     let waker = Waker::from(wakes.clone());
     let cx = &mut Context::from_waker(&waker);
     for (number, body) in (1..).zip(["yes", "", "yes", ""]) {
@@ -154,7 +154,7 @@ async fn whoever_drives_an_exchange_is_woken_by_the_server_alone() {
         while wakes.0.load(Ordering::SeqCst) < number {
             tokio::task::yield_now().await;
         }
-        let Poll::Ready(Ok(response)) = connection.poll_answer(cx) else { panic!("woken for nothing") };
+        let Poll::Ready(Ok(response)) = connection.poll_answer(cx) else { panic!("a spurious wake-up") };
         let mut received = response.into_body();
         assert!(received.is_end_stream() || received.poll_arrived().is_ready());
         connection.completed();

@@ -40,7 +40,7 @@ impl World {
         self
     }
 
-    /// What is sent there, as in the header.
+    /// The `Cookie` header of a request to this URL.
     fn sent(&mut self, url: &str) -> String {
         let url = Url::parse(url).unwrap();
         let cookies = self.store.matching(&Origin::of(&url).unwrap(), self.now);

@@ -1,4 +1,4 @@
-//! What a store keeps, for how long, in which order, and what has to go.
+//! Rules of the store: kept cookies, lifetimes, order and eviction.
 
 use super::super::store::{LONGEST_LIFE, MOST, MOST_OF_A_DOMAIN};
 use super::{Refused, World};

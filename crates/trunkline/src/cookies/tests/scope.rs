@@ -1,4 +1,4 @@
-//! Whom a cookie is for: domain, path, `Secure`, and who may set it.
+//! Scope of cookies: domain, path, `Secure`, and the hosts that may set them.
 
 use super::{Refused, World, goes, refused};
 

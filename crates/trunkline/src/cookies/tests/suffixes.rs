@@ -5,7 +5,7 @@ use super::super::scope::{above, is_public};
 /// <https://github.com/publicsuffix/list/blob/main/tests/test_psl.txt>
 const VECTORS: &str = include_str!("../../../tests/data/test_psl.txt");
 
-/// The domain that somebody can own: the widest of the host's that takes in no strangers.
+/// The registrable domain: the widest domain of the host that includes no strangers.
 fn registrable(host: &str) -> Option<String> {
     let url::Host::Domain(host) = url::Host::parse(host).ok()? else { return None };
     if host.starts_with('.') {

@@ -1,102 +1,102 @@
-//! Connections in the making: begun, raced, made, failed, left behind (P1, P4, P5, P10).
+//! Dials: start, concurrent attempts, success, failure, orphaning (P1, P4, P5, P10).
 
 use std::time::{Duration, Instant};
 
-use super::ledger::Column;
+use super::metrics::Gauge;
 use super::requests::Standing;
-use super::slots::{Dialer, Phase};
+use super::slots::{Dialer, SlotPhase};
 use super::{Action, PoolKey, SlotId, State, TicketId};
 use crate::stats::CloseReason;
 
 impl<K: PoolKey> State<K> {
-    /// The request makes use of its leave to dial. False if it was served, or failed, meanwhile.
+    /// Uses the permit to dial. False if the request was served, or failed, meanwhile.
     pub(crate) fn begin_dial(&mut self, ticket: TicketId, slot: SlotId, now: Instant) -> bool {
         let begins = self.standing(ticket) == Standing::Dialing(slot);
         if begins {
             self.slots[slot.0].since = now;
-            self.set_column(slot.0, Column::Dialing);
-            self.ledger.created += 1;
+            self.set_gauge(slot.0, Gauge::Dialing);
+            self.metrics.created += 1;
         }
         begins
     }
 
-    /// P1: leave for one more concurrent attempt of the slot's dial, if both limits have room that
-    /// nobody waits for.
+    /// P1: takes a permit for one more concurrent attempt of the slot's dial, if both limits have
+    /// room.
     pub(crate) fn begin_attempt(&mut self, slot: SlotId) -> bool {
         let host = self.host_of(slot.0);
         if !self.has_room() || !self.host_has_room(host) {
             return false;
         }
         self.slots[slot.0].attempts += 1;
-        self.count_taken(host, Column::Dialing, 1);
-        self.ledger.created += 1;
+        self.count_taken(host, Gauge::Dialing, 1);
+        self.metrics.created += 1;
         true
     }
 
-    /// An attempt begun by [`begin_attempt`](Self::begin_attempt) lost the race or failed; its
-    /// socket is gone.
+    /// Ends an attempt of [`begin_attempt`](Self::begin_attempt) that lost the race or failed, and
+    /// whose socket is gone.
     pub(crate) fn end_attempt(&mut self, slot: SlotId, now: Instant) {
         self.slots[slot.0].attempts -= 1;
-        self.count_taken(self.host_of(slot.0), Column::Dialing, -1);
-        self.ledger.closed(CloseReason::Superseded);
-        self.pump(now);
+        self.count_taken(self.host_of(slot.0), Gauge::Dialing, -1);
+        self.metrics.closed(CloseReason::Superseded);
+        self.dispatch_waiters(now);
     }
 
-    /// The slot's dial succeeded. True if the request that dialed has the connection now; else it
-    /// is the pool's (P4).
+    /// Completes the slot's dial. True if the request that dialed has the connection; else the pool
+    /// has it (P4).
     pub(crate) fn dialed(&mut self, slot: SlotId, now: Instant) -> bool {
-        let Phase::Dialing(dialer) = self.slots[slot.0].phase else { return false };
-        self.slots[slot.0].expires = self.end_of_lifetime(slot.0, now);
-        self.ledger.connect.record(now.saturating_duration_since(self.slots[slot.0].since));
+        let SlotPhase::Dialing(dialer) = self.slots[slot.0].phase else { return false };
+        self.slots[slot.0].expires = self.lifetime_deadline(slot.0, now);
+        self.metrics.connect.record(now.saturating_duration_since(self.slots[slot.0].since));
         match dialer {
             Dialer::Ticket(ticket) => {
-                self.ledger.given(false, self.tickets[ticket].waited);
+                self.metrics.record_checkout(false, self.tickets[ticket].waited);
                 self.dequeue(ticket);
-                self.discard(ticket);
-                self.lend(slot.0, now);
+                self.remove_ticket(ticket);
+                self.lease(slot.0, now);
             }
             Dialer::Lease => {
-                self.ledger.given(false, Duration::ZERO);
-                self.lend(slot.0, now);
+                self.metrics.record_checkout(false, Duration::ZERO);
+                self.lease(slot.0, now);
             }
-            Dialer::Nobody => self.came_back(slot.0, now),
+            Dialer::Orphaned => self.release(slot.0, now),
         }
-        self.pump(now);
-        dialer != Dialer::Nobody
+        self.dispatch_waiters(now);
+        dialer != Dialer::Orphaned
     }
 
-    /// P5: the slot's dial failed and left no socket. True if the request that dialed it still did,
-    /// and so fails with it; nobody else does.
+    /// P5: frees the slot of a dial that failed and left no socket. True if the request that dialed
+    /// still waits for it, and so fails with it; no other request does.
     pub(crate) fn dial_failed(&mut self, slot: SlotId, now: Instant) -> bool {
         let phase = self.slots[slot.0].phase;
-        if let Phase::Dialing(Dialer::Ticket(ticket)) = phase {
+        if let SlotPhase::Dialing(Dialer::Ticket(ticket)) = phase {
             self.dequeue(ticket);
-            self.discard(ticket);
+            self.remove_ticket(ticket);
         }
-        self.ledger.dials_failed += 1;
+        self.metrics.dials_failed += 1;
         self.free(slot.0, CloseReason::DialFailed);
-        self.pump(now);
-        matches!(phase, Phase::Dialing(Dialer::Ticket(_) | Dialer::Lease))
+        self.dispatch_waiters(now);
+        matches!(phase, SlotPhase::Dialing(Dialer::Ticket(_) | Dialer::Lease))
     }
 
-    /// P10: a new connection is dialed in the slot of one whose socket is gone.
-    pub(super) fn dial_anew(&mut self, slot: usize, reason: CloseReason, now: Instant) {
-        self.ledger.closed(reason);
-        self.ledger.created += 1;
-        self.set_phase(slot, Phase::Dialing(Dialer::Lease));
+    /// P10: starts a dial in the slot of a connection whose socket is gone.
+    pub(super) fn start_redial(&mut self, slot: usize, reason: CloseReason, now: Instant) {
+        self.metrics.closed(reason);
+        self.metrics.created += 1;
+        self.set_phase(slot, SlotPhase::Dialing(Dialer::Lease));
         let slot = &mut self.slots[slot];
         slot.served = None;
         slot.since = now;
         slot.generation = self.generation;
     }
 
-    /// P4: its request was served otherwise.
-    pub(super) fn leave_behind(&mut self, slot: usize) {
-        if self.slots[slot].column == Column::Reserved {
+    /// P4: hands the dial of a request that took another connection to the maintenance task.
+    pub(super) fn orphan_dial(&mut self, slot: usize) {
+        if self.slots[slot].gauge == Gauge::Reserved {
             return self.free(slot, CloseReason::Cancelled);
         }
-        self.set_phase(slot, Phase::Dialing(Dialer::Nobody));
-        self.actions.push_back(Action::Tend(SlotId(slot)));
+        self.set_phase(slot, SlotPhase::Dialing(Dialer::Orphaned));
+        self.actions.push_back(Action::Drive(SlotId(slot)));
     }
 
     pub(super) fn list_orphan(&mut self, slot: usize) {
@@ -113,10 +113,10 @@ impl<K: PoolKey> State<K> {
         self.orphans.remove(&mut self.slots, slot);
     }
 
-    /// P7: its request no longer wants the dial, begun or not.
-    pub(super) fn end_dial(&mut self, slot: usize, reason: CloseReason) {
-        match self.slots[slot].column {
-            Column::Reserved => self.free(slot, reason),
+    /// P7: gives up the dial of a request that no longer wants it, begun or not.
+    pub(super) fn cancel_dial(&mut self, slot: usize, reason: CloseReason) {
+        match self.slots[slot].gauge {
+            Gauge::Reserved => self.free(slot, reason),
             _ => self.close_slot(slot, reason),
         }
     }

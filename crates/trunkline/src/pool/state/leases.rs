@@ -1,143 +1,153 @@
-//! Connections lent and given back: to whom one goes that comes back (P3, P4, P8, P10).
+//! Leases: lending, release to the next request, replacement (P3, P4, P8, P10).
 
 use std::time::{Duration, Instant};
 
 use super::requests::Standing;
-use super::slots::{Phase, Slot};
-use super::{Action, Life, PoolKey, SlotId, State, TicketId};
+use super::slots::{Slot, SlotPhase};
+use super::{Action, PoolKey, PoolStatus, SlotId, State, TicketId};
 use crate::stats::CloseReason;
 
-/// How many requests in a row a connection serves while an older one of another key lacks only the
-/// total limit (P3).
-pub(super) const STREAK: u8 = 16;
+/// Most requests in a row that a connection serves while an older one of another key lacks only its
+/// slot (P3).
+pub(super) const MAX_STREAK: u8 = 16;
 
-/// What takes the place of a connection that was found dead when it was to be reused.
+/// Replacement of a connection that was found dead when it was to be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Replacement {
-    Reuse(SlotId),
-    /// Dial in the dead one's own slot.
+pub(crate) enum Replacement<H = SlotId> {
+    /// Another idle connection, leased to the request.
+    Reuse(H),
+    /// A dial in the slot of the dead connection.
     Dial,
-    /// The request was aborted meanwhile.
+    /// None: the request was aborted meanwhile.
     Closed,
 }
 
+impl Replacement {
+    pub(crate) fn map<H>(self, handle: impl FnOnce(SlotId) -> H) -> Replacement<H> {
+        match self {
+            Self::Reuse(slot) => Replacement::Reuse(handle(slot)),
+            Self::Dial => Replacement::Dial,
+            Self::Closed => Replacement::Closed,
+        }
+    }
+}
+
 impl<K: PoolKey> State<K> {
-    pub(super) fn lend(&mut self, slot: usize, now: Instant) {
-        self.set_phase(slot, Phase::InUse);
+    pub(super) fn lease(&mut self, slot: usize, now: Instant) {
+        self.set_phase(slot, SlotPhase::InUse);
         let slot = &mut self.slots[slot];
         slot.since = now;
         slot.reported = false;
     }
 
-    /// P8: a lease ended with the exchange complete and the connection fit for another.
-    /// False if it was aborted before it came back: its socket is to be dropped.
+    /// P8: ends a lease whose exchange is complete and whose connection is fit for another.
+    /// False if the lease was aborted before: the caller drops the socket.
     pub(crate) fn returned(&mut self, slot: SlotId, keep_alive: Option<Duration>, now: Instant) -> bool {
-        let leased = self.slots.get(slot.0).is_some_and(|slot| slot.phase == Phase::InUse);
+        let leased = self.slots.get(slot.0).is_some_and(|slot| slot.phase == SlotPhase::InUse);
         if leased {
             self.slots[slot.0].keep_alive = keep_alive;
             self.slots[slot.0].served = Some(now);
-            self.came_back(slot.0, now);
-            self.pump(now);
+            self.release(slot.0, now);
+            self.dispatch_waiters(now);
         }
         leased
     }
 
-    /// P10: the connection in use was found dead before a byte was written on it, and its socket is
-    /// gone. Another idle one takes its place, or a new one is dialed in its slot.
+    /// P10: replaces a connection in use that was found dead before a byte was written on it, and
+    /// whose socket is gone: by another idle one, or by a dial in its slot.
     pub(crate) fn replace(&mut self, slot: SlotId, reason: CloseReason, now: Instant) -> Replacement {
         let Slot { key, owner, phase, .. } = self.slots[slot.0];
-        if phase == Phase::InUse
+        if phase == SlotPhase::InUse
             && let Some(other) = self.take_idle(key, owner, now)
         {
             self.free(slot.0, reason);
-            self.pump(now);
+            self.dispatch_waiters(now);
             return Replacement::Reuse(SlotId(other));
         }
         self.redial(slot, reason, now)
     }
 
-    /// P10: the connection in use failed its request and its socket is gone; a new one is dialed in
-    /// its slot, without queueing.
+    /// P10: starts a dial, without queueing, in the slot of a connection in use that failed its
+    /// request and whose socket is gone.
     pub(crate) fn redial(&mut self, slot: SlotId, reason: CloseReason, now: Instant) -> Replacement {
-        if self.slots[slot.0].phase != Phase::InUse {
+        if self.slots[slot.0].phase != SlotPhase::InUse {
             self.closed(slot, reason, now);
             return Replacement::Closed;
         }
-        self.dial_anew(slot.0, reason, now);
+        self.start_redial(slot.0, reason, now);
         Replacement::Dial
     }
 
-    /// For how long the connection has been without an exchange; without end, if it has never had
-    /// one.
-    pub(crate) fn rested(&self, slot: SlotId, now: Instant) -> Duration {
+    /// Time since the connection's last exchange; `Duration::MAX` if it has had none.
+    pub(crate) fn idle_time(&self, slot: SlotId, now: Instant) -> Duration {
         self.slots[slot.0].served.map_or(Duration::MAX, |ended| now.saturating_duration_since(ended))
     }
 
-    /// A connection is there for the taking: for the next request of its key, for an older one of
-    /// another (P3), or idle.
-    pub(super) fn came_back(&mut self, slot: usize, now: Instant) {
+    /// Passes a free connection on: to the next request of its key, or its slot to an older request
+    /// of another key (P3), or parks it idle.
+    pub(super) fn release(&mut self, slot: usize, now: Instant) {
         let entry = self.slots[slot].key;
-        if let Some(reason) = self.unfit(slot, now) {
+        if let Some(reason) = self.unusable_reason(slot, now) {
             return self.close_slot(slot, reason);
         }
         let Some(next) = self.key_entries[entry].queue.front() else {
-            return self.settle(slot, now);
+            return self.park_idle(slot, now);
         };
         if self.overtakes(entry, next) {
-            if self.slots[slot].streak == STREAK {
+            if self.slots[slot].streak == MAX_STREAK {
                 return self.close_slot(slot, CloseReason::Yielded);
             }
             self.slots[slot].streak += 1;
         } else {
             self.slots[slot].streak = 0;
         }
-        self.serve(slot, next, now);
+        self.grant(slot, next, now);
     }
 
-    /// Why a connection that came back may not be used again.
-    fn unfit(&self, slot: usize, now: Instant) -> Option<CloseReason> {
+    /// Reason not to reuse a connection that was released.
+    fn unusable_reason(&self, slot: usize, now: Instant) -> Option<CloseReason> {
         let unwanted = self.key_entries[self.slots[slot].key].queue.is_empty();
-        let over = (self.life != Life::Open && unwanted).then_some(CloseReason::Closed);
-        self.outlived(slot, now).or(over)
+        let closed = (self.status != PoolStatus::Open && unwanted).then_some(CloseReason::Closed);
+        self.retirement_reason(slot, now).or(closed)
     }
 
-    /// Would serving `next`, of the key `entry`, overtake an older request of another key that this
-    /// slot would let go? It lacks only the total limit, or shares the host whose limit is in
-    /// its way.
+    /// True if serving `next`, of the key `entry`, overtakes an older request of another key that
+    /// could proceed with this slot: it lacks only the total limit, or its host's limit holds it up
+    /// and this slot is of the same host.
     fn overtakes(&self, entry: usize, next: usize) -> bool {
-        let own = self.key_entries[entry].host;
+        let own_host = self.key_entries[entry].host;
         let overall = self.ready.first().map(|&(_, host)| host);
-        let sibling = (!self.host_has_room(own)).then_some(own);
+        let sibling = (!self.host_has_room(own_host)).then_some(own_host);
         overall.into_iter().chain(sibling).any(|host| {
-            // None of its own key is older than `next`.
+            // `next` is the oldest of its own key, so an older one is of another.
             let oldest = self.host_entries[host].waiting.first();
             oldest.is_some_and(|&(arrival, _)| arrival < self.tickets[next].arrival)
         })
     }
 
-    /// Gives the connection to a queued request; the dial it may have begun is left behind (P4).
-    fn serve(&mut self, slot: usize, ticket: usize, now: Instant) {
+    /// Grants the connection to a queued request and orphans the dial that it may have begun (P4).
+    fn grant(&mut self, slot: usize, ticket: usize, now: Instant) {
         self.dequeue(ticket);
         match self.tickets[ticket].standing {
-            Standing::Dialing(dial) => self.leave_behind(dial.0),
-            _ => self.end_wait(ticket, now),
+            Standing::Dialing(dial) => self.orphan_dial(dial.0),
+            _ => self.record_wait(ticket, now),
         }
         self.tickets[ticket].standing = Standing::Granted(SlotId(slot));
         self.slots[slot].owner = self.tickets[ticket].owner;
-        self.lend(slot, now);
+        self.lease(slot, now);
         self.actions.push_back(Action::Wake(TicketId(ticket)));
     }
 
-    /// Nobody of its key wants the connection: it goes idle, unless its slot is what a request of
-    /// another key lacks.
-    fn settle(&mut self, slot: usize, now: Instant) {
-        if self.is_wanted(self.host_of(slot)) {
+    /// Parks a connection that no request of its key wants, unless a request of another key lacks
+    /// its slot.
+    fn park_idle(&mut self, slot: usize, now: Instant) {
+        if self.host_needs_slot(self.host_of(slot)) {
             return self.close_slot(slot, CloseReason::Evicted);
         }
-        self.set_phase(slot, Phase::Idle);
+        self.set_phase(slot, SlotPhase::Idle);
         let idle = &mut self.slots[slot];
         idle.since = now;
         idle.streak = 0;
-        self.actions.push_back(Action::Idle(SlotId(slot)));
+        self.actions.push_back(Action::Watch(SlotId(slot)));
     }
 }

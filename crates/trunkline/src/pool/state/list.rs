@@ -1,5 +1,5 @@
-//! Doubly linked lists threaded through a slab: O(1) at both ends and in the middle (P15), and no
-//! allocation. An element can stand in several lists at once, one for each of its links.
+//! Doubly linked lists threaded through a slab: O(1) at both ends and in the middle (P15), without
+//! allocation. An element can be in several lists at once, one for each of its links.
 
 use slab::Slab;
 
@@ -18,7 +18,7 @@ impl Default for Links {
     }
 }
 
-/// What can stand in a list; `list` tells which of its links is meant.
+/// Element of lists; `list` is the number of its links.
 pub(super) trait Linked {
     fn links(&self, list: usize) -> Links;
     fn links_mut(&mut self, list: usize) -> &mut Links;
@@ -51,7 +51,7 @@ impl<const N: usize> List<N> {
     }
 
     pub(super) fn push_back<T: Linked>(&mut self, arena: &mut Slab<T>, at: usize) {
-        let id = u32::try_from(at).expect("a pool has fewer than 2^32 members: each is a socket or a waiting request");
+        let id = u32::try_from(at).expect("a pool has fewer than 2^32 elements: each is a socket or a waiting request");
         *arena[at].links_mut(N) = Links { before: self.back, after: NONE };
         match index(self.back) {
             Some(back) => arena[back].links_mut(N).after = id,
@@ -60,7 +60,7 @@ impl<const N: usize> List<N> {
         self.back = id;
     }
 
-    /// Takes `at`, which stands in this list, out of it.
+    /// Removes `at`, which is in this list.
     pub(super) fn remove<T: Linked>(&mut self, arena: &mut Slab<T>, at: usize) {
         let Links { before, after } = std::mem::take(arena[at].links_mut(N));
         match index(before) {

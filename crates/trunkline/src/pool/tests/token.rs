@@ -1,5 +1,5 @@
-//! A connection that is a mere token, its dials, and a keeper that only takes notes: enough for the
-//! shell.
+//! Test pool: connections that are counted tokens, their dials, and maintenance that counts its
+//! calls.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
-use crate::pool::acquire::{Arrival, Queued, arrive};
-use crate::pool::cell::{Cell, Dial, Member, Retired};
+use crate::error::{Error, Result};
+use crate::pool::acquire::{Queued, checkout};
+use crate::pool::connection_slot::{AfterExchange, ConnectionSlot, Dial, Pooled};
 use crate::pool::lease::Lease;
-use crate::pool::shell::{Keeping, Shell};
+use crate::pool::shared::{Maintainer, SharedState};
 use crate::pool::state::tests::site::Site;
-use crate::pool::state::{Owner, Rules, SlotId, State};
+use crate::pool::state::{Checkout, Owner, Rules, SlotId, State};
 use crate::stats::CloseReason;
 use crate::timeouts;
 
-pub(super) type TokenShell = Shell<Site, Token>;
+pub(super) type TokenShared = SharedState<Site, Token>;
 pub(super) type TokenLease = Lease<Site, Token>;
-pub(super) type TokenCell = Cell<Site, Token>;
+pub(super) type TokenSlot = ConnectionSlot<Site, Token>;
 type TokenDial = Box<dyn FnMut(SlotId) -> Dial<Token> + Send>;
 
-/// A request that arrives when it is first polled.
+/// A request that is checked out when it is first polled.
 pub(super) struct TokenAcquire {
-    arriving: Option<(Arc<TokenShell>, Site, Owner, TokenDial)>,
+    unqueued: Option<(Arc<TokenShared>, Site, Owner, TokenDial)>,
     queued: Option<Queued<Site, Token, TokenDial>>,
 }
 
@@ -39,52 +39,53 @@ impl Future for TokenAcquire {
     type Output = Result<TokenLease>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some((shell, key, owner, dial)) = self.arriving.take() {
-            match arrive(&shell, &key, (owner, false, timeouts::now()), || dial)? {
-                Arrival::Served(lease) => return Poll::Ready(Ok(lease)),
-                Arrival::Queued(queued) => self.queued = Some(queued),
+        if let Some((shared, key, owner, dial)) = self.unqueued.take() {
+            match checkout(&shared, &key, (owner, false, timeouts::now()), || dial) {
+                Checkout::Reuse(lease) => return Poll::Ready(Ok(lease)),
+                Checkout::Queued(queued) => self.queued = Some(queued),
+                Checkout::Closed => return Poll::Ready(Err(Error::closed())),
             }
         }
-        Pin::new(self.queued.as_mut().expect("it arrived")).poll(cx)
+        Pin::new(self.queued.as_mut().expect("it is queued")).poll(cx)
     }
 }
 
-/// What there is of tokens.
+/// Numbers of tokens.
 #[derive(Debug, Default)]
-pub(super) struct Count {
+pub(super) struct TokenCount {
     alive: AtomicUsize,
     most: AtomicUsize,
     ended: AtomicUsize,
 }
 
-impl Count {
+impl TokenCount {
     pub(super) fn alive(&self) -> usize {
         self.alive.load(Ordering::SeqCst)
     }
 
-    /// The most that were alive at once.
+    /// Largest number alive at once.
     pub(super) fn most(&self) -> usize {
         self.most.load(Ordering::SeqCst)
     }
 
-    /// How many were ended properly, and not merely dropped.
+    /// Number that were ended properly before their drop.
     pub(super) fn ended(&self) -> usize {
         self.ended.load(Ordering::SeqCst)
     }
 }
 
 pub(super) struct Token {
-    count: Arc<Count>,
-    /// Why it may not be used again.
-    pub(super) unfit: Option<CloseReason>,
+    count: Arc<TokenCount>,
+    /// Reason not to reuse it.
+    pub(super) close_reason: Option<CloseReason>,
     pub(super) keep_alive: Option<Duration>,
 }
 
 impl Token {
-    pub(super) fn new(count: &Arc<Count>) -> Self {
+    pub(super) fn new(count: &Arc<TokenCount>) -> Self {
         let alive = count.alive.fetch_add(1, Ordering::SeqCst) + 1;
         count.most.fetch_max(alive, Ordering::SeqCst);
-        Self { count: count.clone(), unfit: None, keep_alive: None }
+        Self { count: count.clone(), close_reason: None, keep_alive: None }
     }
 }
 
@@ -94,11 +95,11 @@ impl Drop for Token {
     }
 }
 
-impl Member for Token {
-    fn retire(&mut self) -> Retired {
-        match self.unfit {
-            Some(reason) => Retired::Close(reason),
-            None => Retired::Keep { keep_alive: self.keep_alive },
+impl Pooled for Token {
+    fn after_exchange(&mut self) -> AfterExchange {
+        match self.close_reason {
+            Some(reason) => AfterExchange::Close(reason),
+            None => AfterExchange::Keep { keep_alive: self.keep_alive },
         }
     }
 
@@ -111,27 +112,27 @@ impl Member for Token {
     }
 }
 
-/// What the keeper was told.
+/// Numbers of calls of a [`Maintainer`].
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    pub(super) tended: AtomicUsize,
-    pub(super) idle: AtomicUsize,
+pub(super) struct MaintenanceCalls {
+    pub(super) driven: AtomicUsize,
+    pub(super) watched: AtomicUsize,
     pub(super) emptied: AtomicUsize,
 }
 
-struct Notebook(Arc<Notes>);
+struct CountingMaintainer(Arc<MaintenanceCalls>);
 
-impl Keeping<Site, Token> for Notebook {
-    fn tend(&self, _: &Arc<TokenShell>, _: &Arc<TokenCell>) {
-        self.0.tended.fetch_add(1, Ordering::SeqCst);
+impl Maintainer<Site, Token> for CountingMaintainer {
+    fn drive(&self, _: &Arc<TokenShared>, _: &Arc<TokenSlot>) {
+        self.0.driven.fetch_add(1, Ordering::SeqCst);
     }
 
     fn is_watching(&self, _: &Site, _: Instant) -> bool {
         false
     }
 
-    fn idle(&self, _: &Arc<TokenShell>, _: &Arc<TokenCell>, _: Instant) {
-        self.0.idle.fetch_add(1, Ordering::SeqCst);
+    fn watch(&self, _: &Arc<TokenShared>, _: &Arc<TokenSlot>, _: Instant) {
+        self.0.watched.fetch_add(1, Ordering::SeqCst);
     }
 
     fn emptied(&self) {
@@ -139,21 +140,21 @@ impl Keeping<Site, Token> for Notebook {
     }
 }
 
-/// A shell and what is known of it from outside.
-pub(super) struct Outside {
-    pub(super) shell: Arc<TokenShell>,
-    pub(super) count: Arc<Count>,
-    pub(super) notes: Arc<Notes>,
+/// Shared state, with the counters of its tokens and maintenance calls.
+pub(super) struct TestPool {
+    pub(super) shared: Arc<TokenShared>,
+    pub(super) count: Arc<TokenCount>,
+    pub(super) calls: Arc<MaintenanceCalls>,
 }
 
-impl Outside {
+impl TestPool {
     pub(super) fn new(rules: Rules) -> Self {
-        let notes = Arc::new(Notes::default());
-        let shell = Arc::new(Shell::new(State::new(rules), Box::new(Notebook(notes.clone()))));
-        Self { shell, count: Arc::default(), notes }
+        let calls = Arc::new(MaintenanceCalls::default());
+        let shared = Arc::new(SharedState::new(State::new(rules), Box::new(CountingMaintainer(calls.clone()))));
+        Self { shared, count: Arc::default(), calls }
     }
 
-    /// A request whose dial succeeds at once.
+    /// Makes a request whose dial succeeds at once.
     pub(super) fn acquire(&self, key: Site, owner: Owner) -> TokenAcquire {
         let count = self.count.clone();
         self.acquire_by(key, owner, move |_| instant(&count))
@@ -165,17 +166,17 @@ impl Outside {
         owner: Owner,
         dial: impl FnMut(SlotId) -> Dial<Token> + Send + 'static,
     ) -> TokenAcquire {
-        TokenAcquire { arriving: Some((self.shell.clone(), key, owner, Box::new(dial))), queued: None }
+        TokenAcquire { unqueued: Some((self.shared.clone(), key, owner, Box::new(dial))), queued: None }
     }
 
     pub(super) fn open(&self) -> usize {
-        self.shell.read(|state| state.ledger().total.open())
+        self.shared.read(|state| state.metrics().total.open())
     }
 
-    /// Closes the pool at once; then nothing may be left.
-    pub(super) fn rest(self) {
-        self.shell.event(|state, now| state.abort(None, now));
-        self.shell.read(|state| {
+    /// Closes the pool at once, and checks that nothing is left.
+    pub(super) fn shut_down(self) {
+        self.shared.event(|state, now| state.abort(None, now));
+        self.shared.read(|state| {
             state.audit();
             assert!(state.is_blank(), "P7: nothing is lost");
         });
@@ -183,7 +184,7 @@ impl Outside {
     }
 }
 
-pub(super) fn instant(count: &Arc<Count>) -> Dial<Token> {
+pub(super) fn instant(count: &Arc<TokenCount>) -> Dial<Token> {
     let count = count.clone();
     Box::pin(async move { Ok(Token::new(&count)) })
 }

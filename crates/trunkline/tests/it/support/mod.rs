@@ -1,5 +1,5 @@
-//! What the tests run against: real servers (nginx, httpbin, moto), one that misbehaves as told,
-//! certificates, and a look at the kernel's own list of this process's sockets.
+//! Test support: real servers (nginx, httpbin, moto), a scripted one, certificates, and the
+//! kernel's list of this process's sockets.
 //!
 //! It knows nothing of this crate, so other crates' tests take it with `#[path =
 //! "…/support/mod.rs"] mod support;`. Servers run outside the test's runtime (a process or a thread
@@ -7,7 +7,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(unreachable_pub, reason = "written as a library, compiled into each test binary")]
-#![allow(clippy::unwrap_used, reason = "test code: a broken harness is to fail the test")]
+#![allow(clippy::unwrap_used, reason = "test code: a broken harness fails the test")]
 
 pub mod deaf;
 pub mod httpbin;

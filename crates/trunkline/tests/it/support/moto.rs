@@ -48,7 +48,7 @@ impl Moto {
         blocking(|| SHARED.get_or_init(Self::start)).await
     }
 
-    /// One of the caller's own, which nobody else connects to.
+    /// A server of the caller's own, shared with no other test.
     pub async fn alone() -> Self {
         blocking(Self::start).await
     }
@@ -135,7 +135,7 @@ fn ask(port: u16, fields: &[(&str, &str)]) -> String {
     answer
 }
 
-/// What an element holds.
+/// The content of an element.
 fn between(xml: &str, name: &str) -> String {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap();
     rest.split_once('<').unwrap().0.to_owned()

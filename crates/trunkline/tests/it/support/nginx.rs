@@ -25,7 +25,7 @@ use super::tls::{Identity, TestCa};
 /// The length of `/big`.
 pub const BIG: u64 = 64 << 20;
 
-/// What `/status/N` knows.
+/// The statuses of `/status/N`.
 pub const STATUSES: [u16; 22] =
     [200, 201, 202, 204, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 429, 500, 501, 502, 503, 504];
 
@@ -148,7 +148,7 @@ impl Access {
     }
 }
 
-/// What is to differ from nginx's defaults.
+/// Deviations from nginx's defaults.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct NginxBuilder {
@@ -225,7 +225,7 @@ impl NginxBuilder {
 
     fn start_blocking(self) -> Nginx {
         let program = find_program("nginx").expect("nginx is missing: run ./test once, it installs what tests need");
-        // Between choosing a free port and nginx taking it, somebody else may.
+        // Another process may take the free port before nginx binds it.
         for attempt in 1.. {
             let port = free_port(&self.ips());
             let dir = TempDir::new("nginx");
@@ -339,7 +339,7 @@ fn free_port(ips: &[String]) -> u16 {
     }
 }
 
-/// Over the socket in nginx's directory: needs no port, no TLS, and nobody else can answer.
+/// Over the socket in nginx's directory: no port, no TLS, and no other server can answer.
 fn ask(dir: &Path, path: &str) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(dir.join("inner.socket"))?;
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;

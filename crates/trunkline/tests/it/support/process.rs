@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::temp_dir::TempDir;
 
-/// How long a server may take to be ready.
+/// Time limit for a server to be ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the server until it ends or the watchdog's input does: the test process holds the other end
@@ -59,7 +59,7 @@ impl Guarded {
         &self.dir
     }
 
-    /// What the server has printed so far.
+    /// The server's output so far.
     pub(super) fn output(&self) -> String {
         fs::read_to_string(self.dir.join("output")).unwrap_or_default()
     }
@@ -67,7 +67,7 @@ impl Guarded {
     /// Asks `ready` again and again until it answers with something.
     ///
     /// # Errors
-    /// What the server printed, if it ended before.
+    /// The server's output, if it ended before.
     pub(super) fn until<T>(&mut self, mut ready: impl FnMut(&Self) -> Option<T>) -> Result<T, String> {
         let started = Instant::now();
         loop {
@@ -92,7 +92,7 @@ impl Drop for Guarded {
     }
 }
 
-/// Where a program is: in `PATH`, or where Debian keeps servers, which an ordinary user's `PATH`
+/// Finds a program in `PATH`, or where Debian keeps servers, which an ordinary user's `PATH`
 /// lacks.
 pub(super) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

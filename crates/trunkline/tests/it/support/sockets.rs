@@ -1,6 +1,6 @@
-//! This process's connections as the kernel sees them, whatever the client under test believes.
+//! This process's connections as the kernel sees them, independent of the client under test.
 //!
-//! A socket counts if a descriptor of the process refers to it: TIME_WAIT belongs to nobody and
+//! A socket counts if a descriptor of the process refers to it: TIME_WAIT has no owner and
 //! does not count. Descriptors are read before and after the kernel's table, and only what is in
 //! all three counts: everything counted was open at one and the same moment, so a count is never
 //! too high because one socket closed and the next opened while it was made. It may miss one that
@@ -51,7 +51,7 @@ pub fn sockets_of(pid: u32, port: u16) -> Vec<Socket> {
     owned(&pid.to_string(), &[port])
 }
 
-/// How many connections wait to be accepted by the listener on `port`.
+/// Number of connections that wait to be accepted by the listener on `port`.
 pub fn unaccepted(port: u16) -> u32 {
     let table = fs::read_to_string("/proc/self/net/tcp").unwrap();
     let mut listeners = table.lines().skip(1).filter_map(parse).filter(|socket| socket.state == TcpState::Listen);
@@ -89,7 +89,7 @@ pub struct Peak {
     pub close_wait: usize,
     /// Connection attempts under way.
     pub syn_sent: usize,
-    /// How often it was counted.
+    /// Number of counts taken.
     pub samples: usize,
 }
 

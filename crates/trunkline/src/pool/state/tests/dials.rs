@@ -1,140 +1,140 @@
-//! Dials that are left behind, given up or fail (P4, P5).
+//! Dials that are orphaned, given up or fail (P4, P5).
 
+use super::harness::RequestStatus::{Dialing, Failed, Granted, Refused, Waiting};
+use super::harness::{Harness, REUSED, orphaned_dial};
 use super::site::{A, A2, B, limited, rules};
-use super::world::Is::{Dialing, Failed, Granted, Refused, Waiting};
-use super::world::{REUSED, World, left_behind};
-use crate::pool::state::{Action, Tally};
+use crate::pool::state::{Action, Gauges};
 use crate::stats::CloseReason;
 
 #[test]
-fn p4_a_connection_that_comes_back_is_taken_before_the_own_dial_is_done() {
-    let mut world = World::new(rules());
-    let holder = world.lease(A);
-    let dialing = world.arrive(A);
-    let dial = world.slot(dialing);
-    world.take_log();
-    world.finish(holder);
-    assert_eq!(world.poll(dialing), REUSED);
-    assert!(world.take_log().contains(&Action::Tend(dial)), "the dial is the keeper's");
-    assert!(world.state.is_dialing(dial) && world.state.is_unused(dial));
-    assert!(!world.finish_dial(dial));
-    assert_eq!(world.state.ledger().total, Tally { in_use: 1, idle: 1, ..Tally::default() });
-    world.rest();
+fn p4_a_released_connection_is_taken_before_the_own_dial() {
+    let mut harness = Harness::new(rules());
+    let holder = harness.lease(A);
+    let dialing = harness.arrive(A);
+    let dial = harness.slot(dialing);
+    harness.take_log();
+    harness.finish(holder);
+    assert_eq!(harness.poll(dialing), REUSED);
+    assert!(harness.take_log().contains(&Action::Drive(dial)), "the maintenance task drives the dial");
+    assert!(harness.state.is_dialing(dial) && harness.state.is_unused(dial));
+    assert!(!harness.finish_dial(dial));
+    assert_eq!(harness.state.metrics().total, Gauges { in_use: 1, idle: 1, ..Gauges::default() });
+    harness.shut_down();
 }
 
 #[test]
-fn p4_a_dial_left_behind_serves_the_next_waiter() {
-    let mut world = World::new(limited(2, None));
-    let holder = world.lease(A);
-    let dialing = world.arrive(A);
-    let dial = world.slot(dialing);
-    let waiter = world.arrive(A);
-    world.finish(holder);
-    assert_eq!((world.is(dialing), world.is(waiter)), (Granted, Waiting));
-    assert!(!world.finish_dial(dial));
-    assert_eq!((world.is(waiter), world.slot(waiter)), (Granted, dial));
-    world.rest();
+fn p4_an_orphaned_dial_serves_the_next_waiter() {
+    let mut harness = Harness::new(limited(2, None));
+    let holder = harness.lease(A);
+    let dialing = harness.arrive(A);
+    let dial = harness.slot(dialing);
+    let waiter = harness.arrive(A);
+    harness.finish(holder);
+    assert_eq!((harness.status(dialing), harness.status(waiter)), (Granted, Waiting));
+    assert!(!harness.finish_dial(dial));
+    assert_eq!((harness.status(waiter), harness.slot(waiter)), (Granted, dial));
+    harness.shut_down();
 }
 
 #[test]
-fn p4_a_dial_left_behind_makes_way_when_nobody_wants_it() {
+fn p4_an_unwanted_orphaned_dial_makes_way() {
     for (rules, other) in [(limited(2, None), B), (limited(None, 2), A2)] {
-        let mut world = World::new(rules);
-        let (_holder, dial) = left_behind(&mut world);
-        let newcomer = world.arrive(other);
-        assert!(world.take_log().contains(&Action::Close(dial)));
-        assert_eq!((world.is(newcomer), world.closed(CloseReason::Evicted)), (Dialing, 1));
-        world.rest();
+        let mut harness = Harness::new(rules);
+        let (_holder, dial) = orphaned_dial(&mut harness);
+        let newcomer = harness.arrive(other);
+        assert!(harness.take_log().contains(&Action::Close(dial)));
+        assert_eq!((harness.status(newcomer), harness.closed(CloseReason::Evicted)), (Dialing, 1));
+        harness.shut_down();
     }
 }
 
 #[test]
-fn p4_a_dial_left_behind_stays_while_its_own_key_wants_it() {
-    let mut world = World::new(limited(2, None));
-    let (_holder, dial) = left_behind(&mut world);
-    let (own, other) = (world.arrive(A), world.arrive(B));
-    assert_eq!((world.is(own), world.is(other), world.state.is_dialing(dial)), (Waiting, Waiting, true));
-    world.cancel(own);
-    assert_eq!((world.is(other), world.closed(CloseReason::Evicted)), (Dialing, 1), "now nobody wants it");
-    world.rest();
+fn p4_an_orphaned_dial_stays_while_its_key_wants_it() {
+    let mut harness = Harness::new(limited(2, None));
+    let (_holder, dial) = orphaned_dial(&mut harness);
+    let (own, other) = (harness.arrive(A), harness.arrive(B));
+    assert_eq!((harness.status(own), harness.status(other), harness.state.is_dialing(dial)), (Waiting, Waiting, true));
+    harness.cancel(own);
+    assert_eq!((harness.status(other), harness.closed(CloseReason::Evicted)), (Dialing, 1), "no request wants it now");
+    harness.shut_down();
 }
 
 #[test]
-fn p4_a_dial_left_behind_makes_way_once_its_last_waiter_has_its_own() {
-    let mut world = World::new(limited(3, None));
-    let holder = world.lease(A);
-    let (first, second) = (world.arrive(A), world.arrive(A));
-    let other = world.arrive(B);
-    world.finish(holder);
-    assert_eq!((world.is(first), world.is(second), world.is(other)), (Granted, Dialing, Waiting));
-    world.connects(second);
-    assert_eq!(world.is(other), Dialing);
-    world.rest();
+fn p4_an_orphaned_dial_makes_way_after_its_last_waiter_dials() {
+    let mut harness = Harness::new(limited(3, None));
+    let holder = harness.lease(A);
+    let (first, second) = (harness.arrive(A), harness.arrive(A));
+    let other = harness.arrive(B);
+    harness.finish(holder);
+    assert_eq!((harness.status(first), harness.status(second), harness.status(other)), (Granted, Dialing, Waiting));
+    harness.connects(second);
+    assert_eq!(harness.status(other), Dialing);
+    harness.shut_down();
 }
 
 #[test]
-fn p4_a_dial_left_behind_makes_way_once_its_last_waiter_is_drained() {
-    let mut world = World::new(limited(2, None));
-    let (_holder, _dial) = left_behind(&mut world);
-    let (own, other) = (world.arrive_of(A, 2), world.arrive(B));
-    world.event(|state, _| state.drain_owner(2));
-    assert_eq!((world.is(own), world.is(other)), (Refused, Dialing));
-    world.rest();
+fn p4_an_orphaned_dial_makes_way_after_its_last_waiter_fails() {
+    let mut harness = Harness::new(limited(2, None));
+    let (_holder, _dial) = orphaned_dial(&mut harness);
+    let (own, other) = (harness.arrive_for(A, 2), harness.arrive(B));
+    harness.event(|state, _| state.drain_owner(2));
+    assert_eq!((harness.status(own), harness.status(other)), (Refused, Dialing));
+    harness.shut_down();
 }
 
 #[test]
-fn p4_leave_to_dial_that_was_not_used_is_not_left_behind() {
-    let mut world = World::new(limited(2, None));
-    let (one, two) = (world.lease(A), world.lease(A));
-    let (next, last) = (world.arrive(A), world.arrive(B));
-    world.end(one, CloseReason::NotPersistent);
-    assert_eq!((world.is(next), world.state.ledger().total.reserved), (Dialing, 1), "not polled yet");
-    world.finish(two);
-    assert_eq!((world.is(next), world.is(last)), (Granted, Dialing), "its slot went on at once");
-    assert_eq!((world.poll(last), world.open()), (Dialing, 2));
-    world.rest();
+fn p4_an_unused_permit_to_dial_is_not_orphaned() {
+    let mut harness = Harness::new(limited(2, None));
+    let (one, two) = (harness.lease(A), harness.lease(A));
+    let (next, last) = (harness.arrive(A), harness.arrive(B));
+    harness.end(one, CloseReason::NotPersistent);
+    assert_eq!((harness.status(next), harness.state.metrics().total.reserved), (Dialing, 1), "not polled yet");
+    harness.finish(two);
+    assert_eq!((harness.status(next), harness.status(last)), (Granted, Dialing), "its slot was passed on at once");
+    assert_eq!((harness.poll(last), harness.open()), (Dialing, 2));
+    harness.shut_down();
 }
 
 #[test]
 fn p4_a_request_cancelled_while_it_dials_drops_its_dial() {
-    let mut world = World::new(limited(1, None));
-    let (dialing, next) = (world.arrive(A), world.arrive(A));
-    world.cancel(dialing);
-    assert_eq!((world.is(next), world.closed(CloseReason::Cancelled)), (Dialing, 1));
-    world.rest();
+    let mut harness = Harness::new(limited(1, None));
+    let (dialing, next) = (harness.arrive(A), harness.arrive(A));
+    harness.cancel(dialing);
+    assert_eq!((harness.status(next), harness.closed(CloseReason::Cancelled)), (Dialing, 1));
+    harness.shut_down();
 }
 
 #[test]
-fn p5_a_failed_dial_fails_its_own_request_only_and_lets_the_next_go() {
-    let mut world = World::new(limited(1, None));
-    let (first, second, third) = (world.arrive(A), world.arrive(A), world.arrive(B));
-    world.fails(first);
-    assert_eq!((world.is(first), world.is(second), world.is(third)), (Failed, Dialing, Waiting));
-    let ledger = world.state.ledger();
-    assert_eq!((ledger.dials_failed, ledger.closed_total()), (1, 1));
-    assert_eq!(world.closed(CloseReason::DialFailed), 1);
-    world.rest();
+fn p5_a_failed_dial_fails_its_own_request_only() {
+    let mut harness = Harness::new(limited(1, None));
+    let (first, second, third) = (harness.arrive(A), harness.arrive(A), harness.arrive(B));
+    harness.fails(first);
+    assert_eq!((harness.status(first), harness.status(second), harness.status(third)), (Failed, Dialing, Waiting));
+    let metrics = harness.state.metrics();
+    assert_eq!((metrics.dials_failed, metrics.closed_total()), (1, 1));
+    assert_eq!(harness.closed(CloseReason::DialFailed), 1);
+    harness.shut_down();
 }
 
 #[test]
-fn p5_a_dial_left_behind_that_fails_fails_nobody() {
-    let mut world = World::new(limited(2, None));
-    let (_holder, dial) = left_behind(&mut world);
-    let waiter = world.arrive(A);
-    assert!(!world.fail_dial(dial));
-    assert_eq!(world.is(waiter), Dialing);
-    world.rest();
+fn p5_an_orphaned_dial_that_fails_fails_no_request() {
+    let mut harness = Harness::new(limited(2, None));
+    let (_holder, dial) = orphaned_dial(&mut harness);
+    let waiter = harness.arrive(A);
+    assert!(!harness.fail_dial(dial));
+    assert_eq!(harness.status(waiter), Dialing);
+    harness.shut_down();
 }
 
 #[test]
-fn p5_a_dial_that_fails_while_it_is_closed_fails_nobody() {
-    let mut world = World::new(limited(1, None));
-    let (dialing, next) = (world.arrive(A), world.arrive(A));
-    let dial = world.slot(dialing);
-    world.hold_closes();
-    world.cancel(dialing);
-    assert!(!world.fail_dial(dial));
-    assert_eq!((world.is(next), world.closed(CloseReason::DialFailed)), (Dialing, 1));
-    world.carry_out_closes();
-    world.rest();
+fn p5_a_dial_that_fails_during_its_close_fails_no_request() {
+    let mut harness = Harness::new(limited(1, None));
+    let (dialing, next) = (harness.arrive(A), harness.arrive(A));
+    let dial = harness.slot(dialing);
+    harness.hold_closes();
+    harness.cancel(dialing);
+    assert!(!harness.fail_dial(dial));
+    assert_eq!((harness.status(next), harness.closed(CloseReason::DialFailed)), (Dialing, 1));
+    harness.carry_out_closes();
+    harness.shut_down();
 }

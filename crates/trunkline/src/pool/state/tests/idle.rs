@@ -1,11 +1,11 @@
-//! How long a connection is kept (P8, P9).
+//! Lifetime and idle timeout of connections (P8, P9).
 
 use std::time::Duration;
 
+use super::harness::RequestStatus::Dialing;
+use super::harness::{FRESH, Harness, REUSED, orphaned_dial};
 use super::site::{A, B, C, IDLE_TIMEOUT, ms, rules};
-use super::world::Is::Dialing;
-use super::world::{FRESH, REUSED, World, left_behind};
-use crate::pool::state::{ADOPTION, Action, Replacement, Rules, SlotId, Tally};
+use crate::pool::state::{Action, Gauges, Replacement, Rules, SlotId, WATCH_DELAY};
 use crate::stats::CloseReason;
 
 fn with_lifetime(lifetime: u64) -> Rules {
@@ -14,39 +14,39 @@ fn with_lifetime(lifetime: u64) -> Rules {
 
 #[test]
 fn p8_a_connection_past_its_lifetime_does_not_come_back() {
-    let mut world = World::new(with_lifetime(1000));
-    let holder = world.lease(A);
-    world.at(899).finish(holder);
-    let holder = world.lease(A);
-    assert_eq!(world.is(holder), REUSED);
-    let end = world.state.lifetime_end(world.slot(holder)).expect("it has a lifetime");
-    world.now = end;
-    world.finish(holder);
-    assert_eq!((world.open(), world.closed(CloseReason::Lifetime)), (0, 1));
-    world.rest();
+    let mut harness = Harness::new(with_lifetime(1000));
+    let holder = harness.lease(A);
+    harness.at(899).finish(holder);
+    let holder = harness.lease(A);
+    assert_eq!(harness.status(holder), REUSED);
+    let end = harness.state.lifetime_end(harness.slot(holder)).expect("it has a lifetime");
+    harness.now = end;
+    harness.finish(holder);
+    assert_eq!((harness.open(), harness.closed(CloseReason::Lifetime)), (0, 1));
+    harness.shut_down();
 }
 
 #[test]
 fn p8_an_idle_connection_past_its_lifetime_is_not_given_out() {
-    let mut world = World::new(with_lifetime(1000));
-    world.warm(&[A]);
-    world.at(1101);
-    let next = world.arrive(A);
-    assert_eq!((world.is(next), world.closed(CloseReason::Lifetime)), (Dialing, 1));
-    world.rest();
+    let mut harness = Harness::new(with_lifetime(1000));
+    harness.warm(&[A]);
+    harness.at(1101);
+    let next = harness.arrive(A);
+    assert_eq!((harness.status(next), harness.closed(CloseReason::Lifetime)), (Dialing, 1));
+    harness.shut_down();
 }
 
 #[test]
-fn p8_lifetimes_are_spread_by_a_tenth_each_way() {
+fn p8_lifetimes_are_spread_by_ten_percent() {
     for seed in [7, 0, u64::MAX] {
-        let mut world = World::new(Rules { seed, ..with_lifetime(100_000) });
+        let mut harness = Harness::new(Rules { seed, ..with_lifetime(100_000) });
         // All begun before the first is done, as after a restart.
-        let requests: Vec<_> = (0..200).map(|_| world.arrive(A)).collect();
+        let requests: Vec<_> = (0..200).map(|_| harness.arrive(A)).collect();
         let mut lifetimes = Vec::new();
         for request in requests {
-            world.connects(request);
-            let end = world.state.lifetime_end(world.slot(request)).expect("it has a lifetime");
-            lifetimes.push(end - world.now);
+            harness.connects(request);
+            let end = harness.state.lifetime_end(harness.slot(request)).expect("it has a lifetime");
+            lifetimes.push(end - harness.now);
         }
         lifetimes.sort_unstable();
         let (first, last) = (lifetimes[0], lifetimes[lifetimes.len() - 1]);
@@ -56,21 +56,21 @@ fn p8_lifetimes_are_spread_by_a_tenth_each_way() {
         assert!(mean > ms(98_000) && mean < ms(102_000), "{mean:?}");
         lifetimes.dedup();
         assert_eq!(lifetimes.len(), 200, "no two end together");
-        world.rest();
+        harness.shut_down();
     }
 }
 
 #[test]
 fn p8_lifetimes_differ_in_one_slot_and_between_pools() {
     let lifetime = |seed, dials: usize| {
-        let mut world = World::new(Rules { seed, ..with_lifetime(100_000) });
+        let mut harness = Harness::new(Rules { seed, ..with_lifetime(100_000) });
         for _ in 1..dials {
-            let request = world.lease(A);
-            world.end(request, CloseReason::NotPersistent);
+            let request = harness.lease(A);
+            harness.end(request, CloseReason::NotPersistent);
         }
-        let request = world.lease(A);
-        let end = world.state.lifetime_end(world.slot(request)).expect("it has a lifetime") - world.now;
-        world.rest();
+        let request = harness.lease(A);
+        let end = harness.state.lifetime_end(harness.slot(request)).expect("it has a lifetime") - harness.now;
+        harness.shut_down();
         end
     };
     for seed in [1, 0, u64::MAX] {
@@ -81,202 +81,202 @@ fn p8_lifetimes_differ_in_one_slot_and_between_pools() {
 }
 
 #[test]
-fn p8_an_endless_lifetime_is_long_and_no_panic() {
+fn p8_an_endless_lifetime_does_not_overflow() {
     let years = |years: u64| ms(years * 365 * 24 * 3_600_000);
-    let mut world = World::new(Rules { max_lifetime: Some(Duration::MAX), idle_timeout: Duration::MAX, ..rules() });
-    let holder = world.lease(A);
-    let end = world.state.lifetime_end(world.slot(holder)).expect("it has a lifetime") - world.now;
+    let mut harness = Harness::new(Rules { max_lifetime: Some(Duration::MAX), idle_timeout: Duration::MAX, ..rules() });
+    let holder = harness.lease(A);
+    let end = harness.state.lifetime_end(harness.slot(holder)).expect("it has a lifetime") - harness.now;
     assert!(end > years(26) && end < years(34), "{end:?}");
-    world.finish(holder);
-    world.now += years(20);
-    world.event(|state, now| {
-        state.adopt(|_| true, now);
+    harness.finish(holder);
+    harness.now += years(20);
+    harness.event(|state, now| {
+        state.watch(|_| true, now);
         state.expire(now);
     });
-    assert_eq!(world.open(), 1);
-    world.rest();
+    assert_eq!(harness.open(), 1);
+    harness.shut_down();
 }
 
 #[test]
-fn p8_refresh_closes_the_idle_and_those_in_use_when_they_come_back() {
-    let mut world = World::new(rules());
-    let (one, two) = (world.lease(A), world.lease(A));
-    world.finish(one);
-    world.event(|state, _| state.refresh());
-    assert_eq!((world.open(), world.closed(CloseReason::Refreshed)), (1, 1));
-    world.finish(two);
-    assert_eq!((world.open(), world.closed(CloseReason::Refreshed)), (0, 2));
-    let fresh = world.lease(A);
-    world.finish(fresh);
-    assert_eq!(world.state.ledger().total.idle, 1, "made since");
-    world.rest();
+fn p8_refresh_closes_idle_now_and_used_ones_on_release() {
+    let mut harness = Harness::new(rules());
+    let (one, two) = (harness.lease(A), harness.lease(A));
+    harness.finish(one);
+    harness.event(|state, _| state.refresh());
+    assert_eq!((harness.open(), harness.closed(CloseReason::Refreshed)), (1, 1));
+    harness.finish(two);
+    assert_eq!((harness.open(), harness.closed(CloseReason::Refreshed)), (0, 2));
+    let fresh = harness.lease(A);
+    harness.finish(fresh);
+    assert_eq!(harness.state.metrics().total.idle, 1, "made since");
+    harness.shut_down();
 }
 
 #[test]
-fn p8_a_dial_begun_before_a_refresh_serves_its_request_and_no_other() {
-    let mut world = World::new(rules());
-    let dialing = world.arrive(A);
-    world.event(|state, _| state.refresh());
-    world.connects(dialing);
-    assert_eq!(world.is(dialing), FRESH);
-    world.finish(dialing);
-    assert_eq!((world.open(), world.closed(CloseReason::Refreshed)), (0, 1));
-    world.rest();
+fn p8_a_dial_begun_before_a_refresh_serves_one_request() {
+    let mut harness = Harness::new(rules());
+    let dialing = harness.arrive(A);
+    harness.event(|state, _| state.refresh());
+    harness.connects(dialing);
+    assert_eq!(harness.status(dialing), FRESH);
+    harness.finish(dialing);
+    assert_eq!((harness.open(), harness.closed(CloseReason::Refreshed)), (0, 1));
+    harness.shut_down();
 }
 
 #[test]
-fn p8_a_dial_in_the_place_of_one_from_before_a_refresh_is_current() {
-    let mut world = World::new(rules());
-    let holder = world.lease(A);
-    world.event(|state, _| state.refresh());
-    let slot = world.slot(holder);
-    let replacement = world.event(|state, now| state.redial(slot, CloseReason::PeerClosed, now));
+fn p8_a_redial_after_a_refresh_is_current() {
+    let mut harness = Harness::new(rules());
+    let holder = harness.lease(A);
+    harness.event(|state, _| state.refresh());
+    let slot = harness.slot(holder);
+    let replacement = harness.event(|state, now| state.redial(slot, CloseReason::PeerClosed, now));
     assert_eq!(replacement, Replacement::Dial);
-    assert!(world.finish_dial(slot));
-    world.finish(holder);
-    assert_eq!(world.state.ledger().total.idle, 1);
-    world.rest();
+    assert!(harness.finish_dial(slot));
+    harness.finish(holder);
+    assert_eq!(harness.state.metrics().total.idle, 1);
+    harness.shut_down();
 }
 
 #[test]
-fn p8_refresh_gives_up_dials_left_behind() {
-    let mut world = World::new(rules());
-    let (_holder, dial) = left_behind(&mut world);
-    world.event(|state, _| state.refresh());
-    assert!(world.take_log().contains(&Action::Close(dial)));
-    assert_eq!((world.open(), world.closed(CloseReason::Refreshed)), (1, 1));
-    world.rest();
+fn p8_refresh_closes_orphaned_dials() {
+    let mut harness = Harness::new(rules());
+    let (_holder, dial) = orphaned_dial(&mut harness);
+    harness.event(|state, _| state.refresh());
+    assert!(harness.take_log().contains(&Action::Close(dial)));
+    assert_eq!((harness.open(), harness.closed(CloseReason::Refreshed)), (1, 1));
+    harness.shut_down();
 }
 
 #[test]
 fn p9_idle_ends_at_the_idle_timeout() {
-    let mut world = World::new(rules());
-    world.warm(&[A]);
-    let adopted = world.at(1000).event(|state, now| state.adopt(|_| true, now));
-    assert_eq!(adopted.slots.len(), 1);
-    let due = world.state.next_expiry().expect("it was adopted");
-    assert_eq!(due, world.now - ms(1000) + IDLE_TIMEOUT);
-    world.now = due - ms(1);
-    world.event(|state, now| state.expire(now));
-    assert_eq!(world.state.ledger().total.idle, 1);
-    world.now = due;
-    world.event(|state, now| state.expire(now));
-    assert_eq!((world.open(), world.closed(CloseReason::IdleTimeout)), (0, 1));
-    assert_eq!(world.state.next_expiry(), None);
-    world.rest();
+    let mut harness = Harness::new(rules());
+    harness.warm(&[A]);
+    let watched = harness.at(1000).event(|state, now| state.watch(|_| true, now));
+    assert_eq!(watched.slots.len(), 1);
+    let due = harness.state.next_expiry().expect("it was watched");
+    assert_eq!(due, harness.now - ms(1000) + IDLE_TIMEOUT);
+    harness.now = due - ms(1);
+    harness.event(|state, now| state.expire(now));
+    assert_eq!(harness.state.metrics().total.idle, 1);
+    harness.now = due;
+    harness.event(|state, now| state.expire(now));
+    assert_eq!((harness.open(), harness.closed(CloseReason::IdleTimeout)), (0, 1));
+    assert_eq!(harness.state.next_expiry(), None);
+    harness.shut_down();
 }
 
 #[test]
-fn p9_the_servers_keep_alive_ends_it_sooner_and_never_later() {
+fn p9_keep_alive_shortens_the_idle_timeout_only() {
     for (hint, expected) in [(ms(4000), ms(4000)), (ms(60_000), IDLE_TIMEOUT)] {
-        let mut world = World::new(rules());
-        let holder = world.lease(A);
-        world.finish_hinted(holder, Some(hint));
-        let idle_since = world.now;
-        world.at(100).event(|state, now| state.adopt(|_| true, now));
-        assert_eq!(world.state.next_expiry(), Some(idle_since + expected));
-        world.rest();
+        let mut harness = Harness::new(rules());
+        let holder = harness.lease(A);
+        harness.finish_hinted(holder, Some(hint));
+        let idle_since = harness.now;
+        harness.at(100).event(|state, now| state.watch(|_| true, now));
+        assert_eq!(harness.state.next_expiry(), Some(idle_since + expected));
+        harness.shut_down();
     }
 }
 
 #[test]
-fn p9_the_lifetime_ends_it_too() {
-    let mut world = World::new(with_lifetime(1000));
-    world.warm(&[A]);
-    world.at(100).event(|state, now| state.adopt(|_| true, now));
-    let due = world.state.next_expiry().expect("it was adopted");
-    assert!(due - world.now < ms(1001));
-    world.now = due;
-    world.event(|state, now| state.expire(now));
-    assert_eq!(world.closed(CloseReason::Lifetime), 1);
-    world.rest();
+fn p9_the_lifetime_ends_an_idle_connection() {
+    let mut harness = Harness::new(with_lifetime(1000));
+    harness.warm(&[A]);
+    harness.at(100).event(|state, now| state.watch(|_| true, now));
+    let due = harness.state.next_expiry().expect("it was watched");
+    assert!(due - harness.now < ms(1001));
+    harness.now = due;
+    harness.event(|state, now| state.expire(now));
+    assert_eq!(harness.closed(CloseReason::Lifetime), 1);
+    harness.shut_down();
 }
 
 #[test]
-fn p9_what_is_overdue_is_not_given_out_though_nobody_closed_it_yet() {
-    let mut world = World::new(rules());
-    world.warm(&[A]);
-    world.now += IDLE_TIMEOUT - ms(1);
-    let next = world.arrive(A);
-    assert_eq!(world.is(next), REUSED);
-    world.finish(next);
-    world.now += IDLE_TIMEOUT;
-    let next = world.arrive(A);
-    assert_eq!((world.is(next), world.closed(CloseReason::IdleTimeout)), (Dialing, 1));
-    world.rest();
+fn p9_an_expired_connection_is_not_reused() {
+    let mut harness = Harness::new(rules());
+    harness.warm(&[A]);
+    harness.now += IDLE_TIMEOUT - ms(1);
+    let next = harness.arrive(A);
+    assert_eq!(harness.status(next), REUSED);
+    harness.finish(next);
+    harness.now += IDLE_TIMEOUT;
+    let next = harness.arrive(A);
+    assert_eq!((harness.status(next), harness.closed(CloseReason::IdleTimeout)), (Dialing, 1));
+    harness.shut_down();
 }
 
 #[test]
-fn p9_the_keeper_adopts_what_has_been_idle_for_50_ms() {
-    let mut world = World::new(rules());
-    let begun = world.now;
-    let (one, two, three) = (world.lease(A), world.lease(A), world.lease(B));
-    let (first, second) = (world.slot(one), world.slot(two));
-    world.at(0).finish(one);
-    world.at(10).finish(two);
-    world.at(10).finish(three);
-    let adopted = world.at(49).event(|state, now| state.adopt(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![], Some(begun + ADOPTION)));
-    let adopted = world.at(50).event(|state, now| state.adopt(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![first], Some(begun + ms(60))));
-    let adopted = world.at(60).event(|state, now| state.adopt(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![second], None));
-    let adopted = world.at(70).event(|state, now| state.adopt(|key| *key == A, now));
-    assert_eq!((adopted.slots, adopted.next), (vec![], None), "each once");
-    assert_eq!(ADOPTION, ms(50));
-    world.rest();
+fn p9_connections_are_watched_after_50_ms_idle() {
+    let mut harness = Harness::new(rules());
+    let begun = harness.now;
+    let (one, two, three) = (harness.lease(A), harness.lease(A), harness.lease(B));
+    let (first, second) = (harness.slot(one), harness.slot(two));
+    harness.at(0).finish(one);
+    harness.at(10).finish(two);
+    harness.at(10).finish(three);
+    let watched = harness.at(49).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![], Some(begun + WATCH_DELAY)));
+    let watched = harness.at(50).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![first], Some(begun + ms(60))));
+    let watched = harness.at(60).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![second], None));
+    let watched = harness.at(70).event(|state, now| state.watch(|key| *key == A, now));
+    assert_eq!((watched.slots, watched.next), (vec![], None), "each once");
+    assert_eq!(WATCH_DELAY, ms(50));
+    harness.shut_down();
 }
 
 #[test]
-fn p9_what_is_used_again_is_no_longer_watched() {
-    let mut world = World::new(rules());
-    world.warm(&[A]);
-    world.at(100).event(|state, now| state.adopt(|_| true, now));
-    let holder = world.lease(A);
-    assert_eq!(world.state.next_expiry(), None);
-    world.finish(holder);
-    assert_eq!(world.event(|state, now| state.adopt(|_| true, now)).slots, vec![]);
-    world.rest();
+fn p9_a_reused_connection_is_no_longer_watched() {
+    let mut harness = Harness::new(rules());
+    harness.warm(&[A]);
+    harness.at(100).event(|state, now| state.watch(|_| true, now));
+    let holder = harness.lease(A);
+    assert_eq!(harness.state.next_expiry(), None);
+    harness.finish(holder);
+    assert_eq!(harness.event(|state, now| state.watch(|_| true, now)).slots, vec![]);
+    harness.shut_down();
 }
 
 #[test]
-fn p9_one_found_dead_is_closed_unless_it_is_in_use() {
-    let mut world = World::new(rules());
-    let (one, two) = (world.lease(A), world.lease(A));
-    let (idle, in_use) = (world.slot(one), world.slot(two));
-    world.finish(one);
-    world.event(|state, _| {
-        state.found_dead(in_use);
-        state.found_dead(idle);
-        state.found_dead(SlotId(99));
+fn p9_an_idle_connection_that_the_server_closed_is_closed() {
+    let mut harness = Harness::new(rules());
+    let (one, two) = (harness.lease(A), harness.lease(A));
+    let (idle, in_use) = (harness.slot(one), harness.slot(two));
+    harness.finish(one);
+    harness.event(|state, _| {
+        state.peer_closed(in_use);
+        state.peer_closed(idle);
+        state.peer_closed(SlotId(99));
     });
-    assert_eq!((world.open(), world.closed(CloseReason::PeerClosed)), (1, 1));
-    world.rest();
+    assert_eq!((harness.open(), harness.closed(CloseReason::PeerClosed)), (1, 1));
+    harness.shut_down();
 }
 
 #[test]
-fn p9_only_what_nobody_uses_is_the_keepers() {
-    let mut world = World::new(rules());
-    let holder = world.lease(A);
-    let slot = world.slot(holder);
-    assert!(!world.state.is_unused(slot) && !world.state.has_unused(|_| true));
-    assert!(!world.state.is_unused(SlotId(99)) && !world.state.is_dialing(SlotId(99)));
-    world.finish(holder);
-    assert!(world.state.is_unused(slot) && world.state.has_unused(|key| *key == A));
-    assert!(!world.state.has_unused(|key| *key == B) && !world.state.is_dialing(slot));
-    let dialing = world.arrive(B);
-    assert!(world.state.is_dialing(world.slot(dialing)) && !world.state.is_unused(world.slot(dialing)));
-    assert!(!world.state.has_unused(|key| *key == B));
-    world.rest();
+fn p9_only_idle_connections_and_orphaned_dials_are_unused() {
+    let mut harness = Harness::new(rules());
+    let holder = harness.lease(A);
+    let slot = harness.slot(holder);
+    assert!(!harness.state.is_unused(slot) && !harness.state.has_unused(|_| true));
+    assert!(!harness.state.is_unused(SlotId(99)) && !harness.state.is_dialing(SlotId(99)));
+    harness.finish(holder);
+    assert!(harness.state.is_unused(slot) && harness.state.has_unused(|key| *key == A));
+    assert!(!harness.state.has_unused(|key| *key == B) && !harness.state.is_dialing(slot));
+    let dialing = harness.arrive(B);
+    assert!(harness.state.is_dialing(harness.slot(dialing)) && !harness.state.is_unused(harness.slot(dialing)));
+    assert!(!harness.state.has_unused(|key| *key == B));
+    harness.shut_down();
 }
 
 #[test]
-fn p9_what_a_runtime_leaves_behind_is_closed() {
-    let mut world = World::new(rules());
-    let (_holder, _dial) = left_behind(&mut world);
-    world.warm(&[B, C]);
-    world.event(|state, _| state.forsake(|key| *key != C));
-    assert_eq!((world.closed(CloseReason::RuntimeGone), world.state.host(&C).idle), (2, 1));
-    assert_eq!((world.state.host(&A), world.state.host(&B).open()), (Tally { in_use: 1, ..Tally::default() }, 0));
-    world.rest();
+fn p9_unused_connections_of_a_closed_runtime_are_closed() {
+    let mut harness = Harness::new(rules());
+    let (_holder, _dial) = orphaned_dial(&mut harness);
+    harness.warm(&[B, C]);
+    harness.event(|state, _| state.close_runtime(|key| *key != C));
+    assert_eq!((harness.closed(CloseReason::RuntimeGone), harness.state.host(&C).idle), (2, 1));
+    assert_eq!((harness.state.host(&A), harness.state.host(&B).open()), (Gauges { in_use: 1, ..Gauges::default() }, 0));
+    harness.shut_down();
 }

@@ -1,192 +1,192 @@
-//! Who goes next (P3, P6).
+//! Order of requests (P3, P6).
 
+use super::harness::RequestStatus::{Dialing, Granted, Waiting};
+use super::harness::{Harness, REUSED};
 use super::site::{A, A2, B, C, Site, limited};
-use super::world::Is::{Dialing, Granted, Waiting};
-use super::world::{REUSED, World};
-use crate::pool::state::leases::STREAK;
+use crate::pool::state::leases::MAX_STREAK;
 use crate::stats::CloseReason;
 
 #[test]
 fn p3_first_come_first_served_within_a_key() {
-    let mut world = World::new(limited(1, None));
-    let mut holder = world.lease(A);
-    let waiters: Vec<_> = (0..5).map(|_| world.arrive(A)).collect();
+    let mut harness = Harness::new(limited(1, None));
+    let mut holder = harness.lease(A);
+    let waiters: Vec<_> = (0..5).map(|_| harness.arrive(A)).collect();
     for &waiter in &waiters {
-        world.finish(holder);
-        assert_eq!(world.poll(waiter), REUSED);
+        harness.finish(holder);
+        assert_eq!(harness.poll(waiter), REUSED);
         holder = waiter;
     }
-    world.rest();
+    harness.shut_down();
 }
 
 #[test]
-fn p3_leave_to_dial_goes_to_the_oldest_of_all_keys() {
-    let mut world = World::new(limited(1, None));
-    let holder = world.lease(A);
-    let (b, a, c) = (world.arrive(B), world.arrive(A), world.arrive(C));
-    world.end(holder, CloseReason::NotPersistent);
-    assert_eq!((world.is(b), world.is(a), world.is(c)), (Dialing, Waiting, Waiting));
-    world.fails(b);
-    assert_eq!((world.is(a), world.is(c)), (Dialing, Waiting));
-    world.fails(a);
-    assert_eq!(world.is(c), Dialing);
-    world.rest();
+fn p3_a_permit_to_dial_goes_to_the_oldest_of_all_keys() {
+    let mut harness = Harness::new(limited(1, None));
+    let holder = harness.lease(A);
+    let (b, a, c) = (harness.arrive(B), harness.arrive(A), harness.arrive(C));
+    harness.end(holder, CloseReason::NotPersistent);
+    assert_eq!((harness.status(b), harness.status(a), harness.status(c)), (Dialing, Waiting, Waiting));
+    harness.fails(b);
+    assert_eq!((harness.status(a), harness.status(c)), (Dialing, Waiting));
+    harness.fails(a);
+    assert_eq!(harness.status(c), Dialing);
+    harness.shut_down();
 }
 
 #[test]
-fn p3_one_held_up_by_its_own_host_holds_up_nobody() {
-    let mut world = World::new(limited(2, 1));
-    let (_a, b) = (world.lease(A), world.lease(B));
-    let (held_up, other) = (world.arrive(A), world.arrive(C));
-    world.end(b, CloseReason::NotPersistent);
-    assert_eq!((world.is(held_up), world.is(other)), (Waiting, Dialing));
-    world.rest();
+fn p3_a_request_at_its_host_limit_holds_up_no_other() {
+    let mut harness = Harness::new(limited(2, 1));
+    let (_a, b) = (harness.lease(A), harness.lease(B));
+    let (held_up, other) = (harness.arrive(A), harness.arrive(C));
+    harness.end(b, CloseReason::NotPersistent);
+    assert_eq!((harness.status(held_up), harness.status(other)), (Waiting, Dialing));
+    harness.shut_down();
 }
 
 #[test]
-fn p3_a_sibling_is_overtaken_like_any_other() {
-    // No total limit: it is the host's that the sibling lacks.
-    let mut world = World::new(limited(None, 1));
-    streak_then_yield(&mut world, A2);
-    world.rest();
+fn p3_a_sibling_key_is_overtaken_at_most_16_times() {
+    // No total limit: the host's limit holds up the sibling.
+    let mut harness = Harness::new(limited(None, 1));
+    streak_then_yield(&mut harness, A2);
+    harness.shut_down();
 }
 
 #[test]
-fn p3_a_connection_yields_after_16_requests_over_an_older_one_of_another_key() {
-    let mut world = World::new(limited(1, None));
-    streak_then_yield(&mut world, B);
-    world.rest();
+fn p3_a_connection_yields_after_overtaking_16_times() {
+    let mut harness = Harness::new(limited(1, None));
+    streak_then_yield(&mut harness, B);
+    harness.shut_down();
 }
 
 /// `other` waits; A's requests come later, one after the other, and its connection serves 16 of
 /// them before `other`.
-fn streak_then_yield(world: &mut World, other: Site) {
-    let mut holder = world.lease(A);
-    let older = world.arrive(other);
-    for _ in 0..STREAK {
-        let next = world.arrive(A);
-        world.finish(holder);
-        assert_eq!(world.poll(next), REUSED);
+fn streak_then_yield(harness: &mut Harness, other: Site) {
+    let mut holder = harness.lease(A);
+    let older = harness.arrive(other);
+    for _ in 0..MAX_STREAK {
+        let next = harness.arrive(A);
+        harness.finish(holder);
+        assert_eq!(harness.poll(next), REUSED);
         holder = next;
     }
-    assert_eq!((STREAK, world.is(older)), (16, Waiting));
-    let next = world.arrive(A);
-    world.finish(holder);
-    assert_eq!((world.is(older), world.is(next)), (Dialing, Waiting));
-    assert_eq!(world.closed(CloseReason::Yielded), 1);
+    assert_eq!((MAX_STREAK, harness.status(older)), (16, Waiting));
+    let next = harness.arrive(A);
+    harness.finish(holder);
+    assert_eq!((harness.status(older), harness.status(next)), (Dialing, Waiting));
+    assert_eq!(harness.closed(CloseReason::Yielded), 1);
 }
 
 #[test]
-fn p3_requests_that_overtake_nobody_do_not_count() {
-    let mut world = World::new(limited(1, None));
-    let mut holder = world.lease(A);
-    let serve_next = |world: &mut World, holder| {
-        let next = world.arrive(A);
-        world.finish(holder);
-        assert_eq!(world.poll(next), REUSED);
+fn p3_requests_that_overtake_none_do_not_count() {
+    let mut harness = Harness::new(limited(1, None));
+    let mut holder = harness.lease(A);
+    let serve_next = |harness: &mut Harness, holder| {
+        let next = harness.arrive(A);
+        harness.finish(holder);
+        assert_eq!(harness.poll(next), REUSED);
         next
     };
     for round in 0..3 {
         for _ in 0..40 {
-            holder = serve_next(&mut world, holder);
+            holder = serve_next(&mut harness, holder);
         }
-        let older = world.arrive(B);
-        for _ in 0..STREAK {
-            holder = serve_next(&mut world, holder);
+        let older = harness.arrive(B);
+        for _ in 0..MAX_STREAK {
+            holder = serve_next(&mut harness, holder);
         }
-        world.cancel(older);
-        assert_eq!(world.closed(CloseReason::Yielded), 0, "round {round}");
+        harness.cancel(older);
+        assert_eq!(harness.closed(CloseReason::Yielded), 0, "round {round}");
     }
-    world.rest();
+    harness.shut_down();
 }
 
 #[test]
-fn p3_a_rest_ends_the_streak() {
-    let mut world = World::new(limited(1, None));
-    let mut holder = world.lease(A);
-    let older = world.arrive(B);
-    for _ in 0..STREAK {
-        let next = world.arrive(A);
-        world.finish(holder);
-        world.poll(next);
+fn p3_an_idle_period_ends_the_streak() {
+    let mut harness = Harness::new(limited(1, None));
+    let mut holder = harness.lease(A);
+    let older = harness.arrive(B);
+    for _ in 0..MAX_STREAK {
+        let next = harness.arrive(A);
+        harness.finish(holder);
+        harness.poll(next);
         holder = next;
     }
-    world.cancel(older);
-    world.finish(holder);
-    holder = world.lease(A);
-    let older = world.arrive(B);
-    let next = world.arrive(A);
-    world.finish(holder);
-    assert_eq!((world.is(next), world.is(older)), (Granted, Waiting));
-    world.rest();
+    harness.cancel(older);
+    harness.finish(holder);
+    holder = harness.lease(A);
+    let older = harness.arrive(B);
+    let next = harness.arrive(A);
+    harness.finish(holder);
+    assert_eq!((harness.status(next), harness.status(older)), (Granted, Waiting));
+    harness.shut_down();
 }
 
 #[test]
-fn p3_a_younger_one_of_another_key_is_no_reason_to_yield() {
-    // With the host's limit in the way too, what the older ones lack is not the total alone.
+fn p3_a_younger_request_is_no_reason_to_yield() {
+    // In the second case the host's limit holds the older requests up as well.
     for rules in [limited(1, None), limited(1, 1)] {
-        let mut world = World::new(rules);
-        let mut holder = world.lease(A);
-        let waiters: Vec<_> = (0..40).map(|_| world.arrive(A)).collect();
-        let _younger = world.arrive(B);
+        let mut harness = Harness::new(rules);
+        let mut holder = harness.lease(A);
+        let waiters: Vec<_> = (0..40).map(|_| harness.arrive(A)).collect();
+        let _younger = harness.arrive(B);
         for waiter in waiters {
-            world.finish(holder);
-            assert_eq!(world.poll(waiter), REUSED);
+            harness.finish(holder);
+            assert_eq!(harness.poll(waiter), REUSED);
             holder = waiter;
         }
-        world.rest();
+        harness.shut_down();
     }
 }
 
 #[test]
-fn p3_one_that_its_own_host_holds_up_is_not_overtaken() {
-    let mut world = World::new(limited(3, 2));
-    let mut a = world.lease(A);
-    let (_one, _two) = (world.lease(B), world.lease(B));
-    let _held_up = world.arrive(B);
+fn p3_a_request_at_its_host_limit_is_not_overtaken() {
+    let mut harness = Harness::new(limited(3, 2));
+    let mut a = harness.lease(A);
+    let (_one, _two) = (harness.lease(B), harness.lease(B));
+    let _held_up = harness.arrive(B);
     for _ in 0..40 {
-        let next = world.arrive(A);
-        world.finish(a);
-        assert_eq!(world.poll(next), REUSED);
+        let next = harness.arrive(A);
+        harness.finish(a);
+        assert_eq!(harness.poll(next), REUSED);
         a = next;
     }
-    assert_eq!(world.closed(CloseReason::Yielded), 0);
-    world.rest();
+    assert_eq!(harness.closed(CloseReason::Yielded), 0);
+    harness.shut_down();
 }
 
 #[test]
-fn p3_what_nobody_of_its_key_wants_goes_to_another_key() {
-    let mut world = World::new(limited(1, None));
-    let holder = world.lease(A);
-    let waiter = world.arrive(B);
-    world.finish(holder);
-    assert_eq!((world.is(waiter), world.closed(CloseReason::Evicted)), (Dialing, 1));
-    world.rest();
+fn p3_an_unwanted_connection_makes_way_for_another_key() {
+    let mut harness = Harness::new(limited(1, None));
+    let holder = harness.lease(A);
+    let waiter = harness.arrive(B);
+    harness.finish(holder);
+    assert_eq!((harness.status(waiter), harness.closed(CloseReason::Evicted)), (Dialing, 1));
+    harness.shut_down();
 }
 
 #[test]
-fn p3_what_nobody_of_its_key_wants_goes_to_a_sibling() {
-    let mut world = World::new(limited(None, 1));
-    let (holder, other) = (world.lease(A), world.lease(B));
-    let waiter = world.arrive(A2);
-    world.finish(other);
-    assert_eq!((world.is(waiter), world.state.host(&B).idle), (Waiting, 1), "another host's is of no use");
-    world.finish(holder);
-    assert_eq!(world.is(waiter), Dialing);
-    world.rest();
+fn p3_an_unwanted_connection_makes_way_for_a_sibling() {
+    let mut harness = Harness::new(limited(None, 1));
+    let (holder, other) = (harness.lease(A), harness.lease(B));
+    let waiter = harness.arrive(A2);
+    harness.finish(other);
+    assert_eq!((harness.status(waiter), harness.state.host(&B).idle), (Waiting, 1), "another host's is of no use");
+    harness.finish(holder);
+    assert_eq!(harness.status(waiter), Dialing);
+    harness.shut_down();
 }
 
 #[test]
-fn p6_who_waits_keeps_its_place_whatever_goes_on_around_it() {
-    let mut world = World::new(limited(1, None));
-    let holder = world.lease(A);
-    let first = world.arrive(A);
-    let others: Vec<_> = (0..20).map(|_| world.arrive(A)).collect();
+fn p6_a_waiting_request_keeps_its_place() {
+    let mut harness = Harness::new(limited(1, None));
+    let holder = harness.lease(A);
+    let first = harness.arrive(A);
+    let others: Vec<_> = (0..20).map(|_| harness.arrive(A)).collect();
     for other in others {
-        world.cancel(other);
-        assert_eq!(world.is(first), Waiting);
+        harness.cancel(other);
+        assert_eq!(harness.status(first), Waiting);
     }
-    world.finish(holder);
-    assert_eq!(world.is(first), Granted);
-    world.rest();
+    harness.finish(holder);
+    assert_eq!(harness.status(first), Granted);
+    harness.shut_down();
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::pool::state::{PoolKey, Rules};
 
-/// A host's number and one of its keys'.
+/// Test key: number of a host, and of one of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::pool) struct Site(pub(in crate::pool) u8, pub(in crate::pool) u8);
 

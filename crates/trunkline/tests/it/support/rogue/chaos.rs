@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, over, response};
 
-/// How a chaotic rogue answers one request.
+/// A chaotic rogue's answer to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mood {
     Ok,
@@ -52,7 +52,7 @@ impl Mood {
         Self::AnnouncedClose,
     ];
 
-    /// Whether the answer is whole and sound. (Two answers hold a sound one, and a client may well
+    /// True if the answer is complete and valid. (Two answers hold a sound one, and a client may well
     /// refuse them.)
     pub fn is_sound(self) -> bool {
         matches!(self, Self::Ok | Self::SlowOk | Self::Early | Self::OkThenClose | Self::AnnouncedClose)

@@ -1,4 +1,4 @@
-//! A script carried out on one connection.
+//! Execution of a script on one connection.
 
 use std::io;
 use std::pin::Pin;
@@ -11,11 +11,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::chaos;
-use super::log::{Arrived, Recorded};
+use super::log::{ConnectionLog, Recorded};
 use super::step::{Script, Step};
 
-pub(super) async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, script: Arc<dyn Script>, arrived: Arrived) {
-    // What is to arrive in two pieces shall not be held back and arrive in one.
+pub(super) async fn serve(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    script: Arc<dyn Script>,
+    arrived: ConnectionLog,
+) {
+    // Without Nagle's algorithm, two writes arrive as two pieces.
     stream.set_nodelay(true).unwrap();
     let steps = script.steps(arrived.number);
     let stream = match tls {
@@ -38,7 +43,7 @@ pub(super) struct Connection {
     /// The last request's place in the log.
     last: Option<usize>,
     requests: u64,
-    arrived: Arrived,
+    arrived: ConnectionLog,
 }
 
 impl Connection {
@@ -48,7 +53,7 @@ impl Connection {
             match step {
                 Step::ReadHead => self.read_head().await?,
                 Step::ReadBody => self.read_body().await?,
-                Step::CountBody => self.take_message(Sink::Count).await?,
+                Step::CountBody => self.take_message(BodySink::Count).await?,
                 Step::Swallow(bytes) => self.swallow(*bytes).await?,
                 Step::Echo => self.echo().await?,
                 Step::Send(bytes) => self.send(bytes).await?,
@@ -111,19 +116,19 @@ impl Connection {
     }
 
     pub(super) async fn read_body(&mut self) -> io::Result<()> {
-        self.take_message(Sink::Record).await
+        self.take_message(BodySink::Record).await
     }
 
     async fn echo(&mut self) -> io::Result<()> {
         let framing = |name, value: String| format!("HTTP/1.1 200 Rogue\r\n{name}: {value}\r\n\r\n");
         let header = |name| self.last.and_then(|place| self.arrived.header(place, name));
         let (head, sink) = match header("content-length") {
-            Some(length) => (framing("Content-Length", length), Sink::Echo),
-            None => (framing("Transfer-Encoding", "chunked".into()), Sink::EchoChunks),
+            Some(length) => (framing("Content-Length", length), BodySink::Echo),
+            None => (framing("Transfer-Encoding", "chunked".into()), BodySink::EchoChunks),
         };
         self.send(head.as_bytes()).await?;
         self.take_message(sink).await?;
-        if sink == Sink::EchoChunks { self.send(b"0\r\n\r\n").await } else { Ok(()) }
+        if sink == BodySink::EchoChunks { self.send(b"0\r\n\r\n").await } else { Ok(()) }
     }
 
     async fn swallow(&mut self, mut bytes: usize) -> io::Result<()> {
@@ -138,7 +143,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn take_message(&mut self, sink: Sink) -> io::Result<()> {
+    async fn take_message(&mut self, sink: BodySink) -> io::Result<()> {
         let Some(place) = self.last else {
             return Ok(());
         };
@@ -166,7 +171,7 @@ impl Connection {
     }
 
     /// Records as it reads, so that a body that breaks off is seen as far as it came.
-    async fn take_body(&mut self, place: usize, mut length: usize, sink: Sink) -> io::Result<()> {
+    async fn take_body(&mut self, place: usize, mut length: usize, sink: BodySink) -> io::Result<()> {
         while length > 0 {
             if self.unread.is_empty() {
                 self.read_more().await?;
@@ -174,13 +179,13 @@ impl Connection {
             let some: Vec<u8> = self.unread.drain(..length.min(self.unread.len())).collect();
             length -= some.len();
             match sink {
-                Sink::Echo => self.send(&some).await?,
-                Sink::EchoChunks => self.send(&chunk(&some)).await?,
-                Sink::Record | Sink::Count => {}
+                BodySink::Echo => self.send(&some).await?,
+                BodySink::EchoChunks => self.send(&chunk(&some)).await?,
+                BodySink::Record | BodySink::Count => {}
             }
             self.arrived.amend(place, |request| {
                 request.length += some.len() as u64;
-                if sink == Sink::Record {
+                if sink == BodySink::Record {
                     request.body.extend(some);
                 }
             });
@@ -235,7 +240,7 @@ impl Connection {
         self.arrived.number
     }
 
-    /// How many request heads were read on this connection.
+    /// Number of request heads read on this connection.
     pub(super) fn requests(&self) -> u64 {
         self.requests
     }
@@ -247,9 +252,9 @@ impl Connection {
     }
 }
 
-/// Where a body goes.
+/// Destination of a request's body.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sink {
+enum BodySink {
     Record,
     Count,
     Echo,

@@ -1,4 +1,4 @@
-//! What a rogue was sent.
+//! Log of the requests and connections of a rogue.
 
 use std::net::SocketAddr;
 
@@ -32,11 +32,11 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// As far as it was read; without chunk sizes.
     pub body: Vec<u8>,
-    /// How much of the body was read.
+    /// Number of body bytes read.
     pub length: u64,
     /// The body was read to its end.
     pub whole: bool,
-    /// How `Step::Chaos` answered it.
+    /// The answer of `Step::Chaos`.
     pub mood: Option<Mood>,
 }
 
@@ -54,13 +54,13 @@ impl Recorded {
 
 /// An accepted connection, open in the log until this is dropped.
 #[derive(Debug)]
-pub(super) struct Arrived {
+pub(super) struct ConnectionLog {
     pub(super) number: usize,
     pub(super) peer: SocketAddr,
     log: watch::Sender<Log>,
 }
 
-impl Arrived {
+impl ConnectionLog {
     pub(super) fn new(log: watch::Sender<Log>, number: usize, peer: SocketAddr) -> Self {
         log.send_modify(|log| {
             log.accepted += 1;
@@ -89,7 +89,7 @@ impl Arrived {
     }
 }
 
-impl Drop for Arrived {
+impl Drop for ConnectionLog {
     fn drop(&mut self) {
         self.log.send_modify(|log| log.open -= 1);
     }

@@ -1,5 +1,4 @@
-//! An HTTP server that does, on each connection, exactly what a test's script says, and remembers
-//! what it was sent.
+//! A scripted HTTP server: runs a test's steps on each connection and records the requests.
 //!
 //! ```ignore
 //! let rogue = Rogue::start(vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\nContent-Le"), Step::Reset]).await;
@@ -37,7 +36,7 @@ pub use chaos::{CHAOS_BODY, Mood, Random};
 pub use log::{Log, Recorded};
 pub use step::{Gate, Script, Step};
 
-/// How long [`Rogue::wait_until`] waits.
+/// Time limit of [`Rogue::wait_until`].
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running server. It has a thread and a runtime of its own; dropping it closes its sockets.
@@ -98,12 +97,12 @@ impl Rogue {
         self.log.borrow().requests.clone()
     }
 
-    /// How many connections were accepted.
+    /// Number of connections accepted.
     pub fn accepted(&self) -> usize {
         self.log.borrow().accepted
     }
 
-    /// How many connections this side has not closed yet.
+    /// Number of connections this side has not closed yet.
     pub fn open(&self) -> usize {
         self.log.borrow().open
     }
@@ -222,7 +221,7 @@ impl fmt::Debug for Tls {
 async fn accept(listener: &TcpListener, tls: Option<&TlsAcceptor>, script: &Arc<dyn Script>, log: &watch::Sender<Log>) {
     for number in 0.. {
         let (stream, peer) = listener.accept().await.unwrap();
-        let arrived = log::Arrived::new(log.clone(), number, peer);
+        let arrived = log::ConnectionLog::new(log.clone(), number, peer);
         tokio::spawn(connection::serve(stream, tls.cloned(), Arc::clone(script), arrived));
     }
 }

@@ -1,4 +1,4 @@
-//! What a script is made of.
+//! Steps of a script.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +72,7 @@ impl Step {
     }
 }
 
-/// What a rogue does: the same steps on every connection, or steps chosen by the connection's
-/// number.
+/// The steps of a rogue: the same on every connection, or chosen by the connection's number.
 pub trait Script: Send + Sync + 'static {
     fn steps(&self, connection: usize) -> Vec<Step>;
 }
@@ -92,10 +91,10 @@ impl<F: Fn(usize) -> Vec<Step> + Send + Sync + 'static> Script for F {
 
 /// Holds steps up until the test opens it; it then stays open.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<watch::Sender<State>>);
+pub struct Gate(Arc<watch::Sender<GateState>>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+struct GateState {
     open: bool,
     reached: usize,
 }
@@ -103,7 +102,7 @@ struct State {
 impl Gate {
     #[allow(clippy::new_without_default, reason = "a closed gate is no obvious default")]
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(State::default())))
+        Self(Arc::new(watch::Sender::new(GateState::default())))
     }
 
     pub fn open(&self) {

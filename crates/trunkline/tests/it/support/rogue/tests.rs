@@ -1,4 +1,4 @@
-//! That rogues do as they are told.
+//! Tests of the rogue server's steps.
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -15,7 +15,7 @@ async fn connect(rogue: &Rogue) -> TcpStream {
     TcpStream::connect(rogue.address()).await.unwrap()
 }
 
-/// What comes until the other end closes, and how it does.
+/// All bytes until the other end closes, and the kind of end.
 async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> (String, Option<ErrorKind>) {
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes).await.err().map(|error| error.kind());
