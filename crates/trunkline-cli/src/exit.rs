@@ -29,13 +29,13 @@ pub(crate) enum Exit {
 pub(crate) struct UsageError(String);
 
 impl UsageError {
-    pub(crate) fn new(text: impl fmt::Display) -> anyhow::Error {
+    pub(crate) fn with_message(text: impl fmt::Display) -> anyhow::Error {
         Self(text.to_string()).into()
     }
 
     /// Converts an error that the arguments have caused.
     pub(crate) fn from_error(error: &anyhow::Error) -> anyhow::Error {
-        Self::new(error_text::describe(error.as_ref()))
+        Self::with_message(error_text::describe(error.as_ref()))
     }
 }
 

@@ -87,7 +87,7 @@ fn check_files(args: &FetchArgs) -> anyhow::Result<()> {
     );
     ensure!(
         !(args.resume && stdin(&args.output)),
-        "--resume needs a file for --output: standard output (\"-\") cannot be read again"
+        "--resume needs a file for --output, not \"-\": standard output cannot be read again"
     );
     Ok(())
 }

@@ -10,12 +10,12 @@ use crate::shutdown::Signals;
 ///
 /// Always.
 pub(crate) fn run(_: FrontierArgs, _: Signals) -> Ready<anyhow::Result<Exit>> {
-    ready(Err(UsageError::new(FRONTIER_MISSING)))
+    ready(Err(UsageError::with_message(FRONTIER_MISSING)))
 }
 
 /// # Errors
 ///
 /// Always.
 pub(crate) fn work(_: FetchArgs, _: Signals) -> Ready<anyhow::Result<Exit>> {
-    ready(Err(UsageError::new(FRONTIER_MISSING)))
+    ready(Err(UsageError::with_message(FRONTIER_MISSING)))
 }

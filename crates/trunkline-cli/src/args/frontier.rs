@@ -16,16 +16,17 @@ const ABOUT: &str = "Manage a list of URLs that any number of machines fetch fro
 const MORE: &str = "\
 The frontier is a few tables in a Postgres database, 12 or later, in a schema of
 their own named trunkline. The first `add` or the first worker creates them; all
-later commands only read and write them. Use one database per crawl: `createdb
-news` creates one. A pooler such as PgBouncer has to be in session mode.
+later commands only read and write them. Each crawl needs its own database:
+`createdb news` creates one. A pooler such as PgBouncer has to be in session
+mode.
 
 Guarantees:
   A worker leases the URLs that it fetches. If it dies, nothing is lost: other
-  workers fetch its URLs when its lease is over. Lines that it had already written
-  for them appear twice, at most twice its --concurrency. A power failure may
-  lose the last lines that were not on the disk yet.
+  workers fetch its URLs when its lease is over. Lines that it had written for
+  them appear twice, at most twice its --concurrency. A power failure may lose
+  the last lines that were not on the disk yet.
   --limit-per-host and --delay apply to all workers together: give each worker
-  the same values. So do the pauses of Retry-After and robots.txt.
+  the same values. Pauses of Retry-After and robots.txt apply to all as well.
   A machine that was suspended for longer than its lease may hold additional
   connections until it resumes.
   --login logs in once for all workers with the same login. The cookies are

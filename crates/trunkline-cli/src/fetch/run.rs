@@ -17,6 +17,7 @@ use crate::summary::{PageCounts, Summary};
 use crate::terminal;
 
 /// Settings of a run.
+#[derive(Clone, Copy)]
 pub(crate) struct RunSettings {
     /// End at the first failure.
     pub(crate) fail_fast: bool,

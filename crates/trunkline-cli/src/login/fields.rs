@@ -38,7 +38,7 @@ impl LoginFields {
         let mut trial = form.clone();
         for (name, values) in &self.0 {
             if form.fields().any(|field| field.name() == name && field.kind() == "password") {
-                return Err(UsageError::new(format!(
+                return Err(UsageError::with_message(format!(
                     "the field {name:?} is for a password, which is never an argument, as others can read those: leave it \
                      out to be asked for it, or use --password-file or --password-env"
                 )));
@@ -71,14 +71,14 @@ pub(super) fn for_password(form: &Form, named: Option<&str>) -> anyhow::Result<O
     let names = || all().map(|field| format!("{:?}", field.name())).collect::<Vec<_>>().join(", ");
     match named {
         Some(name) if all().any(|field| field.name() == name) => Ok(Some(name.to_owned())),
-        Some(name) if all().next().is_none() => Err(UsageError::new(format!(
+        Some(name) if all().next().is_none() => Err(UsageError::with_message(format!(
             "the form has no field for a password, so --password-field {name:?} does not apply"
         ))),
-        Some(name) => Err(UsageError::new(format!(
+        Some(name) => Err(UsageError::with_message(format!(
             "--password-field {name:?} is not a field for a password; the form has {}",
             names()
         ))),
-        None if all().nth(1).is_some() => Err(UsageError::new(format!(
+        None if all().nth(1).is_some() => Err(UsageError::with_message(format!(
             "the form has several fields for a password, {}: say which with --password-field NAME",
             names()
         ))),
@@ -88,7 +88,7 @@ pub(super) fn for_password(form: &Form, named: Option<&str>) -> anyhow::Result<O
 
 /// Converts the scraper's error: a missing form or field is an error in the arguments.
 pub(super) fn unusable(error: Error) -> anyhow::Error {
-    if error.is_input() { UsageError::new(error) } else { error.into() }
+    if error.is_input() { UsageError::with_message(error) } else { error.into() }
 }
 
 #[cfg(test)]

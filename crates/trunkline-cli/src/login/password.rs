@@ -55,7 +55,7 @@ impl Password {
     /// A password was given.
     pub(super) fn ensure_none(self) -> anyhow::Result<()> {
         match self {
-            Self::Known(_) => Err(UsageError::new("the form has no field for a password, and one was given")),
+            Self::Known(_) => Err(UsageError::with_message("the form has no field for a password, and one was given")),
             Self::Prompt => Ok(()),
         }
     }
@@ -107,7 +107,7 @@ async fn ask(prompt: String) -> anyhow::Result<String> {
         // Ctrl-C: its signal arrives next and ends the command.
         Err(error) if error.kind() == io::ErrorKind::Interrupted => std::future::pending().await,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(anyhow!("no password was entered")),
-        Err(error) => Err(UsageError::new(format!(
+        Err(error) => Err(UsageError::with_message(format!(
             "there is no terminal to prompt for the password ({error}): use --password-file or --password-env"
         ))),
     }

@@ -28,7 +28,7 @@ const INPUT_WAIT: Duration = Duration::from_millis(100);
 pub(super) async fn run(args: AddArgs, mut signals: Signals) -> anyhow::Result<Exit> {
     let unusable = |error| UsageError::from_error(&error);
     if Database::parse(&args.database).is_err() && args.urls.iter().any(|url| is_postgres_url(url)) {
-        return Err(UsageError::new("the database comes first: `trunkline frontier add DATABASE [URL]...`"));
+        return Err(UsageError::with_message("the database comes first: `trunkline frontier add DATABASE [URL]...`"));
     }
     for url in &args.urls {
         check_url(url).map_err(unusable)?;

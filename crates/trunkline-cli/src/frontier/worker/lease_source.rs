@@ -72,8 +72,8 @@ pub(super) enum LeaseEvent {
     LeaseOver,
     /// The oldest lines being written are written; false if they never will be.
     Written(bool),
-    Visited(Result<Result<Visited, Error>, JoinError>),
-    Exchanged(Exchanged),
+    Visited(Box<Result<Result<Visited, Error>, JoinError>>),
+    Exchanged(Box<Exchanged>),
     /// An exchange is due, which [`UrlSource::start_due_work`] starts.
     ExchangeDue,
 }
@@ -278,8 +278,8 @@ impl UrlSource for LeaseSource {
             biased;
             () = sleep_until_some(lease_ends) => LeaseEvent::LeaseOver,
             written = self.leases.written() => LeaseEvent::Written(written),
-            Some(visited) = self.pages.join_next(), if capacity.may_finish => LeaseEvent::Visited(visited),
-            exchanged = finished(&mut self.exchange) => LeaseEvent::Exchanged(exchanged),
+            Some(visited) = self.pages.join_next(), if capacity.may_finish => LeaseEvent::Visited(Box::new(visited)),
+            exchanged = finished(&mut self.exchange) => LeaseEvent::Exchanged(Box::new(exchanged)),
             () = sleep_until_some(next_exchange) => LeaseEvent::ExchangeDue,
         }
     }
@@ -289,8 +289,8 @@ impl UrlSource for LeaseSource {
             LeaseEvent::LeaseOver => self.lose_lease(run),
             LeaseEvent::Written(true) | LeaseEvent::ExchangeDue => {}
             LeaseEvent::Written(false) => return Ok(Next::OutputClosed),
-            LeaseEvent::Visited(visited) => self.visited(visited?.context("the login is over")?, run)?,
-            LeaseEvent::Exchanged(exchanged) => self.exchanged(exchanged, run)?,
+            LeaseEvent::Visited(visited) => self.visited((*visited)?.context("the login is over")?, run)?,
+            LeaseEvent::Exchanged(exchanged) => self.exchanged(*exchanged, run)?,
         }
         Ok(Next::Continue)
     }
