@@ -7,37 +7,49 @@ use std::iter::successors;
 use trunkline::redact_url;
 use url::Url;
 
-/// Names of the library's settings and system errors, and the words of this command for them.
-const REPLACEMENTS: [(&str, &str); 5] = [
-    ("(timeout `total`)", "(--timeout)"),
-    ("(timeout `read`)", "(--timeout)"),
-    (" (max_redirects)", ""),
-    ("unusable value: ", ""),
-    ("Too many open files (os error 24)", "too many open files: use a smaller --limit"),
-];
+/// The error code of the system for too many open files.
+const TOO_MANY_FILES: i32 = 24;
 
-/// The error and its causes in one line. A cause that its error quotes appears once.
+/// The error and its causes in one line.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
-    let chain = successors(Some(error), |error| (*error).source());
-    let text = chain.map(ToString::to_string).fold(String::new(), |text, cause| match text {
-        text if text.is_empty() => cause,
-        text if text.contains(&cause) => text,
-        text => format!("{text}: {cause}"),
-    });
-    REPLACEMENTS
-        .iter()
-        .fold(text, |text, (theirs, ours)| if text.contains(theirs) { text.replace(theirs, ours) } else { text })
+    chain(error).map(text_of).collect::<Vec<_>>().join(": ")
 }
 
 /// Reason for the failure of a page, without the URL of the page, which the line names already. The
 /// URL of a redirect's target is named.
 pub(crate) fn of_page(error: &trunkline_scrape::Error, requested: &Url) -> String {
-    let (text, requested) = (describe(error), redact_url(requested));
-    let at = error.http().and_then(trunkline::Error::url).unwrap_or(&requested);
-    match text.strip_prefix(&format!("GET {at}: ")) {
-        Some(rest) if *at == requested => rest.to_owned(),
-        Some(rest) => format!("at {at}: {rest}"),
-        None => text,
+    let option = error.http().map(option_of).unwrap_or_default();
+    let causes = chain(error).skip(1).map(text_of);
+    let text = [error.message() + option].into_iter().chain(causes).collect::<Vec<_>>().join(": ");
+    match error.failed_url() {
+        Some(at) if at != redact_url(requested) => format!("at {at}: {text}"),
+        _ => text,
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |error| (*error).source())
+}
+
+/// The text of one error of a chain. Errors of the library name the option of this command instead
+/// of the library's setting.
+fn text_of(error: &(dyn Error + 'static)) -> String {
+    let http = error.downcast_ref::<trunkline::Error>();
+    if let Some(http) = http.or_else(|| error.downcast_ref::<trunkline_scrape::Error>()?.http()) {
+        let request = http.method().zip(http.url()).map(|(method, url)| format!("{method} {url}: "));
+        return request.unwrap_or_default() + &http.message() + option_of(http);
+    }
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) {
+        Some(TOO_MANY_FILES) => "too many open files: use a smaller --limit".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The option that sets the limit which the request exceeded.
+fn option_of(error: &trunkline::Error) -> &'static str {
+    match error.setting() {
+        Some("total" | "read") => " (--timeout)",
+        _ => "",
     }
 }
 
@@ -65,16 +77,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cause_appears_once() {
-        let error = anyhow!("refused").context("no connection: refused").context("the file");
+    fn causes_follow_the_error() {
+        let error = anyhow!("refused").context("no connection").context("the file");
         assert_eq!(describe(error.as_ref()), "the file: no connection: refused");
     }
 
-    #[test]
-    fn settings_have_the_names_of_options() {
-        let error = anyhow!("unusable value: line 2").context("the file");
-        assert_eq!(describe(error.as_ref()), "the file: line 2");
-        assert_eq!(describe(anyhow!("too slow (timeout `total`)").as_ref()), "too slow (--timeout)");
+    #[tokio::test]
+    async fn settings_have_the_names_of_options() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let timeouts = trunkline::Timeouts::new().total(std::time::Duration::from_millis(50));
+        let error = trunkline::Session::new().get(&*url).timeouts(timeouts).await.unwrap_err();
+        let text =
+            format!("GET {url}: timed out while waiting for the response: the request's deadline passed (--timeout)");
+        assert_eq!(describe(&error), text);
+        let refused = trunkline::Session::builder().base_url("nowhere").build().unwrap_err();
+        assert!(!describe(&refused).contains("unusable value"), "{refused}");
         let full = std::io::Error::from_raw_os_error(24);
         assert_eq!(describe(&full), "too many open files: use a smaller --limit");
     }

@@ -213,11 +213,7 @@ impl Error {
     pub fn message(&self) -> String {
         let text = match self.http() {
             None => self.0.detail.clone(),
-            Some(error) => {
-                let text = error.to_string();
-                let request = error.method().zip(error.url()).map(|(method, url)| format!("{method} {url}: "));
-                request.and_then(|request| text.strip_prefix(&request).map(str::to_owned)).unwrap_or(text)
-            }
+            Some(error) => error.message(),
         };
         if self.0.attempts > 1 { format!("{text} ({} attempts)", self.0.attempts) } else { text }
     }

@@ -39,6 +39,8 @@ struct Inner {
     request: Option<(Method, Url)>,
     sent: RequestSent,
     detail: Option<String>,
+    /// The name of the setting that the request exceeded.
+    setting: Option<&'static str>,
     source: Option<BoxError>,
 }
 
@@ -106,7 +108,15 @@ pub enum RequestSent {
 
 impl Error {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self(Box::new(Inner { kind, phase: None, request: None, sent: RequestSent::No, detail: None, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            phase: None,
+            request: None,
+            sent: RequestSent::No,
+            detail: None,
+            setting: None,
+            source: None,
+        }))
     }
 
     /// A value of the caller's that cannot be used: `detail` names it and says what would be right.
@@ -124,6 +134,12 @@ impl Error {
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Names the setting that the request exceeded.
+    pub(crate) fn by_setting(mut self, setting: &'static str) -> Self {
+        self.0.setting = Some(setting);
         self
     }
 
@@ -232,6 +248,25 @@ impl Error {
         self.0.request.as_ref().map(|(_, url)| url)
     }
 
+    /// The message without the request, its URL and the name of a [`setting`](Self::setting), which
+    /// `Display` adds: for output that names them in its own words.
+    pub fn message(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = self.0.summary(&mut text);
+        match &self.0.detail {
+            Some(detail) if text.is_empty() => detail.clone(),
+            Some(detail) => text + ": " + detail,
+            None => text,
+        }
+    }
+
+    /// The setting that the request exceeded: `total` or `read` of [`Timeouts`](crate::Timeouts), or
+    /// `max_redirects`.
+    pub fn setting(&self) -> Option<&'static str> {
+        self.0.setting
+    }
+
     /// The method of the request that failed.
     pub fn method(&self) -> Option<&Method> {
         self.0.request.as_ref().map(|(method, _)| method)
@@ -240,12 +275,28 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, phase, request, detail, .. } = &*self.0;
+        let Inner { kind, request, setting, .. } = &*self.0;
         if let Some((method, url)) = request {
             write!(f, "{method} {url}: ")?;
         }
+        if *kind == Kind::Input {
+            f.write_str("unusable value: ")?;
+        }
+        f.write_str(&self.message())?;
+        match (kind, setting) {
+            (_, None) => Ok(()),
+            (Kind::Timeout, Some(limit)) => write!(f, " (timeout `{limit}`)"),
+            (_, Some(setting)) => write!(f, " ({setting})"),
+        }
+    }
+}
+
+impl Inner {
+    /// The kind and the phase, in words.
+    fn summary(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let Self { kind, phase, .. } = self;
         match kind {
-            Kind::Input => f.write_str("unusable value")?,
+            Kind::Input => {}
             Kind::Timeout => f.write_str("timed out")?,
             Kind::Closed => f.write_str("the session, or its pool, is closed")?,
             Kind::Connect | Kind::Certificate => f.write_str("no connection")?,
@@ -260,10 +311,7 @@ impl fmt::Display for Error {
         if let Some(phase) = phase.filter(|_| tells_phase) {
             write!(f, " while {}", phase.words())?;
         }
-        match detail {
-            Some(detail) => write!(f, ": {detail}"),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -215,8 +215,8 @@ impl Body {
         let Some(deadline) = deadline else { return self.measure().await };
         let measured = tokio::time::timeout_at(deadline.into(), self.measure()).await;
         measured.unwrap_or_else(|_| {
-            let detail = "the request's deadline passed (timeout `total`) while the length of its body was looked up";
-            Err(Error::new(ErrorKind::Timeout).detail(detail))
+            let detail = "the request's deadline passed while the length of its body was looked up";
+            Err(Error::new(ErrorKind::Timeout).detail(detail).by_setting("total"))
         })
     }
 

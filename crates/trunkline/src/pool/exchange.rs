@@ -45,7 +45,7 @@ impl Inner {
         // Each wait from here on ends at the deadline. An idle connection needs no wait, so without
         // this check the request would be sent after its deadline.
         if call.deadline.is_some_and(|deadline| deadline <= call.begun) {
-            return Err(Error::timeout(Phase::Acquire).detail("the request's deadline passed (timeout `total`)"));
+            return Err(Error::timeout(Phase::Acquire).detail("the request's deadline passed").by_setting("total"));
         }
         let mut waited = Duration::ZERO;
         let mut lease = match self.checkout(&key, call) {

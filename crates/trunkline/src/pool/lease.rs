@@ -169,10 +169,10 @@ impl<K: PoolKey + Send + 'static, C: Pooled> Drop for Lease<K, C> {
 fn taken_error(reason: Option<CloseReason>) -> Error {
     match reason {
         Some(CloseReason::Deadline) => {
-            Error::timeout(Phase::Response).detail("the request's deadline passed (timeout `total`)")
+            Error::timeout(Phase::Response).detail("the request's deadline passed").by_setting("total")
         }
         Some(CloseReason::Silence) => {
-            Error::timeout(Phase::Response).detail("nothing passed in either direction for too long (timeout `read`)")
+            Error::timeout(Phase::Response).detail("nothing passed in either direction for too long").by_setting("read")
         }
         _ => Error::closed(),
     }

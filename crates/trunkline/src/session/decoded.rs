@@ -68,7 +68,7 @@ impl http_body::Body for DecodedBody {
         if passed && !self.decoded.is_end_stream() {
             self.decoded.end();
             let error = Error::timeout(Phase::Body).sent(RequestSent::Yes);
-            return Poll::Ready(Some(Err(error.detail("the request's deadline passed (timeout `total`)"))));
+            return Poll::Ready(Some(Err(error.detail("the request's deadline passed").by_setting("total"))));
         }
         Pin::new(&mut self.decoded).poll_frame(cx)
     }

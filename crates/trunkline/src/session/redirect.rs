@@ -250,7 +250,8 @@ fn check_scheme(url: &Url) -> Result<()> {
 }
 
 pub(super) fn too_many(limit: usize, next: &Url) -> Error {
-    refused(format!("{limit} redirects were followed (max_redirects), and there is another to {}", redact_url(next)))
+    let detail = format!("{limit} redirects were followed, and there is another to {}", redact_url(next));
+    refused(detail).by_setting("max_redirects")
 }
 
 fn refused(detail: impl Into<String>) -> Error {
