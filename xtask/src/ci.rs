@@ -82,7 +82,7 @@ impl Ci {
         self.cargo("fmt --manifest-path fuzz/Cargo.toml --check")?;
         let mut rustfmt = Command::new("rustfmt");
         rustfmt.current_dir(&self.root).args(["--check", "--edition", "2024"]);
-        succeed(rustfmt.args(["bench/src/main.rs", "bench/pool/src/main.rs"]))
+        succeed(rustfmt.args(["bench/src/main.rs", "bench/pool/src/main.rs", "bench/tables/src/main.rs"]))
     }
 
     fn fuzz_targets(&mut self) -> Step {
