@@ -40,7 +40,7 @@ pub struct Document {
     forms: Vec<Form>,
 }
 
-/// How pages are parsed: within which limits.
+/// The parser of pages, with its limits.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a parser does nothing until it is given a page"]
 pub struct Parser {
@@ -107,12 +107,12 @@ impl Document {
         Parser::default().read(response).await
     }
 
-    /// Where it came from.
+    /// The URL of the page.
     pub fn url(&self) -> &Url {
         &self.page.url
     }
 
-    /// What its addresses are relative to: that of its `<base>`, or its own.
+    /// The base of relative URLs: the `<base>` of the page, or its URL.
     pub fn base_url(&self) -> &Url {
         &self.page.base
     }
@@ -159,7 +159,7 @@ impl Document {
         Ok(found.map(select::text))
     }
 
-    /// What its text says, white space collapsed; scripts and styles say nothing.
+    /// The text, white space collapsed, without scripts and styles.
     pub(crate) fn text(&self) -> String {
         select::visible(self.tree().root_element())
     }

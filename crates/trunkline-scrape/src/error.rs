@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::retries;
 
-/// What this crate's functions return.
+/// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a page was not read, or a form not filled in or sent.
+/// A failure to read a page, or to fill in or send a form.
 ///
 /// It is opaque: ask it what you need to know. Its text names what was wanted and what there is
 /// instead; never a field's value, which may be a password.
@@ -24,7 +24,7 @@ struct Inner {
     detail: String,
     source: Option<trunkline::Error>,
     status: Option<StatusCode>,
-    /// What was asked for, and how often.
+    /// The URL requested, and the number of attempts.
     url: Option<Url>,
     attempts: u32,
     /// It may be otherwise the next time,
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     Form,
     /// A login that failed.
     Login,
-    /// What robots.txt does not allow.
+    /// Forbidden by robots.txt.
     Robots,
     /// An answer that is as good as none.
     Status,
@@ -57,8 +57,8 @@ pub(crate) enum Kind {
 
 impl Error {
     /// A login that could not be renewed, for an implementation of [`Renew`](crate::Renew): an
-    /// error that [`is_login`](Self::is_login), and stands until somebody [logs
-    /// in](crate::Scraper::login) anew, unless it is [`passing`](Self::passing).
+    /// error that [`is_login`](Self::is_login). It holds until the next
+    /// [login](crate::Scraper::login), unless it is [`passing`](Self::passing).
     pub fn renewal(why: impl Into<String>) -> Self {
         Self::login(why)
     }
@@ -146,9 +146,8 @@ impl Error {
         self.http().map_or(self.0.passing, retries::may_pass)
     }
 
-    /// What was asked for is not on the page: a form, a field, a button, a choice. Or it cannot be:
-    /// a selector that is none, a value that the field does not take. The text says what there
-    /// is.
+    /// A form, field, button or choice is not on the page; or a selector is invalid, or a field
+    /// does not take the value. The text lists the existing ones.
     pub fn is_input(&self) -> bool {
         self.0.kind == Kind::Input
     }
@@ -171,9 +170,8 @@ impl Error {
         self.0.kind == Kind::Login
     }
 
-    /// The login ran out and could not be renewed, nor will it be: the password has been changed,
-    /// say. It is no fault of the page that was asked for; every other one from behind the
-    /// login has the same error, until somebody [logs in](crate::Scraper::login) anew.
+    /// The login ran out and will not be renewed: the password was changed, for example. Every page
+    /// behind the login has the same error until the next [login](crate::Scraper::login).
     pub fn is_shut_out(&self) -> bool {
         self.0.shut_out
     }
@@ -196,7 +194,7 @@ impl Error {
         self.0.url.as_ref()
     }
 
-    /// How often the page was tried.
+    /// The number of attempts at the page.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }

@@ -45,10 +45,10 @@
 //! # }
 //! ```
 //!
-//! Servers lock accounts that log in too often, so it does not: a password that was refused is not
-//! sent again, a login page that is busy is left alone for as long as it asks, and after three
-//! logins that have let nobody in there is no fourth. [`Scraper::login_with`] is for logins that
-//! take more than a form, or that several programs share, by the same rules.
+//! Servers lock accounts that log in too often, so the scraper does not: it does not send a refused
+//! password again, leaves a busy login page alone for as long as the page asks, and stops after
+//! three logins without success. [`Scraper::login_with`] is for logins that take more than a form,
+//! or that several programs share, by the same rules.
 //!
 //! # Fetching many
 //!
@@ -103,7 +103,7 @@
 //! `maxlength`). What it would have the user confirm, a [`Login`] refuses: a password that goes
 //! from an https page to an http one.
 //!
-//! Where Chromium and the standard differ, `tests/corpus/README.md` says which is followed.
+//! `tests/corpus/README.md` says which is followed where Chromium and the standard differ.
 //!
 //! # Hostile pages
 //!

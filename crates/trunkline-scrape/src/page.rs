@@ -14,9 +14,9 @@ use crate::error::Result;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Page {
-    /// What was asked for.
+    /// The URL requested.
     pub requested: Url,
-    /// Where it came from, behind all redirects.
+    /// The URL of the response, after all redirects.
     pub url: Url,
     /// Its status, which may be that of an error.
     pub status: StatusCode,
@@ -24,7 +24,7 @@ pub struct Page {
     pub headers: HeaderMap,
     /// Its body, decompressed.
     pub body: Bytes,
-    /// How it is parsed.
+    /// The parser of the page.
     pub(crate) parser: Parser,
 }
 

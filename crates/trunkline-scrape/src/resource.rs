@@ -48,8 +48,8 @@ impl ScraperResource {
         Self { probe: Some(url.into()), ..self }
     }
 
-    /// How long requests that are under way at the end may take to finish. By default 5 s, which
-    /// leaves half of the time that a release has by default.
+    /// The time that requests in flight have to finish at the end. By default 5 s, which leaves
+    /// half of the default limit of a release.
     pub fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }

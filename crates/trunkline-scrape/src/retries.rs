@@ -1,4 +1,4 @@
-//! What is worth another attempt, and when.
+//! Retry policy: failures that are tried again, and the pause before.
 
 use std::error::Error as _;
 use std::time::{Duration, SystemTime};
@@ -30,8 +30,8 @@ pub(crate) fn may_pass(http: &trunkline::Error) -> bool {
     !(of_ours || http.is_certificate() || http.is_redirect() || http.is_status())
 }
 
-/// What a server asks for by `Retry-After` (RFC 9110 section 10.2.3). Whoever asks for nothing, by
-/// a zero or a date that has passed, is not taken at their word: all would come again at once.
+/// The pause that `Retry-After` asks for (RFC 9110 section 10.2.3). A zero or a date in the past is
+/// ignored: all clients would come back at once.
 pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     wanted(headers, now).filter(|pause| !pause.is_zero())
 }
@@ -52,8 +52,8 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     headers.get(name).map(HeaderValue::to_str)?.ok().and_then(|text| httpdate::parse_http_date(text).ok())
 }
 
-/// How long to wait before another attempt, after so many: anything up to a bound that doubles, so
-/// that those who failed together do not come again together ("full jitter").
+/// The pause before the next attempt: random below a bound that doubles, so that clients that
+/// failed together do not come back together ("full jitter").
 pub(crate) fn backoff(attempts: u32) -> Duration {
     let mut random = [0; 4];
     // Without any, all of it.

@@ -43,7 +43,7 @@ pub struct Scraper {
     settings: Settings,
 }
 
-/// How many pages are fetched.
+/// The settings of a scraper.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) concurrency: usize,
@@ -59,7 +59,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How often a page is tried at most.
+    /// The greatest number of attempts at a page.
     pub(crate) fn attempts(&self) -> u32 {
         self.retries.saturating_add(1)
     }
@@ -71,7 +71,7 @@ impl Scraper {
         Self { session, parser: Parser::default(), logins: Arc::default(), settings: Settings::default() }
     }
 
-    /// How pages are read: the most that is read of one. Default: that of a [`Parser`].
+    /// Sets the parser of pages, with its limits. Default: that of a [`Parser`].
     #[must_use = "it is the scraper returned that reads so"]
     pub fn parser(self, parser: Parser) -> Self {
         Self { parser, ..self }
@@ -84,8 +84,8 @@ impl Scraper {
         Self { parser: self.parser.max_size(bytes), ..self }
     }
 
-    /// How many pages are fetched at a time by each [`fetch`](Self::fetch). Default: 16. 0 is as
-    /// good as 1.
+    /// The number of pages that each [`fetch`](Self::fetch) has in flight. Default: 16. 0 counts as
+    /// 1.
     ///
     /// It counts pages, not connections: those are bounded by the session's pool
     /// (`Pool::builder().limit(100).limit_per_host(4)`).
@@ -95,7 +95,7 @@ impl Scraper {
         self
     }
 
-    /// How often a page is tried again that asks for it, or whose connection fails; see
+    /// The number of further attempts at a page that asks for it, or whose connection fails; see
     /// [`visit`](Self::visit). Default: 2, which makes three attempts.
     #[must_use = "it is the scraper returned that tries again"]
     pub fn retries(mut self, retries: u32) -> Self {
@@ -143,7 +143,7 @@ impl Scraper {
             Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => Ok(parsed),
             _ => {
                 let address = self.session.get(url).build()?.uri().to_string();
-                // What the session has made a request of parses.
+                // The session made a request of the URL, so it parses.
                 Url::parse(&address).map_err(|_| Error::input("the session's base URL is unusable"))
             }
         }
@@ -157,7 +157,7 @@ impl Scraper {
         &self.logins
     }
 
-    /// How it reads pages.
+    /// The parser of pages.
     pub(crate) fn parses(&self) -> &Parser {
         &self.parser
     }
@@ -184,7 +184,8 @@ impl Scraper {
     ///
     /// # Errors
     ///
-    /// What `renew` says, and one [of the session's](Error::http), if the login's address is none.
+    /// The error of `renew`; or an error [of the session](Error::http) if the login's URL is
+    /// invalid.
     ///
     /// # Cancel safety
     ///

@@ -14,7 +14,7 @@ use crate::retries::{self, asked, backoff};
 use crate::robots::Answer;
 use crate::scraper::Scraper;
 
-/// What came of one attempt at a page; see [`Scraper::visit`].
+/// The result of one attempt at a page; see [`Scraper::visit`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Visit<T> {
@@ -23,10 +23,10 @@ pub enum Visit<T> {
     /// Another attempt may go well, after a pause.
     #[non_exhaustive]
     Again {
-        /// Why there is to be one.
+        /// The reason for the retry.
         cause: Error,
-        /// How long to wait for it: as long as the server says, or a random time below a bound that
-        /// doubles with each attempt.
+        /// The pause before the retry: the server's, or a random time below a bound that doubles
+        /// with each attempt.
         pause: Duration,
         /// The server asks for it: the pause is the whole host's, and not this page's alone.
         host: bool,
@@ -45,7 +45,7 @@ pub(crate) struct VisitOutcome<T> {
     pub(crate) reused: Option<bool>,
 }
 
-/// What a page is judged by: is it one from behind the login?
+/// The test that a page is from behind the login.
 pub(crate) enum LoginCheck<T> {
     /// By its head alone, before it is read.
     Head,
@@ -70,12 +70,11 @@ impl Scraper {
     ///
     /// # Errors
     ///
-    /// What [the session says](Error::http), a page beyond the limits, and one that
-    /// [`is_login`](Error::is_login) if it had to log in again and could not, or if that was no
-    /// remedy. A login that has failed is not tried again for other pages; if it was the connection
-    /// that failed, or the server (429, 5xx), it is, after a pause, until which [all are told
-    /// the same](Error::is_passing). Nor is one that has worked, when it and the three before it
-    /// have let in nobody.
+    /// Errors [of the session](Error::http), a page beyond the limits, and one that
+    /// [`is_login`](Error::is_login) if a new login failed or did not help. A failed login is not
+    /// repeated for other pages, unless the connection or the server failed (429, 5xx): then it is,
+    /// after a pause, during which [all pages have the same error](Error::is_passing). After three
+    /// logins in a row without success there is no further one.
     ///
     /// # Cancel safety
     ///
@@ -143,9 +142,9 @@ impl Scraper {
         self.attempt(self.numbered(url, attempt), LoginCheck::Head, read).await.visit
     }
 
-    /// How long to leave between the starts of two requests to this URL's host:
-    /// [`delay`](Self::delay), or the `Crawl-delay` of its robots.txt if that is longer, though
-    /// a minute at most. If robots.txt is obeyed and not known yet, it is asked for.
+    /// The pause between the starts of two requests to this URL's host: [`delay`](Self::delay), or
+    /// the `Crawl-delay` of its robots.txt if that is longer, a minute at most. If robots.txt is
+    /// obeyed and not known yet, it is fetched.
     ///
     /// # Cancel safety
     ///
@@ -261,14 +260,14 @@ impl Scraper {
     }
 }
 
-/// What a server wants of those who come again.
+/// The pause that a server asks for.
 #[derive(Clone, Copy)]
 enum HostPause {
     /// Nothing.
     None,
     /// To be left alone for so long.
     For(Duration),
-    /// To be left alone for longer than anybody waits.
+    /// Longer than the limit on waiting.
     TooLong,
 }
 

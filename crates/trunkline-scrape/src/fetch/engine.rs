@@ -24,10 +24,10 @@ use crate::visit::{Visit, VisitOutcome};
 /// URLs come from a source of their own, or who do not want whole pages. See
 /// [`Scraper::fetch_with`].
 ///
-/// What is pushed waits until its host may be asked and a place is free. Pages under way are tasks
-/// of their own: whoever takes none out for a while holds up no connection in the middle of a page.
-/// What is finished and not taken out keeps its place, so there are never more than
-/// [`concurrency`](Scraper::concurrency) of both. New ones start while somebody waits in
+/// A pushed URL waits until its host may be requested and a place is free. Pages in flight are
+/// tasks of their own, so a caller that takes none out for a while does not stop one in the middle.
+/// A finished page keeps its place until it is taken out: there are never more than
+/// [`concurrency`](Scraper::concurrency) of both. New pages start while a caller waits in
 /// [`next`](Self::next).
 ///
 /// Dropped, it cancels all that is under way.
@@ -52,16 +52,16 @@ type Measure<T> = Box<dyn Fn(&T) -> u64 + Send>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Fetched<K, T> {
-    /// What it was pushed with.
+    /// The key that the URL was pushed with.
     pub key: K,
-    /// What was asked for.
+    /// The URL requested.
     pub url: Url,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How long the last attempt took, from asking to the end of the body. What it waited for
-    /// before is not in it.
+    /// The duration of the last attempt, from the request to the end of the body, without the wait
+    /// before it.
     pub elapsed: Duration,
-    /// What was made of the page. An error knows URL and attempts as well.
+    /// The visitor's output. An error knows URL and attempts as well.
     pub result: Result<T>,
 }
 
@@ -77,7 +77,7 @@ enum Started<K> {
     Visit(Arc<str>, Job<K>),
 }
 
-/// What comes out of a task.
+/// The output of a task.
 enum Exchanged<T> {
     Pause(Duration),
     Visit(VisitOutcome<T>, Duration),
@@ -101,7 +101,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         }
     }
 
-    /// How many bytes a page counts as in the [figures](Self::figures). Default: none.
+    /// Sets the size of a page in the [figures](Self::figures), in bytes. Default: none.
     #[must_use = "it is the one returned that counts so"]
     pub fn measured(self, bytes: impl Fn(&T) -> u64 + Send + 'static) -> Self {
         Self { measure: Some(Box::new(bytes)), ..self }
@@ -125,12 +125,12 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         self.schedule.len() == 0 && self.under_way.is_empty()
     }
 
-    /// How many pages wait for their turn.
+    /// The number of waiting pages.
     pub fn waiting(&self) -> usize {
         self.schedule.len()
     }
 
-    /// How many are under way, or finished and not taken out.
+    /// The number of pages in flight, or finished and not taken out.
     pub fn under_way(&self) -> usize {
         self.under_way.len()
     }
@@ -169,7 +169,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
     pub fn stop(&mut self) -> usize {
         self.stopped = true;
         for started in self.started.values() {
-            // Nobody wants to know any more.
+            // The fetch was dropped.
             if let Started::Ask(_, task) = started {
                 task.abort();
             }
@@ -188,7 +188,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         self.started.clear();
     }
 
-    /// What was fetched so far, by host.
+    /// The totals so far, by host.
     pub fn figures(&self) -> Vec<HostFigures> {
         self.figures.list()
     }

@@ -1,4 +1,4 @@
-//! What was fetched, by host.
+//! Totals of a fetch, by host.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use trunkline::Histogram;
 
-/// What has been fetched of a host so far. What one host means: a scheme, a name and a port, as for
-/// the pool.
+/// The totals of one host so far. A host is a scheme, a name and a port, as in the pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostFigures {
@@ -19,13 +18,13 @@ pub struct HostFigures {
     pub failed: u64,
     /// The size of the pages that came, after decompression.
     pub bytes: u64,
-    /// How often it was asked for a page again.
+    /// The number of repeated attempts.
     pub retries: u64,
     /// Answers, those that asked to come again included.
     pub answers: u64,
     /// Answers over a connection that had served before.
     pub reused: u64,
-    /// How long the pages took that came: the last attempt at each, from asking to the end of its
+    /// Durations of the fetched pages: the last attempt at each, from the request to the end of the
     /// body. `elapsed.quantile(0.99)` bounds the 99th percentile.
     pub elapsed: Histogram,
 }

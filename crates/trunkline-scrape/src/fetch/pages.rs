@@ -25,7 +25,7 @@ pub struct Pages<I: Iterator> {
     /// There are no more URLs.
     ended: bool,
     in_order: bool,
-    /// How many URLs were taken, and how many pages were given out.
+    /// The number of URLs taken, and of pages returned.
     taken: u64,
     given: u64,
     /// Those that are there and have to wait for others before them.
@@ -68,7 +68,7 @@ where
         poll_fn(|cx| self.poll_page(cx)).await
     }
 
-    /// What was fetched so far, by host.
+    /// The totals so far, by host.
     pub fn figures(&self) -> Vec<HostFigures> {
         self.fetch.figures()
     }

@@ -1,4 +1,4 @@
-//! Which URLs there have been.
+//! Set of the URLs seen so far.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use url::{Position, Url};
 #[derive(Default)]
 pub struct SeenUrls {
     hashes: HashSet<u128>,
-    /// With keys of their own: nobody can make URLs that collide.
+    /// With random keys, so that URLs cannot be made to collide.
     keys: [RandomState; 2],
 }
 

@@ -1,4 +1,4 @@
-//! What an element's surroundings mean for it.
+//! Inherited properties of an element: disabled, hidden, direction.
 
 use ego_tree::NodeId;
 use html5ever::ns;
@@ -6,7 +6,7 @@ use scraper::ElementRef;
 
 use super::direction::Directions;
 
-/// What an element's surroundings mean for what is in it.
+/// The properties that an element passes on to its children.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Around {
     pub(super) form: Option<NodeId>,

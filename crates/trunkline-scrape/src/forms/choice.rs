@@ -1,10 +1,10 @@
-//! Which of a page's forms is meant.
+//! The choice of one of a page's forms.
 
 use super::Form;
 use super::field::list;
 use crate::error::{Error, Result};
 
-/// Which of a page's forms is meant.
+/// The choice of one of a page's forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormChoice {

@@ -1,4 +1,4 @@
-//! What a form is made of, as data.
+//! Controls of a form, as data.
 
 use ego_tree::NodeId;
 
@@ -68,7 +68,7 @@ pub(super) struct Button {
     pub(super) instead: Box<Sending>,
 }
 
-/// How a form is sent, as its attributes have it, or instead of them those of its button.
+/// The submission attributes of a form, or those of its button instead.
 #[derive(Clone, Default)]
 pub(super) struct Sending {
     pub(super) action: Option<String>,
@@ -112,7 +112,7 @@ impl Control {
         matches!(self.kind, Kind::Submit(_) | Kind::Image(_) | Kind::Idle)
     }
 
-    /// What it says of how to submit, if it is a button that does.
+    /// The submission attributes of a submit button.
     pub(super) fn submits(&self) -> Option<&Button> {
         match &self.kind {
             Kind::Submit(button) | Kind::Image(button) => Some(button),

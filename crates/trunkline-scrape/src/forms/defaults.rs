@@ -1,4 +1,4 @@
-//! What a form holds before anybody has touched it: which radio button and which option is chosen.
+//! Initial state of a form: checked radio buttons and selected options.
 
 use std::collections::HashSet;
 

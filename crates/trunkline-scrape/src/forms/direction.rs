@@ -1,4 +1,4 @@
-//! Which way a text runs: for `dirname`.
+//! Direction of text, for `dirname`.
 
 use std::collections::HashMap;
 

@@ -20,7 +20,7 @@ pub(super) fn urlencoded(entries: &[Entry], encoding: &'static Encoding) -> Stri
     serializer.finish()
 }
 
-/// `text/plain`, which nobody can take apart again.
+/// `text/plain`, which cannot be parsed unambiguously.
 pub(super) fn plain(entries: &[Entry], encoding: &'static Encoding) -> Vec<u8> {
     let line = |entry: &Entry| format!("{}={}\r\n", with_crlf(&entry.name), with_crlf(entry.value.as_text()));
     let text: String = entries.iter().map(line).collect();

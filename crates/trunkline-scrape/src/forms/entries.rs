@@ -1,4 +1,4 @@
-//! What of a form is sent: the HTML standard's "constructing the entry list".
+//! Entry list of a form: the HTML standard's "constructing the entry list".
 
 use encoding_rs::Encoding;
 

@@ -19,8 +19,8 @@ impl<'a> Field<'a> {
         self.0.id.as_deref()
     }
 
-    /// What kind it is: the `type` of an `<input>`, or `textarea`, `select`, `select multiple`,
-    /// `submit`.
+    /// The kind of the field: the `type` of an `<input>`, or `textarea`, `select`, `select
+    /// multiple`, `submit`.
     pub fn kind(&self) -> &'static str {
         self.0.type_name()
     }
@@ -30,8 +30,8 @@ impl<'a> Field<'a> {
         self.0.disabled
     }
 
-    /// What it would send now: nothing for a box that is not checked, several for a select with
-    /// several options chosen. Of a file it is the name. A secret, if it is a password's.
+    /// The values that the field would send now: none for an unchecked box, several for a select
+    /// with several options chosen, the name for a file. A password's value is a secret.
     pub fn values(&self) -> Vec<&'a str> {
         match &self.0.kind {
             Kind::Input(_, value) | Kind::Textarea { value, .. } => vec![value],

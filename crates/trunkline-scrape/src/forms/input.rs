@@ -25,7 +25,7 @@ pub(super) enum InputType {
     Color,
 }
 
-/// What a slider can be set to.
+/// The range of a slider.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Range {
     min: f64,
@@ -36,7 +36,7 @@ pub(super) struct Range {
 }
 
 impl InputType {
-    /// That of an `<input>` with this `type`. One that nobody knows is `text`.
+    /// The type of an `<input>` with this `type`. An unknown one is `text`.
     pub(super) fn of(element: ElementRef<'_>, name: &str) -> Self {
         match name {
             "hidden" => Self::Hidden,
@@ -83,7 +83,7 @@ impl InputType {
         matches!(self, Hidden | Text | Search | Tel | Url | Email { .. } | Password)
     }
 
-    /// What it makes of a text; nothing, of one that it does not take.
+    /// Sanitizes a text. Returns an empty text for one that the field does not take.
     pub(super) fn sanitized(self, value: &str) -> String {
         match self {
             Self::Hidden => value.to_owned(),

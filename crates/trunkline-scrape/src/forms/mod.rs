@@ -40,8 +40,8 @@ use crate::tree::Context;
 
 /// A form, with what it holds: at first what the page has put there, then what it is filled with.
 ///
-/// It belongs to nobody: the page may be gone by the time it is sent, and it may be sent more than
-/// once.
+/// It is independent of its page, which may be gone by the time the form is sent, and may be sent
+/// more than once.
 ///
 /// ```
 /// # use http::HeaderMap;
@@ -137,9 +137,9 @@ impl Form {
     /// | a select | the value of the option, not what it shows; several for `multiple` |
     /// | a file | an [`Upload`]; several for `multiple` |
     ///
-    /// Where a hidden field shares its name with one that can be seen, the latter is meant. What a
-    /// browser would only warn of, a text that is too short or has not the required pattern, is
-    /// sent as it is; what a field cannot hold at all, `ten` in a number's, is an error.
+    /// If a hidden field and a visible one share the name, the visible one is filled in. A value of
+    /// which a browser would only warn (a text that is too short, or does not match the pattern) is
+    /// sent as it is; a value that a field cannot hold, `ten` in a number's, is an error.
     ///
     /// # Errors
     ///

@@ -56,7 +56,7 @@ fn put(to: &mut Vec<u8>, pieces: &[&[u8]]) {
     }
 }
 
-/// 128 random bits: nobody who writes the content can know the boundary.
+/// 128 random bits: the author of the content cannot know the boundary.
 fn boundary() -> Result<String> {
     let mut random = [0; 16];
     getrandom::getrandom(&mut random)

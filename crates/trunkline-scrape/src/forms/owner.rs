@@ -1,4 +1,4 @@
-//! Whose form a control is (the HTML standard's "form owner").
+//! Form owner of a control (the HTML standard's "form owner").
 
 use std::collections::HashMap;
 
@@ -8,11 +8,11 @@ use scraper::ElementRef;
 use crate::tree::Owners;
 
 pub(super) struct Owned<'a> {
-    /// Where each form stands among the page's.
+    /// The index of each form in the page.
     places: HashMap<NodeId, usize>,
     /// The first element of each id.
     ids: &'a HashMap<&'a str, NodeId>,
-    /// What the parser has associated.
+    /// The associations of the parser.
     parser: &'a Owners,
 }
 

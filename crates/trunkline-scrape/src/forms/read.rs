@@ -29,7 +29,7 @@ pub(crate) fn read(page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
                 outside.push(std::mem::replace(&mut around, inside));
             }
         }
-        // What was moved about may have come to lie deeper than when it was counted.
+        // The parser may have moved elements deeper than they were when they were counted.
         if outside.len() > 4 * DEPTH as usize {
             return Err(Error::page("the page nests too many elements"));
         }
@@ -55,7 +55,7 @@ struct Found<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// What its surroundings mean for what is in it comes out.
+    /// Returns the properties that the element passes on to its children.
     fn enter(&mut self, element: ElementRef<'a>, around: &mut Around) -> Around {
         let mut inside = around.inside(element);
         if let Some(id) = element.attr("id") {

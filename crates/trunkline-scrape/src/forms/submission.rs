@@ -24,7 +24,7 @@ pub struct Submission {
     pub(super) origin: Option<String>,
 }
 
-/// How the entries of a POST are written down.
+/// The encoding of the entries of a POST.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Enctype {
     Urlencoded,
@@ -38,7 +38,7 @@ impl Submission {
         &self.method
     }
 
-    /// Where it goes; with what the form holds as its query, if it is a GET.
+    /// The target; for a GET, with the entries as its query.
     pub fn url(&self) -> &Url {
         &self.url
     }

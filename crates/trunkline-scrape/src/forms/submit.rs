@@ -1,5 +1,5 @@
-//! Where a form goes, and how: the HTML standard's "form submission algorithm", up to where a
-//! browser would navigate.
+//! Target and encoding of a submission: the HTML standard's "form submission algorithm", up to the
+//! navigation.
 
 use encoding_rs::Encoding;
 use http::Method;

@@ -1,4 +1,4 @@
-//! Which button a form is sent with.
+//! Button that submits a form.
 
 use super::Form;
 use super::control::{Control, Kind};

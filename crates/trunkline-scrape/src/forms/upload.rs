@@ -28,7 +28,7 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// What `make` makes, each time that the form is sent.
+    /// A file whose body `make` makes anew each time the form is sent.
     pub fn new(name: impl Into<String>, make: impl Fn() -> Body + Send + Sync + 'static) -> Self {
         Self { name: name.into(), content_type: "application/octet-stream".to_owned(), make: Arc::new(make) }
     }
@@ -56,7 +56,7 @@ impl Upload {
         (self.make)()
     }
 
-    /// What is sent for a field with no file.
+    /// The entry of a file field without a file.
     pub(super) fn none() -> Self {
         Self::bytes("", Bytes::new())
     }

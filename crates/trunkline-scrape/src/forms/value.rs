@@ -1,11 +1,11 @@
-//! What a field is filled with.
+//! Values for fields.
 
 use std::fmt;
 
 use super::upload::Upload;
 
-/// What a field is filled with, for [`Form::fill`](crate::Form::fill): made of a text, a `bool`,
-/// several texts, an [`Upload`] or several.
+/// The value of a field, for [`Form::fill`](crate::Form::fill): made of a text, a `bool`, several
+/// texts, an [`Upload`] or several.
 ///
 /// Its `Debug` does not show it: it may be a password.
 #[derive(Clone)]

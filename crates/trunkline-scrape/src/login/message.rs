@@ -1,8 +1,8 @@
-//! What a page says itself of why a login failed.
+//! Message of a page about a failed login.
 
 use crate::document::Document;
 
-/// Where pages put such messages, the likeliest first.
+/// Selectors of such messages, the likeliest first.
 const PLACES: [&str; 14] = [
     ".errornote",
     "[role=alert]",

@@ -30,11 +30,11 @@ use crate::page::Page;
 use crate::retries;
 use trunkline::redact_url;
 
-/// How to log in to a site: where its form is, what to fill in, and how to tell that it worked.
+/// A login to a site: the form, its values, and the conditions of success.
 ///
-/// What is filled in goes where the form, or its button, says: to another origin too, as in a
-/// browser. From an https page to an http address it does not go, if a password is among it: that
-/// is an error that [`is_form`](Error::is_form).
+/// The values go to the target of the form or its button, also to another origin, as in a browser.
+/// A password on an https page is not sent to an http URL: that is an error that
+/// [`is_form`](Error::is_form).
 ///
 /// ```no_run
 /// # async fn run(scraper: trunkline_scrape::Scraper) -> Result<(), Box<dyn std::error::Error>> {
@@ -62,7 +62,7 @@ pub struct Login {
     over_too: Option<ExpiryCheck>,
 }
 
-/// Does this page say that nobody is logged in any more?
+/// True for a page that shows that the login has run out.
 type ExpiryCheck = Arc<dyn Fn(&Page) -> bool + Send + Sync>;
 
 impl Login {
@@ -85,7 +85,7 @@ impl Login {
         self
     }
 
-    /// Which form of the page it is. Default: [`FormChoice::Password`].
+    /// Chooses the form of the page. Default: [`FormChoice::Password`].
     pub fn form(self, form: FormChoice) -> Self {
         Self { form, ..self }
     }
@@ -102,14 +102,14 @@ impl Login {
         self
     }
 
-    /// What tells, of a page that was fetched later, that the login has run out, so that
-    /// [`Scraper::get`](crate::Scraper::get) logs in again. Default: it is the login page where
-    /// another one was asked for, or its status is 401 and it is of the same site as one of the
-    /// pages of the login.
+    /// Sets the test by which a page fetched later shows that the login has run out, so that
+    /// [`Scraper::get`](crate::Scraper::get) logs in again. Default: it is the login page and
+    /// another one was requested, or its status is 401 and it is of the same site as a page of the
+    /// login.
     ///
-    /// A page that answers 403 may also be one that nobody may see: only where that cannot be,
-    /// should it be taken for a login that has run out. And where 401 is said of such pages, it
-    /// should not: each of them costs a login.
+    /// A 403 may also mean that the user has no right to the page: treat it as a login that has run
+    /// out only where it cannot mean that. The same holds for a 401 on such pages: each of them
+    /// costs a login.
     pub fn is_over_when(self, over: impl Fn(&Page) -> bool + Send + Sync + 'static) -> Self {
         Self { over: Some(Arc::new(over)), ..self }
     }
@@ -126,7 +126,7 @@ impl Login {
 
     /// Logs in. What comes out is the page that it led to, and where it went in.
     pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, LoginPage)> {
-        // What a status means is for the verdict to say, whatever the session makes of it otherwise.
+        // The conditions of success judge the status, so the session does not.
         let page = parser.page(session.get(&self.url).error_for_status(false).await?).await?;
         let document = page.document_if_html()?;
         let form = self.filled(&document, page.status).map_err(|error| excused(error, &page))?;
@@ -156,7 +156,7 @@ impl Login {
     fn filled(&self, document: &Document, status: StatusCode) -> Result<Form> {
         let mut form = document.form(&self.form).map_err(|error| match status {
             StatusCode::OK => error,
-            // What it lacks, it lacks because it is another page than was meant.
+            // It is not the login page.
             status => Error::login(format!("login failed: the login page has the status {status}: {error}")),
         })?;
         for (name, value) in &self.fields {
@@ -165,7 +165,7 @@ impl Login {
         Ok(form)
     }
 
-    /// What was filled into fields for passwords.
+    /// The values of password fields.
     fn secrets(&self, form: &Form) -> Vec<String> {
         let passwords = form.fields().filter(|field| field.kind() == "password");
         passwords.flat_map(|field| field.values().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
@@ -181,7 +181,7 @@ fn excused(error: Error, page: &Page) -> Error {
     error.passing(busy && pause == asked).pausing(pause)
 }
 
-/// A browser asks whether that is meant, and here is nobody to be asked.
+/// A browser asks the user; a program has no user to ask.
 fn check_secrecy(form: &Form, from: &Url, to: &Url) -> Result<()> {
     if !form.has_password() || from.scheme() != "https" || to.scheme() == "https" {
         return Ok(());
@@ -194,7 +194,7 @@ fn check_secrecy(form: &Form, from: &Url, to: &Url) -> Result<()> {
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fields: Vec<_> = self.fields.iter().map(|(name, _)| name).collect();
-        // Before the address is known to be one, nobody knows where in it a secret would be.
+        // The text is not a URL yet, so a secret may be anywhere in it.
         let url = self.url.split(['?', '#']).next().map(|url| url.rsplit_once('@').map_or(url, |(_, url)| url));
         f.debug_struct("Login")
             .field("url", &url.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What is remembered of which hosts, and which is forgotten first.
+//! Cache of robots.txt rules by host, with eviction.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// So many bytes of robots.txt are remembered: that of tens of thousands of hosts, or of a hundred
 /// whose is as large as can be.
 const MOST: usize = 64 << 20;
-/// What a host counts as before anything is known of it.
+/// The size of a host before its rules are known.
 const EACH: usize = 1 << 10;
 
 /// `S` is what is known of a host.
@@ -35,7 +35,7 @@ impl<S: Default> Known<S> {
         state
     }
 
-    /// What this host says has so many bytes.
+    /// Sets the size of a host's rules.
     pub(super) fn says(&mut self, origin: &str, bytes: usize) {
         if let Some(host) = self.hosts.get_mut(origin) {
             self.bytes -= host.bytes;
@@ -77,7 +77,7 @@ mod tests {
         for host in 0..200 {
             let origin = format!("http://huge-{host}.test");
             known.of(&origin);
-            // When a day has passed, it may be longer or shorter.
+            // After a day the rules may be longer or shorter.
             for bytes in [1, 600 << 10, 500 << 10] {
                 known.says(&origin, bytes);
             }

@@ -1,5 +1,4 @@
-//! What robots.txt allows (RFC 9309): asked for once for all who want to know, and remembered for a
-//! day.
+//! robots.txt (RFC 9309): fetched once for all callers and cached for a day.
 
 mod known;
 
@@ -24,9 +23,9 @@ const MOST_REDIRECTS: usize = 5;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A host whose rules could not be had, attempt after attempt, is not asked for them again before.
 const GIVEN_UP: Duration = Duration::from_secs(300);
-/// Patterns with an end, `$`, are compiled: of a file with more, nobody knows what it would cost.
+/// Patterns with an end, `$`, are compiled, at an unknown cost for each.
 const MOST_ENDS: usize = 1_000;
-/// What one takes then, or so.
+/// The approximate size of a compiled pattern.
 const END_BYTES: usize = 8 << 10;
 /// No host is left alone for longer between two requests, whatever its `Crawl-delay`.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
@@ -53,7 +52,7 @@ enum State {
     },
 }
 
-/// What a host says.
+/// The result of the request for a host's robots.txt.
 pub(crate) enum Answer {
     Rules(Arc<Rules>),
     /// It is not known, so nothing is allowed. It may be known after that time, if there is one.
@@ -65,13 +64,13 @@ pub(crate) enum Answer {
     Closed(trunkline::Error),
 }
 
-/// What is allowed on a host.
+/// The rules of a host.
 #[derive(Default)]
 pub(crate) struct Rules {
     robot: Option<Robot>,
     /// Nothing is allowed, and why.
     refused: Option<&'static str>,
-    /// What they take, or so.
+    /// The approximate size of the rules.
     bytes: usize,
 }
 
@@ -111,7 +110,7 @@ impl Robots {
             // That tells nothing of the host.
             Err(Unread::Closed(error)) => Answer::Closed(error),
             Err(Unread::Failed { why, asked }) => {
-                // Whoever wants to be left alone for too long is not waited for.
+                // A pause longer than the limit is not waited for.
                 let too_long = asked.is_some_and(|asked| asked > retries::LONGEST);
                 let failures = if too_long { attempts } else { failures + 1 };
                 let pause = asked.unwrap_or_else(|| retries::backoff(failures));
@@ -128,7 +127,7 @@ impl Robots {
     }
 }
 
-/// Why the rules could not be had.
+/// The reason why the rules could not be read.
 enum Unread {
     Failed {
         why: String,
@@ -167,7 +166,7 @@ impl Unread {
         if error.is_closed() {
             return Self::Closed(error);
         }
-        // What stays as it is, such as a certificate, is not waited for.
+        // A lasting failure, such as a bad certificate, is not waited for.
         let asked = (!retries::may_pass(&error)).then_some(Duration::MAX);
         Self::Failed { why: format!("its robots.txt could not be read: {error}"), asked }
     }
@@ -201,7 +200,7 @@ impl Rules {
         }
     }
 
-    /// Why this page may not be fetched.
+    /// The reason why the page must not be fetched. None if it may be.
     pub(crate) fn refusal(&self, url: &Url, agent: &str) -> Option<String> {
         if let Some(why) = self.refused {
             return Some(why.to_owned());
@@ -210,7 +209,7 @@ impl Rules {
         refused.then(|| format!("its robots.txt does not allow it to {agent:?}"))
     }
 
-    /// What it wants between two requests.
+    /// The pause between two requests to the host.
     pub(crate) fn delay(&self) -> Duration {
         let seconds = self.robot.as_ref().and_then(|robot| robot.delay).unwrap_or_default();
         // More seconds than a duration has are too many as well.

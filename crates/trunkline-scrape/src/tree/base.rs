@@ -1,4 +1,4 @@
-//! What a page's addresses are relative to (the HTML standard's "document base URL").
+//! Base URL of a page (the HTML standard's "document base URL").
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(crate) fn resolve(base: &Url, address: &str, encoding: &'static Encoding) ->
     Url::options().base_url(Some(base)).encoding_override(Some(&encode)).parse(address).ok()
 }
 
-/// What `url` takes for an encoding.
+/// The encoder that `url` expects.
 pub(crate) fn encoder(encoding: &'static Encoding) -> impl Fn(&str) -> Cow<'_, [u8]> {
     move |text| encoding.encode(text).0
 }

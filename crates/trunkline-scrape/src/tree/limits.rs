@@ -1,11 +1,10 @@
-//! How much of a page is read. A hostile one costs its reader no more than an honest one of the
-//! same limits.
+//! Limits of a page. A hostile page costs no more than an honest one of the same size.
 
 use std::cell::{Cell, RefCell};
 
 use crate::error::{Error, Result};
 
-/// What a page may be at most.
+/// The limits of a page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// In bytes, as they are after decompression.
@@ -23,7 +22,7 @@ impl Default for Limits {
 /// As deep as Chromium lets elements nest. Behind it, it hangs them up elsewhere.
 pub(crate) const DEPTH: u32 = 512;
 
-/// Nobody writes so many, and each is compared with all before it.
+/// Far beyond real pages; each attribute is compared with all before it.
 const ATTRIBUTES: u32 = 1_000;
 
 /// The parser looks at so many open elements for each byte at most. (A real page needs less than
@@ -40,7 +39,7 @@ impl Limits {
     }
 }
 
-/// What the parser has made of a page so far.
+/// The size of the tree so far.
 #[derive(Default)]
 pub(super) struct Meter {
     limits: Limits,
@@ -112,8 +111,7 @@ impl Meter {
     }
 }
 
-/// Counts the attributes of the tag that is being read, which the parser shows to nobody before it
-/// has them all.
+/// Counts the attributes of the tag being read; the parser reports a tag only when it is complete.
 ///
 /// It knows tags and quotes, and nothing of comments and scripts: what it makes of those counts
 /// only while the parser itself shows nothing.

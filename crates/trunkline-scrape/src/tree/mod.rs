@@ -21,11 +21,11 @@ pub(crate) use self::select::{collapsed, text_without};
 pub(crate) use self::sink::Owners;
 pub(crate) use self::walk::{Step, walk};
 
-/// What a page's forms need to know of it.
+/// The context of a page's forms.
 pub(crate) struct Context {
-    /// Where it came from.
+    /// The URL of the page.
     pub(crate) url: Url,
-    /// What its addresses are relative to.
+    /// The base of relative URLs.
     pub(crate) base: Url,
     pub(crate) encoding: &'static Encoding,
     pub(crate) referrer: Policy,

@@ -19,7 +19,8 @@ pub(crate) struct Parsed {
     pub(crate) encoding: &'static Encoding,
 }
 
-/// What the parser gets at a time. In between, the limits are looked at: so much can exceed them.
+/// The size of a piece of input. The limits are checked between pieces, so a page may exceed them
+/// by one.
 const PIECE: usize = 1024;
 
 /// The tree of a page.

@@ -1,5 +1,5 @@
-//! What a page tells where its visitor goes next: `Referer` and `Origin` (the Referrer Policy
-//! standard, and Fetch's "append a request `Origin` header").
+//! `Referer` and `Origin` of requests from a page (the Referrer Policy standard, and Fetch's
+//! "append a request `Origin` header").
 
 use http::HeaderMap;
 use http::header::REFERRER_POLICY;
@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::walk::elements;
 
-/// How much is told.
+/// The referrer policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Policy {
     NoReferrer,
@@ -17,7 +17,7 @@ pub(crate) enum Policy {
     Origin,
     StrictOrigin,
     OriginWhenCrossOrigin,
-    /// What browsers do if nobody says otherwise.
+    /// The default of browsers.
     #[default]
     StrictOriginWhenCrossOrigin,
     UnsafeUrl,
@@ -125,7 +125,7 @@ fn origin(url: &Url) -> Option<String> {
     Some(format!("{}/", url.origin().ascii_serialization()))
 }
 
-/// From where nobody can listen to where somebody can.
+/// True from a trustworthy URL to one that is not.
 fn is_downgrade(from: &Url, to: &Url) -> bool {
     is_trustworthy(from) && !is_trustworthy(to)
 }

@@ -1,5 +1,4 @@
-//! What html5ever builds a tree with: scraper's, and besides which form the parser has given each
-//! control to, and how much there is.
+//! Tree sink for html5ever: scraper's tree, the parser's form owners, and the size so far.
 
 use std::borrow::Cow;
 use std::cell::{Cell, Ref, RefCell};

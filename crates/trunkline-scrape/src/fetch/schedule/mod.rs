@@ -1,15 +1,15 @@
-//! Whose turn it is. Pure: it is told what time it is, and neither asks a clock nor waits nor
-//! fetches.
+//! Schedule of a fetch: the next host and page. Pure: it is handed the time, and neither reads a
+//! clock nor waits nor fetches.
 //!
 //! The rules:
 //! 1. Between the starts of two requests to one host lies its pause at least.
 //! 2. A host that is held is left alone until then.
-//! 3. What comes again waits here for its time, and takes nobody's place meanwhile. Once that has
-//!    come, it goes before what has never been tried.
+//! 3. A page to be tried again waits here until its time and takes no place meanwhile. Then it goes
+//!    before pages that were never tried.
 //! 4. Of the hosts that may be asked, the one with the fewest requests under way is next; among
 //!    those, the one whose last turn is longest ago.
-//! 5. A host nobody knows yet is asked for its rules first, if rules are obeyed; nothing of it
-//!    starts before they are known.
+//! 5. A new host is asked for its robots.txt first, if rules are obeyed; none of its pages starts
+//!    before.
 //! 6. More is wanted until [`AHEAD`] wait, or [`MOST`] if of those none may start.
 //! 7. A host is forgotten when nothing of it waits or is under way, and it has had its pause.
 
@@ -28,7 +28,7 @@ const MOST: usize = 20_000;
 /// Longer pauses are no longer: a clock ends somewhere.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// What waits, by host. `J` is what there is to do.
+/// The waiting jobs, by host.
 #[derive(Debug)]
 pub(super) struct Schedule<J> {
     hosts: HashMap<Arc<str>, Host<J>>,
@@ -71,7 +71,7 @@ enum Place {
     Resting(Instant),
 }
 
-/// What to start. Each is to be [finished](Schedule::finished).
+/// A job to start. Each is to be [finished](Schedule::finished).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Start<J> {
     /// To ask a host for its rules, and tell them by [`Schedule::ruled`].
@@ -93,7 +93,7 @@ impl<J> Schedule<J> {
         }
     }
 
-    /// How many wait.
+    /// The number of waiting jobs.
     pub(super) fn len(&self) -> usize {
         self.waiting
     }
@@ -133,14 +133,14 @@ impl<J> Schedule<J> {
         self.settle(host, now);
     }
 
-    /// What was started is over.
+    /// Ends a started job.
     pub(super) fn finished(&mut self, host: &Arc<str>, now: Instant) {
         let known = self.host(host, now);
         known.under_way = known.under_way.saturating_sub(1);
         self.settle(host, now);
     }
 
-    /// What may be started now, if anything.
+    /// The next job that may start now. None if none may.
     pub(super) fn take(&mut self, now: Instant) -> Option<Start<J>> {
         while let Some((&(at, _), host)) = self.resting.first_key_value() {
             if now < at {
@@ -162,7 +162,7 @@ impl<J> Schedule<J> {
             known.until = now + known.pause;
             job.map(|job| Start::Visit(host.clone(), job))
         };
-        // Where it stands is found by its old turn.
+        // Its position is found by its old turn.
         self.leave(&host);
         self.host(&host, now).turn = turn;
         self.waiting -= usize::from(matches!(start, Some(Start::Visit(..))));
@@ -170,7 +170,7 @@ impl<J> Schedule<J> {
         start
     }
 
-    /// When something may be started, if nothing may now.
+    /// The time at which the next job may start. None if one may start now, or none waits.
     pub(super) fn wake(&self) -> Option<Instant> {
         self.resting.first_key_value().map(|(&(at, _), _)| at)
     }

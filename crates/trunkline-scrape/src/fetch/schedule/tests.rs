@@ -61,7 +61,7 @@ fn rule_1_between_two_starts_lies_the_pause() {
     assert_eq!((play.all(), play.wake()), (vec![1], Some(1_000)));
     play.sleep(999);
     assert_eq!((play.all(), play.wake()), (vec![], Some(1)));
-    // Whether the first one is over makes no difference.
+    // The end of the first job makes no difference.
     play.sleep(1);
     assert_eq!((play.all(), play.wake()), (vec![2], Some(1_000)));
     play.done("a");
@@ -136,7 +136,7 @@ fn rule_4_the_host_with_the_fewest_under_way_is_next() {
     for _ in 0..4 {
         assert_eq!(play.take().unwrap().0, "quick");
     }
-    // Four each. One place becomes free: it goes to whom it was taken from.
+    // Four each. A free place goes back to the host that lost it.
     play.done("quick");
     assert_eq!(play.take().unwrap().0, "quick");
     play.done("slow");
@@ -248,7 +248,7 @@ impl Dice {
     }
 }
 
-/// What is known of a host from outside.
+/// The visible state of a host.
 #[derive(Default)]
 struct Seen {
     last: Option<Instant>,
