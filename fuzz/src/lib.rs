@@ -46,11 +46,11 @@ type Script = Box<dyn Fn(&str) -> Answer + Send>;
 /// Server that responds to each request by its current script.
 pub struct Site {
     pub port: u16,
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<ServerState>>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct ServerState {
     script: Option<Script>,
     heads: Vec<String>,
 }
@@ -59,7 +59,7 @@ impl Site {
     async fn start() -> Self {
         let listener = TcpListener::bind((HOST, 0)).await.expect("the loopback interface has 127.0.0.0/8");
         let port = listener.local_addr().expect("it is bound").port();
-        let shared = Arc::<Mutex<Shared>>::default();
+        let shared = Arc::<Mutex<ServerState>>::default();
         let site = Self { port, shared: shared.clone() };
         tokio::spawn(async move {
             loop {
@@ -93,7 +93,7 @@ impl Site {
     }
 }
 
-async fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) -> Option<()> {
+async fn serve(mut stream: TcpStream, shared: &Mutex<ServerState>) -> Option<()> {
     let _ = stream.set_nodelay(true);
     let mut unread = Vec::new();
     loop {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::packaging::{self, succeed};
-use crate::processes::Run;
+use crate::processes::TestRun;
 use crate::{Step, stack, tidy};
 
 /// The features of each library, each of which is built alone. The empty name is none of them.
@@ -23,7 +23,7 @@ const FEATURES: [(&str, &[&str]); 4] = [
 /// The failed steps and tests.
 pub(crate) fn run(root: &Path, soak: bool) -> Step {
     let begun = Instant::now();
-    let mut ci = Ci { root: root.to_owned(), run: Run::new(), soak, failures: Vec::new(), outputs: Vec::new() };
+    let mut ci = Ci { root: root.to_owned(), run: TestRun::new(), soak, failures: Vec::new(), outputs: Vec::new() };
     ci.step("cargo fmt", Ci::format);
     ci.step("tidy", |ci| tidy::run(&ci.root));
     ci.step("cargo clippy", |ci| ci.cargo("clippy --workspace --all-targets --all-features -- -D warnings"));
@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, soak: bool) -> Step {
 
 struct Ci {
     root: PathBuf,
-    run: Run,
+    run: TestRun,
     /// Load tests at full length, optimised.
     soak: bool,
     failures: Vec<String>,

@@ -15,7 +15,7 @@ const MARK: &str = "TRUNKLINE_TEST_RUN";
 const ENDING: Duration = Duration::from_secs(5);
 
 /// The mark of this run: inherited from `./test`, or made here.
-pub(crate) struct Run {
+pub(crate) struct TestRun {
     mark: String,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Finished {
     pub(crate) succeeded: bool,
 }
 
-impl Run {
+impl TestRun {
     pub(crate) fn new() -> Self {
         let mark = std::env::var(MARK).unwrap_or_else(|_| format!("xtask.{}", std::process::id()));
         Self { mark }

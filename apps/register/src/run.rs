@@ -1,8 +1,8 @@
 //! Start and end of the service, in order.
 //!
-//! One session and one database pool are opened before the first request, are shared by all requests,
-//! and are closed in reverse after the last request and the last mail. If a step fails, the resources
-//! opened before it are closed.
+//! One session and one database pool are opened before the first request, are shared by all
+//! requests, and are closed in reverse after the last request and the last mail. If a step fails,
+//! the resources opened before it are closed.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -57,8 +57,8 @@ async fn serve(app: &App, settings: &Settings, telemetry: Telemetry) -> anyhow::
     let trusted_proxies = settings.trust_proxy.clone().unwrap_or_default();
     let limits = Limits::new(rate(settings.ip_limit));
 
-    // In development the service has an SES of its own. It opens before the session and closes after
-    // it, as an outside service would.
+    // In development the service has an SES of its own. It opens before the session and closes
+    // after it, as an outside service would.
     let dev_mail = open_dev_mail(app, settings).await?;
 
     // The one session for requests to other services.

@@ -10,8 +10,8 @@ use tracing_subscriber::prelude::*;
 
 use crate::settings::LogFormat;
 
-/// Filter if `RUST_LOG` is not set. The AWS SDK warns at each place that has no credentials; the error
-/// that follows names all places in one line.
+/// Filter if `RUST_LOG` is not set. The AWS SDK warns at each place that has no credentials; the
+/// error that follows names all places in one line.
 const DEFAULT_FILTER: &str = "info,aws_config=error";
 
 /// Format of the running log.

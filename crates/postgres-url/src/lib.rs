@@ -1,7 +1,7 @@
 //! Diagnosis of a bad Postgres URL, in an error that shows no password.
 //!
-//! sqlx ignores parameters that it does not know, so a typo in `sslmode` would turn TLS off. It also
-//! takes the rest of a password that is not encoded for the name of a database, and shows it.
+//! sqlx ignores parameters that it does not know, so a typo in `sslmode` would turn TLS off. It
+//! also takes the rest of a password that is not encoded for the name of a database, and shows it.
 
 mod parameters;
 
@@ -34,8 +34,8 @@ pub fn check(url: &str) -> Result<(), String> {
     parameters::check(&url)
 }
 
-/// True if the host ends before the last `@`, at a `/`, `?` or `#` of a password that is not encoded.
-/// The driver would take the text after it for the name of the database, which is shown.
+/// True if the host ends before the last `@`, at a `/`, `?` or `#` of a password that is not
+/// encoded. The driver would take the text after it for the name of the database, which is shown.
 fn is_torn(after_scheme: &str) -> bool {
     let after_host = match after_scheme.strip_prefix("//") {
         Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),

@@ -70,7 +70,8 @@ fn instead(name: &str) -> String {
     }
 }
 
-/// True if a part of a password may be among the parameters: it has a `?` or `&` that is not encoded.
+/// True if a part of a password may be among the parameters: it has a `?` or `&` that is not
+/// encoded.
 fn may_hold_secrets(url: &Url) -> bool {
     url.query().is_some_and(|query| query.contains('@')) || url.query_pairs().any(|(name, _)| name == "password")
 }

@@ -6,7 +6,8 @@
 //! requests for credentials (from ECS, from the instance's metadata, from STS) use them too.
 //!
 //! ```no_run
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # type BoxError = Box<dyn std::error::Error>;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 //! use aws_config::BehaviorVersion;
 //! use trunkline::Session;
 //! use trunkline_aws::HttpClient;
@@ -33,7 +34,9 @@
 //!
 //! ```toml
 //! aws-config = { version = "1", default-features = false, features = ["rt-tokio"] }
-//! aws-sdk-s3 = { version = "1", default-features = false, features = ["rt-tokio", "sigv4a", "http-1x"] }
+//! aws-sdk-s3 = { version = "1", default-features = false, features = [
+//!     "rt-tokio", "sigv4a", "http-1x",
+//! ] }
 //! ```
 //!
 //! Cargo unifies features over all dependencies of a program, so one AWS crate with its default
@@ -54,8 +57,8 @@
 //! - The protocol is HTTP/1.1. Operations with bidirectional streaming need HTTP/2 and do not work
 //!   (such as `StartStreamTranscription` of Transcribe).
 //! - Proxies, and the environment variables that name them, are ignored.
-//! - An [`address_filter`](trunkline::PoolBuilder::address_filter) of the pool must allow the sources
-//!   of credentials: 169.254.169.254 is the instance's metadata service, 169.254.170.2 and
+//! - An [`address_filter`](trunkline::PoolBuilder::address_filter) of the pool must allow the
+//!   sources of credentials: 169.254.169.254 is the instance's metadata service, 169.254.170.2 and
 //!   169.254.170.23 are ECS and EKS.
 //!
 //! # Deadlines
@@ -81,7 +84,8 @@
 //! [`connect_timeout`]: aws_smithy_types::timeout::TimeoutConfigBuilder::connect_timeout
 //! [`read_timeout`]: aws_smithy_types::timeout::TimeoutConfigBuilder::read_timeout
 //! [`operation_timeout`]: aws_smithy_types::timeout::TimeoutConfigBuilder::operation_timeout
-//! [`operation_attempt_timeout`]: aws_smithy_types::timeout::TimeoutConfigBuilder::operation_attempt_timeout
+//! [`operation_attempt_timeout`]:
+//! aws_smithy_types::timeout::TimeoutConfigBuilder::operation_attempt_timeout
 //!
 //! # Errors and retries
 //!

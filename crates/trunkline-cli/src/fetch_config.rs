@@ -33,8 +33,8 @@ pub(crate) struct FetchConfig {
 }
 
 impl FetchConfig {
-    /// Checks the arguments and opens all files. The output file is opened last and emptied later, so
-    /// that a mistake elsewhere leaves earlier results unchanged.
+    /// Checks the arguments and opens all files. The output file is opened last and emptied later,
+    /// so that a mistake elsewhere leaves earlier results unchanged.
     ///
     /// # Errors
     ///

@@ -55,7 +55,8 @@ impl<R: Read> Lines<R> {
     pub(crate) fn step(&mut self) -> io::Result<LineRead> {
         self.number += 1;
         self.line.clear();
-        // One byte beyond the limit reveals a line that is too long; one more is for the line break.
+        // One byte beyond the limit reveals a line that is too long; one more is for the line
+        // break.
         let longest = LONGEST as u64 + 2;
         if self.reader.by_ref().take(longest).read_until(b'\n', &mut self.line)? == 0 {
             return Ok(LineRead::End);

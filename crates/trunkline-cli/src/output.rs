@@ -1,8 +1,8 @@
 //! Output of a run, and the thread that writes it.
 //!
-//! Writing may block (a pager, a stopped terminal). The fetch loop therefore gathers lines and hands
-//! them over when the writer has room. A full output stops new pages, while the loop still reacts to
-//! signals.
+//! Writing may block (a pager, a stopped terminal). The fetch loop therefore gathers lines and
+//! hands them over when the writer has room. A full output stops new pages, while the loop still
+//! reacts to signals.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};

@@ -5,9 +5,9 @@ use std::io;
 use console::Term;
 use indicatif::TermLike;
 
-/// Drawing target of the bar. It leaves the cursor at the beginning of the line. indicatif leaves it
-/// behind the end, where the `^C` that a terminal echoes would start a new line and leave the bar on
-/// the line above.
+/// Drawing target of the bar. It leaves the cursor at the beginning of the line. indicatif leaves
+/// it behind the end, where the `^C` that a terminal echoes would start a new line and leave the
+/// bar on the line above.
 #[derive(Debug)]
 pub(crate) struct Terminal(Term);
 

@@ -3,8 +3,8 @@
 use trunkline::redact_url;
 use url::{Host, ParseError, Url};
 
-/// Limits of a host name and of a label between its dots (RFC 1035 section 2.3.4). The 255 octets of
-/// a name include two that are not letters.
+/// Limits of a host name and of a label between its dots (RFC 1035 section 2.3.4). The 255 octets
+/// of a name include two that are not letters.
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
@@ -20,8 +20,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, String> {
             shown(text)
         ));
     }
-    // The parser removes some of them, as browsers do: two lines with only a carriage return between
-    // them would become one URL.
+    // The parser removes some of them, as browsers do: two lines with only a carriage return
+    // between them would become one URL.
     if text.contains(char::is_control) {
         return Err(format!("{:?} has a control character in it, as no URL does", shown(text)));
     }

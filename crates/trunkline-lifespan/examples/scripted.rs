@@ -1,8 +1,10 @@
 //! An application whose arguments script its start and end, for the tests.
 //!
 //! ```sh
-//! cargo run -p trunkline-lifespan --all-features --example scripted -- open:session work:outbox fail:database
-//! cargo run -p trunkline-lifespan --all-features --example scripted -- open:session pause=2000 serve
+//! cargo run -p trunkline-lifespan --all-features --example scripted -- \
+//!     open:session work:outbox fail:database
+//! cargo run -p trunkline-lifespan --all-features --example scripted -- \
+//!     open:session pause=2000 serve
 //! ```
 //!
 //! | word | |

@@ -52,20 +52,20 @@ impl App {
     ///
     /// # Errors
     ///
-    /// The resource cannot be acquired, or its check fails (it is released by then), or either panics
-    /// or exceeds its limit.
+    /// The resource cannot be acquired, or its check fails (it is released by then), or either
+    /// panics or exceeds its limit.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it acquires, the resource cleans up after itself. Dropped later, it is released
-    /// at the end.
+    /// Dropped while it acquires, the resource cleans up after itself. Dropped later, it is
+    /// released at the end.
     pub fn open<R: Resource>(&self, name: impl Into<String>, resource: R) -> Opening<'_, R> {
         let release_within = self.settings.release_within;
         Opening { app: self, name: name.into(), resource, open_within: Duration::MAX, release_within }
     }
 
-    /// Begins work in a task of its own. After the last request has ended, the [`Stop`] of the work is
-    /// requested and the work is awaited, the last begun first. It may end earlier.
+    /// Begins work in a task of its own. After the last request has ended, the [`Stop`] of the work
+    /// is requested and the work is awaited, the last begun first. It may end earlier.
     ///
     /// If the work fails or panics, the application ends as by a signal, and the error of the work
     /// comes first in the [`Report`](crate::Report).
@@ -91,8 +91,9 @@ impl App {
         Background { tasks: &self.background, position }
     }
 
-    /// Marks the application as ready and waits until it is asked to stop: by a signal, by the failure
-    /// of background work or by [`Shutdown::begin`]. For an application without a server.
+    /// Marks the application as ready and waits until it is asked to stop: by a signal, by the
+    /// failure of background work or by [`Shutdown::begin`]. For an application without a
+    /// server.
     ///
     /// # Cancel safety
     ///
@@ -131,26 +132,29 @@ impl App {
         bound.map_err(|error| Error::new(Phase::Bind, name, begun.elapsed(), error))
     }
 
-    /// Serves until the application is asked to stop, and returns when the last request has ended on
-    /// all listeners, those of [`serve_beside`](Self::serve_beside) and
-    /// [`serve_throughout`](Self::serve_throughout) included. It speaks HTTP/1.1 and HTTP/2 (without
-    /// TLS, with prior knowledge). The application is ready before the address is announced.
+    /// Serves until the application is asked to stop, and returns when the last request has ended
+    /// on all listeners, those of [`serve_beside`](Self::serve_beside) and
+    /// [`serve_throughout`](Self::serve_throughout) included. It speaks HTTP/1.1 and HTTP/2
+    /// (without TLS, with prior knowledge). The application is ready before the address is
+    /// announced.
     ///
     /// Asked to stop, it
     ///
-    /// 1. is no longer [ready](Self::readiness), and sends `connection: close` in each response over
-    ///    HTTP/1;
+    /// 1. is no longer [ready](Self::readiness), and sends `connection: close` in each response
+    ///    over HTTP/1;
     /// 2. continues for the [pause](crate::Lifespan::pause);
     /// 3. accepts the connections in the kernel's queue, also beyond the
-    ///    [limit](crate::Lifespan::connections), and closes the listener: new connections are refused;
+    ///    [limit](crate::Lifespan::connections), and closes the listener: new connections are
+    ///    refused;
     /// 4. closes idle connections and announces the end on the others (HTTP/2: GOAWAY);
     /// 5. waits for the requests in flight, up to
     ///    [`Lifespan::drain_within`](crate::Lifespan::drain_within), then aborts them.
     ///
-    /// Requests whose heads have arrived are not cut off before that. A connection without a request
-    /// is closed after 30 s, and so is one over HTTP/2 whose client does not answer a PING. A handler
-    /// finds the client's address in `ConnectInfo<SocketAddr>`. An upgraded connection (a WebSocket)
-    /// belongs to its handler, which should wait for [`stopping`](Self::stopping).
+    /// Requests whose heads have arrived are not cut off before that. A connection without a
+    /// request is closed after 30 s, and so is one over HTTP/2 whose client does not answer a
+    /// PING. A handler finds the client's address in `ConnectInfo<SocketAddr>`. An upgraded
+    /// connection (a WebSocket) belongs to its handler, which should wait for
+    /// [`stopping`](Self::stopping).
     ///
     /// # Errors
     ///
@@ -181,9 +185,9 @@ impl App {
         Ok(address)
     }
 
-    /// Like [`serve_beside`](Self::serve_beside), but serves until the other servers are drained, and
-    /// is drained after them in the time they left. For metrics and a console, which are wanted most
-    /// when the end is slow.
+    /// Like [`serve_beside`](Self::serve_beside), but serves until the other servers are drained,
+    /// and is drained after them in the time they left. For metrics and a console, which are
+    /// wanted most when the end is slow.
     ///
     /// # Errors
     ///

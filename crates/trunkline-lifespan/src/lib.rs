@@ -1,10 +1,10 @@
 //! An application from start to end: resources opened in order, requests served until a signal and
 //! drained, everything closed in reverse.
 //!
-//! A session, a database or a worker starts before the first request and ends after the last one, in
-//! reverse order and on every path: success, error, panic, signal. `?` does not do that, a `Drop`
-//! cannot await, and a signal handler knows no resources. This crate is the stack that does: an
-//! asynchronous, ordered `defer` for the resources of an application.
+//! A session, a database or a worker starts before the first request and ends after the last one,
+//! in reverse order and on every path: success, error, panic, signal. `?` does not do that, a
+//! `Drop` cannot await, and a signal handler knows no resources. This crate is the stack that does:
+//! an asynchronous, ordered `defer` for the resources of an application.
 //!
 //! ```no_run
 //! # #[cfg(all(feature = "serve", feature = "session"))] mod main {
@@ -52,8 +52,8 @@
 //!
 //! # The end
 //!
-//! A signal, a failed start, failed background work, a panic and a function that returns all end the
-//! application in the same steps:
+//! A signal, a failed start, failed background work, a panic and a function that returns all end
+//! the application in the same steps:
 //!
 //! 1. **Not ready.** [`App::readiness`] is false at once, and [`App::stopping`] is requested.
 //! 2. **Pause**, if the application was up: [`Lifespan::pause`].
@@ -97,7 +97,8 @@
 //!
 //! # Cargo features
 //!
-//! Both are off by default. Without them the crate is an exit stack with signals and background work.
+//! Both are off by default. Without them the crate is an exit stack with signals and background
+//! work.
 //!
 //! - `serve`: `App::bind`, `App::serve`, `App::serve_beside`, `App::serve_throughout`: an
 //!   `axum::Router` over HTTP/1.1 and HTTP/2.

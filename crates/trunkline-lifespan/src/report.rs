@@ -12,7 +12,8 @@ const FAILED: u8 = 1;
 const ABORTED: u8 = 3;
 const SIGNAL: u8 = 128;
 
-/// The report of an application's end. `main` can return it; its `Display` has all steps and errors.
+/// The report of an application's end. `main` can return it; its `Display` has all steps and
+/// errors.
 ///
 /// | exit code | |
 /// |---|---|

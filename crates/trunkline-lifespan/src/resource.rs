@@ -44,8 +44,8 @@ pub trait Resource: Send + 'static {
     /// Any error, or a text.
     type Error: Into<BoxError>;
 
-    /// Opens the resource; called once, first. If it fails or is dropped before it returns, it cleans
-    /// up after itself: only an acquired resource is released.
+    /// Opens the resource; called once, first. If it fails or is dropped before it returns, it
+    /// cleans up after itself: only an acquired resource is released.
     fn acquire(&mut self) -> impl Future<Output = Result<Self::Handle, Self::Error>> + Send;
 
     /// Checks that the resource is usable. On an error it is released, and the application does not
@@ -55,8 +55,8 @@ pub trait Resource: Send + 'static {
         async { Ok(()) }
     }
 
-    /// Closes the resource; called once if it was acquired. Past its limit the release is aborted at
-    /// its next await.
+    /// Closes the resource; called once if it was acquired. Past its limit the release is aborted
+    /// at its next await.
     fn release(self, handle: Self::Handle) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 

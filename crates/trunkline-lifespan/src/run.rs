@@ -25,11 +25,11 @@ impl Lifespan {
     /// Runs an application: its function, then the end. When the function returns, fails or panics,
     /// every resource it opened is released, in reverse, even if the release of another one fails.
     ///
-    /// A signal during [`App::serve`] or [`App::until_stopped`] ends that wait, and the function goes
-    /// on from there. At any other time a signal drops the function, so that it ends a start that
-    /// hangs. A second signal, of another kind or at least 100 ms later, exits the process at once
-    /// with 128 + its number. After this returns, signals have no effect (tokio keeps its handlers):
-    /// exit the process soon.
+    /// A signal during [`App::serve`] or [`App::until_stopped`] ends that wait, and the function
+    /// goes on from there. At any other time a signal drops the function, so that it ends a
+    /// start that hangs. A second signal, of another kind or at least 100 ms later, exits the
+    /// process at once with 128 + its number. After this returns, signals have no effect (tokio
+    /// keeps its handlers): exit the process soon.
     ///
     /// # Panics
     ///

@@ -38,8 +38,8 @@ impl SessionResource {
         self
     }
 
-    /// The time that requests in flight have to finish at the end. By default 5 s: half of the default
-    /// limit of a release.
+    /// The time that requests in flight have to finish at the end. By default 5 s: half of the
+    /// default limit of a release.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

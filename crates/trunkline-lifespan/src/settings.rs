@@ -28,19 +28,20 @@ impl Lifespan {
         }
     }
 
-    /// The limit on open connections of each listener. At the limit no connection is accepted: clients
-    /// wait in the listener's queue until a connection ends. By default 10 000; zero counts as one.
+    /// The limit on open connections of each listener. At the limit no connection is accepted:
+    /// clients wait in the listener's queue until a connection ends. By default 10 000; zero
+    /// counts as one.
     ///
     /// A connection takes a file descriptor, so the limit should be below that of the process
-    /// (`ulimit -n`), less the descriptors that the application opens itself. An upgraded connection
-    /// (a WebSocket) belongs to its handler and does not count.
+    /// (`ulimit -n`), less the descriptors that the application opens itself. An upgraded
+    /// connection (a WebSocket) belongs to its handler and does not count.
     pub fn connections(mut self, limit: usize) -> Self {
         self.connections = limit;
         self
     }
 
-    /// The time between not ready and the close of the listeners, so that a load balancer can notice.
-    /// By default zero.
+    /// The time between not ready and the close of the listeners, so that a load balancer can
+    /// notice. By default zero.
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self

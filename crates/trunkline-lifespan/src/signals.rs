@@ -54,8 +54,8 @@ impl Signals {
         Ok(Self { received, last: None, _tasks: tasks })
     }
 
-    /// Waits for the next signal and returns its number. The same signal again within 100 ms is part
-    /// of the one before.
+    /// Waits for the next signal and returns its number. The same signal again within 100 ms is
+    /// part of the one before.
     ///
     /// # Cancel safety
     ///

@@ -29,8 +29,8 @@ impl Stop {
         let _ = self.0.clone().wait_for(|&stop| stop).await;
     }
 
-    /// Runs the work until it is done or the stop is requested. None if the stop came first; the work
-    /// does not begin if it came before.
+    /// Runs the work until it is done or the stop is requested. None if the stop came first; the
+    /// work does not begin if it came before.
     ///
     /// ```
     /// # use tokio::sync::mpsc::Receiver;
@@ -160,8 +160,8 @@ impl Lifecycle {
         self.stop().requested().await;
     }
 
-    /// True if the application's function waits for the stop, or waited when the stop came: then the
-    /// function acts on it.
+    /// True if the application's function waits for the stop, or waited when the stop came: then
+    /// the function acts on it.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.waiting.load(Ordering::Acquire) > 0
     }

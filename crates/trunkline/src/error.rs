@@ -261,8 +261,8 @@ impl Error {
         }
     }
 
-    /// The setting that the request exceeded: `total` or `read` of [`Timeouts`](crate::Timeouts), or
-    /// `max_redirects`.
+    /// The setting that the request exceeded: `total` or `read` of [`Timeouts`](crate::Timeouts),
+    /// or `max_redirects`.
     pub fn setting(&self) -> Option<&'static str> {
         self.0.setting
     }

@@ -84,7 +84,8 @@
 //! #         let (mut socket, _) = listener.accept().await.unwrap();
 //! #         let mut request = [0; 4096];
 //! #         while socket.read(&mut request).await.unwrap() > 0 {
-//! #             socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await.unwrap();
+//! #             let response = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+//! #             socket.write_all(response).await.unwrap();
 //! #         }
 //! #     });
 //! #     address

@@ -50,8 +50,8 @@ const LAYERS: [Layers; 2] = [
     },
 ];
 
-/// Crates and paths that only `connection` of the library may name: another HTTP engine, TLS library
-/// or socket changes that folder alone.
+/// Crates and paths that only `connection` of the library may name: another HTTP engine, TLS
+/// library or socket changes that folder alone.
 const ENGINES: [&[&str]; 5] = [&["hyper"], &["hyper_util"], &["rustls"], &["tokio_rustls"], &["tokio", "net"]];
 
 /// Imports follow the layers of docs/ARCHITECTURE.md.

@@ -1,4 +1,4 @@
-//! How comments and Markdown read: first lines, widths, wording, compiled snippets.
+//! Prose of comments and Markdown: first lines, widths, wording, compiled snippets.
 
 use std::collections::BTreeMap;
 use std::path::Path;

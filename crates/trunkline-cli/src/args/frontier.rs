@@ -145,8 +145,8 @@ pub(crate) struct RetryArgs {
     pub(crate) statuses: Vec<i16>,
 }
 
-/// Unchecked URL of a database. It may hold a password, so `Debug` hides it, and the frontier checks
-/// it rather than clap, whose messages repeat the argument.
+/// Unchecked URL of a database. It may hold a password, so `Debug` hides it, and the frontier
+/// checks it rather than clap, whose messages repeat the argument.
 #[derive(Clone)]
 pub(crate) struct DatabaseUrl(String);
 
@@ -174,8 +174,8 @@ impl fmt::Debug for DatabaseUrl {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Many machines")]
 pub(crate) struct WorkerArgs {
-    /// Fetch URLs of this Postgres database, as one of any number of workers (see `trunkline frontier
-    /// --help`)
+    /// Fetch URLs of this Postgres database, as one of any number of workers (see `trunkline
+    /// frontier --help`)
     #[arg(long, value_name = "DATABASE", conflicts_with_all = ["urls", "input", "resume", "per_host"])]
     pub(crate) frontier: Option<DatabaseUrl>,
 

@@ -63,8 +63,8 @@ pub(crate) struct LoginArgs {
     #[command(flatten)]
     pub(crate) form: LoginForm,
 
-    /// Cookie file, in the format of curl's -b and -c: read at the start if it exists, written after
-    /// the login
+    /// Cookie file, in the format of curl's -b and -c: read at the start if it exists, written
+    /// after the login
     #[arg(long, value_name = "FILE")]
     pub(crate) cookies: Option<PathBuf>,
 

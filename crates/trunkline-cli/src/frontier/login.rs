@@ -1,5 +1,5 @@
-//! Login shared by all workers: one worker logs in and stores the cookies on the frontier, the others
-//! copy them.
+//! Login shared by all workers: one worker logs in and stores the cookies on the frontier, the
+//! others copy them.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 

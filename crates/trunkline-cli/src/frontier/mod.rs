@@ -11,8 +11,8 @@
 //! - **Each URL has one owner.** A worker leases the URLs that it fetches, and renews its lease
 //!   three times per lease time. The URLs of a dead worker return to the queue when its lease is
 //!   over. A worker that cannot reach the database gives up its pages before its lease is over.
-//! - **A line is written before its URL is settled.** A worker that dies in between leaves a line of
-//!   a URL that another worker fetches again: at most one per lease, and a worker holds at most
+//! - **A line is written before its URL is settled.** A worker that dies in between leaves a line
+//!   of a URL that another worker fetches again: at most one per lease, and a worker holds at most
 //!   twice its concurrency of leases. "Written" means handed to the operating system: a power
 //!   failure may lose the last lines of settled URLs.
 //! - **The limit of a host applies to all workers together.** The leases of a host never exceed it,

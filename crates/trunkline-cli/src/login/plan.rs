@@ -77,8 +77,8 @@ impl LoginPlan {
     ///
     /// # Errors
     ///
-    /// [`UsageError`](crate::exit::UsageError), if the page has no such form or field; what the page
-    /// or the network says otherwise.
+    /// [`UsageError`](crate::exit::UsageError), if the page has no such form or field; what the
+    /// page or the network says otherwise.
     ///
     /// # Cancel safety
     ///

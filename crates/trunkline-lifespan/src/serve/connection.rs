@@ -28,8 +28,8 @@ const ARRIVED: Duration = Duration::from_millis(10);
 /// Time at a drain for the first request of a connection to arrive whole.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
-/// Time for the first request of a connection to arrive. hyper has the same limit for each head, but
-/// only from the first byte on; a connection without a byte would never end.
+/// Time for the first request of a connection to arrive. hyper has the same limit for each head,
+/// but only from the first byte on; a connection without a byte would never end.
 const FIRST_HEAD: Duration = Duration::from_secs(30);
 
 /// Interval of PINGs over HTTP/2. A client that vanished from the network is noticed by them only.

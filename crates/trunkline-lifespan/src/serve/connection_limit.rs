@@ -22,8 +22,8 @@ pub struct ListenerStats {
     pub open: usize,
     /// The limit on them: [`Lifespan::connections`](crate::Lifespan::connections).
     pub limit: usize,
-    /// The number of times the limit was reached. It is reached again only after more than a tenth of
-    /// the permits were free.
+    /// The number of times the limit was reached. It is reached again only after more than a tenth
+    /// of the permits were free.
     pub times_full: u64,
 }
 
@@ -59,7 +59,8 @@ struct Occupancy {
 }
 
 impl ConnectionLimit {
-    /// Waits until a permit is free. Only the accepting task may wait; it then [takes](Self::take) it.
+    /// Waits until a permit is free. Only the accepting task may wait; it then [takes](Self::take)
+    /// it.
     pub(super) async fn free(&self) {
         let begins = self.occupancy.send_if_modified(|occupancy| {
             let begins = occupancy.open >= self.limit && occupancy.full.is_none();

@@ -194,8 +194,8 @@ async fn who_asks_for_nothing_is_not_kept_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn a_vanished_client_is_noticed_and_does_not_delay_the_end() {
-    // HTTP/2 by hand: preface, empty SETTINGS, and GET / for localhost (RFC 9113 section 3.4, RFC 7541
-    // appendix A).
+    // HTTP/2 by hand: preface, empty SETTINGS, and GET / for localhost (RFC 9113 section 3.4, RFC
+    // 7541 appendix A).
     let asked =
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x0e\x01\x05\0\0\0\x01\x82\x84\x86\x41\x09localhost";
     let served = serve(settings(), |_| Router::new().route("/", get(async || "hello"))).await;

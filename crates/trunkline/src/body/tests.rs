@@ -66,7 +66,7 @@ fn a_body_is_small() {
 }
 
 #[tokio::test]
-async fn a_body_that_has_not_the_length_it_was_announced_with_fails_before_it_is_complete() {
+async fn a_body_of_another_length_than_announced_fails() {
     let exact = items(&["he", "llo"]).with_length(5);
     assert_eq!(length(&exact), Some(5));
     assert_eq!(read(exact).await.unwrap(), b"hello");
@@ -112,7 +112,7 @@ async fn a_stream_that_panicked_is_not_polled_again() {
 }
 
 #[tokio::test]
-async fn a_file_is_measured_and_then_read_from_its_beginning_each_time() {
+async fn a_file_is_measured_and_read_from_its_beginning_each_time() {
     let content: Vec<u8> = (0..300_000_u32).map(|n| n as u8).collect();
     let (_dir, path) = file(&content);
     let mut body = Body::file(&path);

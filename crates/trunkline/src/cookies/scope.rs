@@ -28,8 +28,8 @@ impl<'a> Origin<'a> {
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
         // A root's dot is not part of the length.
         let fits = !host.is_empty() && host.len() <= LONGEST_HOST + 1;
-        // "localhost" and the machine's own addresses are trusted hosts, as section 5.8.3 suggests and
-        // browsers and curl have it.
+        // "localhost" and the machine's own addresses are trusted hosts, as section 5.8.3 suggests
+        // and browsers and curl have it.
         let local = || match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(ip)) => ip.is_loopback(),

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pair_ends_at_the_first_semicolon_and_splits_at_the_first_equals_sign() {
+    fn the_pair_ends_at_a_semicolon_and_splits_at_the_first_equals() {
         for (text, name, value) in [
             ("a=b", "a", "b"),
             ("a=b=c;d=e", "a", "b=c"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn name_and_value_are_4096_bytes_at_most_without_the_white_space() {
+    fn name_and_value_have_4096_bytes_at_most_without_white_space() {
         let fits = format!("  abc =  {}  ; Path=/", "x".repeat(4093));
         SetCookie::parse(fits.as_bytes()).unwrap();
         let longer = format!("abc={}", "x".repeat(4094));

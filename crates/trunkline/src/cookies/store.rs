@@ -205,8 +205,8 @@ fn domain(set: &SetCookie<'_>, from: &Origin<'_>) -> Result<Option<Box<str>>, Re
     let domain = domain.trim_start_matches('[').trim_end_matches(']');
     match domain {
         "" => Ok(None),
-        // With an empty label before it `.com` would pass for more than the public suffix of `a..com`, and fit into no
-        // file.
+        // With an empty label before it `.com` would pass for more than the public suffix of
+        // `a..com`, and fit into no file.
         domain if domain.starts_with('.') || !domain_match(from.host, domain) => Err(Refused::ForeignDomain),
         domain if !is_public(domain, from.host) => Ok(Some(domain.into())),
         domain if domain == from.host => Ok(None),

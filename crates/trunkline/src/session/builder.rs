@@ -147,7 +147,9 @@ impl SessionBuilder {
     /// # fn main() -> trunkline::Result<()> {
     /// let session = Session::builder()
     ///     .redirect_policy(|hop| match hop.url().host_str() {
-    ///         _ if hop.from().scheme() == "https" && hop.url().scheme() == "http" => RedirectAction::refuse("it is not encrypted"),
+    ///         _ if hop.from().scheme() == "https" && hop.url().scheme() == "http" => {
+    ///             RedirectAction::refuse("it is not encrypted")
+    ///         }
     ///         Some("login.example.com") => RedirectAction::Stop,
     ///         _ => RedirectAction::Follow,
     ///     })
@@ -202,7 +204,8 @@ impl SessionBuilder {
         let headers = self.headers?;
         for own in [CONTENT_LENGTH, EXPECT] {
             if headers.contains_key(&own) {
-                // RFC 9110 section 10.1.1: no expectation goes with a request without content, and most are.
+                // RFC 9110 section 10.1.1: no expectation goes with a request without content, and
+                // most are.
                 let why = format!("{own} depends on one request's body: it is not a header for a session to set");
                 return Err(Error::input(why));
             }

@@ -86,7 +86,8 @@ use crate::stats::{CloseReport, PoolStats};
 /// [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`](crate::ResponseHistory).
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
 /// # let address = server().await;
 /// use http::{HeaderName, HeaderValue, Request};
 /// use tower::{ServiceBuilder, ServiceExt as _};
@@ -98,7 +99,10 @@ use crate::stats::{CloseReport, PoolStats};
 /// let client = ServiceBuilder::new()
 ///     .concurrency_limit(64)
 ///     .layer(TraceLayer::new_for_http())
-///     .layer(SetRequestHeaderLayer::overriding(HeaderName::from_static("x-tenant"), HeaderValue::from_static("blue")))
+///     .layer(SetRequestHeaderLayer::overriding(
+///         HeaderName::from_static("x-tenant"),
+///         HeaderValue::from_static("blue"),
+///     ))
 ///     .service(session.clone());
 ///
 /// let response = client.oneshot(Request::get(&address).body(Body::empty())?).await?;
@@ -179,8 +183,8 @@ impl Session {
     pub async fn scope<R>(self, work: impl AsyncFnOnce(&Self) -> R) -> R {
         let result = {
             let mut running = pin!(work(&self));
-            // The session is closed whatever the work left behind, and nothing of the work is seen again after
-            // a panic.
+            // The session is closed whatever the work left behind, and nothing of the work is seen
+            // again after a panic.
             std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
                 Ok(poll) => poll.map(Ok),
                 Err(panic) => Poll::Ready(Err(panic)),
@@ -300,8 +304,8 @@ impl Inner {
 
     async fn close_once(&self, grace: Duration) -> CloseReport {
         self.in_flight.close();
-        // A close that was given up has parted already, and is continued here; closing the pool twice is no
-        // harm.
+        // A close that was given up has parted already, and is continued here; closing the pool
+        // twice is no harm.
         let last = self.part() || self.pool.0.has_no_session();
         if last {
             self.pool.close_within(grace).await

@@ -92,7 +92,8 @@ impl OutgoingRequest<'_> {
             }
         }
         if let Some(codings) = self.codings.filter(|_| !present.codings) {
-            // A range is counted in coded bytes: who wants one gets it uncoded, as the Fetch standard has it.
+            // A range is counted in coded bytes: who wants one gets it uncoded, as the Fetch
+            // standard has it.
             let accepted = if present.range { HeaderValue::from_static("identity") } else { codings.clone() };
             headers.append(ACCEPT_ENCODING, accepted);
         }
@@ -142,7 +143,8 @@ impl Outgoing for OutgoingRequest<'_> {
         if !present.host {
             headers.append(HOST, request_url.host.clone());
         }
-        // RFC 9110 section 8.6: where a body is expected, none is announced too; some servers insist.
+        // RFC 9110 section 8.6: where a body is expected, none is announced too; some servers
+        // insist.
         if body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
             headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }

@@ -130,8 +130,8 @@ pub(super) fn next(
         Body::empty()
     };
     match origin(&headers, from, &url) {
-        // Browsers tell it with what may change something, and so with no `GET`, unless a script asks: that was one
-        // before.
+        // Browsers tell it with what may change something, and so with no `GET`, unless a script
+        // asks: that was one before.
         Some(_) if method != request.method => drop(headers.remove(ORIGIN)),
         Some(origin) => drop(headers.insert(ORIGIN, origin)),
         None => {}

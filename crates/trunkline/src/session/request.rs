@@ -234,7 +234,10 @@ impl RequestBuilder {
     ///
     /// // Logs in as a browser would, up to where the application would take over.
     /// let answer = session.post("https://login.example.com/").form(&[("name", "ann")]).redirect_policy(|hop| {
-    ///     if hop.url().path() == "/callback" { RedirectAction::Stop } else { RedirectAction::Follow }
+    ///     match hop.url().path() {
+    ///         "/callback" => RedirectAction::Stop,
+    ///         _ => RedirectAction::Follow,
+    ///     }
     /// });
     /// let callback = answer.await?.headers()["location"].clone();
     /// # let _ = callback;

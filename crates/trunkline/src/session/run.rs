@@ -112,8 +112,8 @@ fn step(
         && let Ok(body) = &mut again
         && outgoing.request.headers.remove(EXPECT).is_some()
     {
-        // RFC 9110 section 10.1.1: "the 417 response merely indicates that the response chain does not
-        // support expectations".
+        // RFC 9110 section 10.1.1: "the 417 response merely indicates that the response chain does
+        // not support expectations".
         tracing::debug!(target: "trunkline::session", "expectations are not met here: once more without");
         outgoing.request.body = std::mem::take(body);
         return Ok(ControlFlow::Continue(Box::pin(finish(response.into_body()))));
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_under_way_is_small_enough_for_the_allocators_quick_path() {
+    fn a_request_in_flight_fits_the_allocators_fast_path() {
         let session = Session::new();
         let size = size_of_val(&session.get("http://a.test/").send());
         assert!(size <= 1024, "{size} bytes");

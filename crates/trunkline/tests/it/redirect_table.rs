@@ -1,4 +1,5 @@
-//! The table of redirects: the next request by status, method, body and origin, as servers see it (RFC 9110 section 15.4, and the Fetch standard's HTTP-redirect fetch).
+//! The table of redirects: the next request by status, method, body and origin, as servers see it
+//! (RFC 9110 section 15.4, and the Fetch standard's HTTP-redirect fetch).
 
 use http::Method;
 use trunkline::{RequestBuilder, Response, Session};

@@ -32,7 +32,8 @@ async fn p10_a_fin_already_received_is_found_before_anything_is_sent() {
         let server = if secure { Rogue::tls(&ca, script).await } else { Rogue::start(script).await };
         let session = warm(&server, Pool::builder().add_root_certificate(ca.pem()).build().unwrap()).await;
         gate.open();
-        // The FIN comes while this thread is busy: the runtime has not been told of it, the kernel has.
+        // The FIN comes while this thread is busy: the runtime has not been told of it, the kernel
+        // has.
         while sockets_to(server.port()).iter().any(|socket| socket.state == TcpState::Established) {
             std::thread::sleep(Duration::from_millis(1));
         }

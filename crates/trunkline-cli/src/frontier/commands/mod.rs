@@ -54,8 +54,8 @@ async fn or_signal<T>(signals: &mut Signals, work: impl Future<Output = T>) -> R
     }
 }
 
-/// Finishes the work, so that its effect on the database is counted. After a signal, whose number is
-/// returned, the work has a time limit.
+/// Finishes the work, so that its effect on the database is counted. After a signal, whose number
+/// is returned, the work has a time limit.
 async fn finish_within_limit(
     signals: &mut Signals,
     work: impl Future<Output = anyhow::Result<()>>,

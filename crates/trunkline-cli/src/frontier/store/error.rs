@@ -1,4 +1,5 @@
-//! Errors of the database: their messages, which ones are temporary, and the pauses between retries.
+//! Errors of the database: their messages, which ones are temporary, and the pauses between
+//! retries.
 
 use std::fmt;
 use std::io;

@@ -22,8 +22,8 @@ const STORE_LOGIN: &str = "
     SET turn = excluded.turn, cookies = excluded.cookies, logged_in_at = clock_timestamp()";
 
 impl FrontierStore {
-    /// Waits for the exclusive right to log in. It ends when this connection is closed, or after half
-    /// a minute without a sign of this machine.
+    /// Waits for the exclusive right to log in. It ends when this connection is closed, or after
+    /// half a minute without a sign of this machine.
     ///
     /// # Errors
     ///

@@ -120,8 +120,8 @@ async fn pages_given_up_for_a_late_answer_are_fetched_again() {
     let out = dir.join("out");
     let worker = frontier.writing_worker(&out, ["--lease", "3"]);
     until("it has both", || slow.all_requests() + quick.all_requests() == 2);
-    // The answer to its settlement arrives after the end of its lease. By the database's clock, which
-    // is slower here, the lease is not over.
+    // The answer to its settlement arrives after the end of its lease. By the database's clock,
+    // which is slower here, the lease is not over.
     let mut slower = frontier.transaction("UPDATE trunkline.workers SET until = until + interval '1 hour'").await;
     quick.release();
     frontier.until_locked_out(1).await;

@@ -23,8 +23,8 @@ async fn the_delay_separates_requests_of_all_workers() {
         let mut came = hosts.host(host).arrivals;
         assert_eq!(came.len(), 10);
         came.sort_unstable();
-        // The time from a claim to its request varies, so two requests may be closer than the delay,
-        // but not all of them.
+        // The time from a claim to its request varies, so two requests may be closer than the
+        // delay, but not all of them.
         assert!(came[9] - came[0] > Duration::from_millis(9 * 400 - 300), "{came:?}");
     }
     frontier.assert_all_ended(20, 0).await;

@@ -62,8 +62,8 @@ impl Process {
         assert!(sent.success());
     }
 
-    /// Repeats the signal until the process has ended: a signal right after another of its kind does
-    /// not count.
+    /// Repeats the signal until the process has ended: a signal right after another of its kind
+    /// does not count.
     pub(crate) fn signal_until_ended(&mut self, name: &str) {
         until("the application ends", || {
             let ended = self.child.try_wait().unwrap().is_some();

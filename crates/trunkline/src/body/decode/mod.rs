@@ -129,7 +129,8 @@ where
             }
             continue;
         }
-        // Read to its own end, also behind the end of the stream: only there the connection is free.
+        // Read to its own end, also behind the end of the stream: only there the connection is
+        // free.
         let Some(frame) = ready!(poll_frame(below, source, cx)?) else {
             return Poll::Ready(layer.end().err().map(Err));
         };

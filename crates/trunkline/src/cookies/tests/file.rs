@@ -153,7 +153,7 @@ fn a_line_that_is_no_cookie_is_named_without_its_secrets() {
 }
 
 #[test]
-fn a_file_widens_no_cookie_to_a_public_suffix_and_lengthens_no_life() {
+fn a_file_widens_no_domain_and_extends_no_lifetime() {
     let text = ".com\tTRUE\t/\tFALSE\t0\ta\tb\n.localhost\tTRUE\t/\tFALSE\t99999999999999999999999\tc\td\n";
     let jar = CookieJar::from_netscape(text).unwrap();
     assert!(jar.matching(&url("http://example.com/")).is_empty());

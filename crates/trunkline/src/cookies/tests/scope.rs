@@ -39,7 +39,7 @@ fn a_host_sets_no_cookies_for_others() {
 }
 
 #[test]
-fn a_public_suffix_is_no_domain_but_a_host_of_that_name_has_its_own() {
+fn a_public_suffix_has_cookies_as_a_host_but_not_as_a_domain() {
     for (from, domain) in [
         ("http://example.com/", "com"),
         ("http://www.example.co.uk/", "co.uk"),

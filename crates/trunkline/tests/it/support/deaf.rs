@@ -32,7 +32,8 @@ impl Deaf {
         let address = socket.local_addr().unwrap();
         let listener = socket.listen(BACKLOG).unwrap();
         let mut queued = Vec::new();
-        // By the kernel's count: on a busy machine a connection may take long and be made all the same.
+        // By the kernel's count: on a busy machine a connection may take long and be made all the
+        // same.
         while unaccepted(address.port()) <= BACKLOG {
             if let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
                 queued.push(stream.unwrap());

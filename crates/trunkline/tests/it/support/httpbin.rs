@@ -49,7 +49,8 @@ impl Httpbin {
         let mut process = Guarded::start(TempDir::new("httpbin"), command);
         let ready = process.until(|process| {
             let port = bound_port(&process.output())?;
-            // Bound by gunicorn before it has loaded httpbin: the kernel takes connections from here on.
+            // Bound by gunicorn before it has loaded httpbin: the kernel takes connections from
+            // here on.
             process.output().contains("Booting worker").then(|| TcpStream::connect(("127.0.0.1", port)).ok())??;
             Some(port)
         });

@@ -93,8 +93,8 @@ impl Nginx {
     /// `connection number status request`, one line for each request that has been answered to its
     /// end.
     pub fn access_log_lines(&self) -> Vec<String> {
-        // nginx does one thing at a time: when it answers this, it has written down what it answered
-        // before.
+        // nginx does one thing at a time: when it answers this, it has written down what it
+        // answered before.
         self.ask("/ready").unwrap();
         let log = fs::read_to_string(self.process.dir().join("access.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()

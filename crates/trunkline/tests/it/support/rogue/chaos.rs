@@ -52,8 +52,8 @@ impl Mood {
         Self::AnnouncedClose,
     ];
 
-    /// True if the answer is complete and valid. (Two answers hold a sound one, and a client may well
-    /// refuse them.)
+    /// True if the answer is complete and valid. (Two answers hold a sound one, and a client may
+    /// well refuse them.)
     pub fn is_sound(self) -> bool {
         matches!(self, Self::Ok | Self::SlowOk | Self::Early | Self::OkThenClose | Self::AnnouncedClose)
     }

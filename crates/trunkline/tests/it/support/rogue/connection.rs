@@ -209,7 +209,8 @@ impl Connection {
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
-        // A vector would else grow by a few bytes at a time, and a large body come in as many pieces.
+        // A vector would else grow by a few bytes at a time, and a large body come in as many
+        // pieces.
         self.unread.reserve(64 * 1024);
         match self.stream.read_buf(&mut self.unread).await? {
             0 => Err(over()),

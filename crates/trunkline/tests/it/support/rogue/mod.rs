@@ -1,7 +1,8 @@
 //! A scripted HTTP server: runs a test's steps on each connection and records the requests.
 //!
 //! ```ignore
-//! let rogue = Rogue::start(vec![Step::ReadHead, Step::send("HTTP/1.1 200 OK\r\nContent-Le"), Step::Reset]).await;
+//! let half = Step::send("HTTP/1.1 200 OK\r\nContent-Le");
+//! let rogue = Rogue::start(vec![Step::ReadHead, half, Step::Reset]).await;
 //! let rogue = Rogue::start(|connection| match connection {
 //!     0 => vec![Step::ReadHead, Step::ok("first"), Step::Fin, Step::Hold],
 //!     _ => Step::serve("again"),
