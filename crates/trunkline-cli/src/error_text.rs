@@ -2,25 +2,41 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::io;
 use std::iter::successors;
 
 use trunkline::redact_url;
 use url::Url;
 
-/// Names of the library's settings and system errors, and the words of this command for them.
-const REPLACEMENTS: [(&str, &str); 5] = [
+/// Names of the library's settings, and the options of this command for them.
+const REPLACEMENTS: [(&str, &str); 4] = [
     ("(timeout `total`)", "(--timeout)"),
     ("(timeout `read`)", "(--timeout)"),
     (" (max_redirects)", ""),
     ("unusable value: ", ""),
-    ("Too many open files (os error 24)", "too many open files: use a smaller --limit"),
 ];
+
+/// Error number of a process that has too many open files.
+const EMFILE: i32 = 24;
 
 /// The error and its causes in one line. A cause that its error quotes appears once.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
-    let chain = successors(Some(error), |error| (*error).source());
-    let text = chain.map(ToString::to_string).fold(String::new(), |text, cause| match text {
-        text if text.is_empty() => cause,
+    join(message(error), error.source())
+}
+
+/// Reason for the failure of a page, without the URL of the page, which the line names already. The
+/// URL of a redirect's target is named.
+pub(crate) fn of_page(error: &trunkline_scrape::Error, requested: &Url) -> String {
+    let reason = join(error.message(), error.source());
+    match error.failed_url() {
+        Some(failed) if failed != redact_url(requested) => format!("at {failed}: {reason}"),
+        _ => reason,
+    }
+}
+
+fn join(first: String, cause: Option<&(dyn Error + 'static)>) -> String {
+    let causes = successors(cause, |error| (*error).source());
+    let text = causes.map(message).fold(first, |text, cause| match text {
         text if text.contains(&cause) => text,
         text => format!("{text}: {cause}"),
     });
@@ -29,15 +45,11 @@ pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
         .fold(text, |text, (theirs, ours)| if text.contains(theirs) { text.replace(theirs, ours) } else { text })
 }
 
-/// Reason for the failure of a page, without the URL of the page, which the line names already. The
-/// URL of a redirect's target is named.
-pub(crate) fn of_page(error: &trunkline_scrape::Error, requested: &Url) -> String {
-    let (text, requested) = (describe(error), redact_url(requested));
-    let at = error.http().and_then(trunkline::Error::url).unwrap_or(&requested);
-    match text.strip_prefix(&format!("GET {at}: ")) {
-        Some(rest) if *at == requested => rest.to_owned(),
-        Some(rest) => format!("at {at}: {rest}"),
-        None => text,
+/// Message of one error of the chain.
+fn message(error: &(dyn Error + 'static)) -> String {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+        Some(EMFILE) => "too many open files: use a smaller --limit".into(),
+        _ => error.to_string(),
     }
 }
 
@@ -75,7 +87,7 @@ mod tests {
         let error = anyhow!("unusable value: line 2").context("the file");
         assert_eq!(describe(error.as_ref()), "the file: line 2");
         assert_eq!(describe(anyhow!("too slow (timeout `total`)").as_ref()), "too slow (--timeout)");
-        let full = std::io::Error::from_raw_os_error(24);
+        let full = io::Error::from_raw_os_error(24);
         assert_eq!(describe(&full), "too many open files: use a smaller --limit");
     }
 
