@@ -1,15 +1,15 @@
 //! A sign-up service: one HTTP session and one database pool, opened before it serves and closed
 //! after.
 //!
-//! The rooms, from the top. Each knows those below it, and none above:
+//! The modules, from the top. Each uses only those below it:
 //!
-//! - [`run`]: THE WALK, from the first thing that is opened to the last that is closed
-//! - [`web`]: what people and programs ask for; [`ops`]: what its operators look at
-//! - [`outbox`]: sends the mails that are due, once each if it can be had
-//! - [`accounts`]: what registration is; [`mail`]: what a mail says, and how it goes to Amazon SES;
-//!   [`dev_mail`]: an SES of our own, for development
+//! - [`run`]: start and end of the service, in order
+//! - [`web`]: pages and API for users; [`ops`]: console and metrics for operators
+//! - [`outbox`]: sends the mails that are due
+//! - [`accounts`]: registration and activation; [`mail`]: mail contents and Amazon SES;
+//!   [`dev_mail`]: a local SES for development
 //! - [`store`]: the database, SQLite or Postgres
-//! - [`settings`], [`telemetry`]: what was set, and what is logged
+//! - [`settings`], [`telemetry`]: flags and environment, log
 
 pub mod accounts;
 pub mod dev_mail;

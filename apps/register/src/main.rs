@@ -1,4 +1,4 @@
-//! Starts the service: settings, log, and the walk.
+//! Entry point of the service: reads settings, begins the log, runs.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -11,9 +11,9 @@ async fn main() -> ExitCode {
     let settings = Settings::of_process();
     match Telemetry::begin(settings.log_format) {
         Ok(telemetry) => {
-            let ending = register::run::run(settings, telemetry).await;
-            let code = ending.exit_code();
-            if let Err(error) = ending.into_result() {
+            let report = register::run::run(settings, telemetry).await;
+            let code = report.exit_code();
+            if let Err(error) = report.into_result() {
                 telemetry.conclude(&error.into());
             }
             code

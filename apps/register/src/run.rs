@@ -1,8 +1,8 @@
-//! THE WALK: from the first thing that is opened to the last that is closed.
+//! Start and end of the service, in order.
 //!
-//! One session and one database pool are opened before anybody is served, are shared by all that is
-//! served, and are closed, awaited and in reverse, after the last request and the last mail.
-//! Whatever fails on the way, what was open by then is closed.
+//! One session and one database pool are opened before the first request, are shared by all requests,
+//! and are closed in reverse after the last request and the last mail. If a step fails, the resources
+//! opened before it are closed.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use trunkline::{Pool, Session};
-use trunkline_lifespan::{self as lifespan, Ending, Life, Lifespan, Stop, resource};
+use trunkline_lifespan::{self as lifespan, App, Lifespan, Report, Stop, resource};
 use url::Url;
 
 use crate::accounts::{AccountSettings, Accounts};
@@ -23,98 +23,108 @@ use crate::outbox::{Outbox, OutboxSettings};
 use crate::settings::{DatabaseSettings, Limit, MailMode, Settings};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
-use crate::web::{self, App, Durations, Limits, Rate, WebSettings};
+use crate::web::{self, Durations, Limits, Rate, WebSettings, WebState};
 
-/// How many mails the development mailbox keeps.
+/// Number of mails that the development mailbox keeps.
 const KEPT_MAILS: usize = 1000;
 
-/// The sender in the development mailbox, if none was set.
-const NOBODY: &str = "Register <no-reply@example.com>";
+/// Sender in the development mailbox if none is set.
+const DEFAULT_SENDER: &str = "Register <no-reply@example.com>";
 
-/// How often what is over is removed.
+/// Interval at which expired rows are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
-/// Of large tables it takes a while; a database that has vanished from the network would never
-/// answer.
+/// Limit on one removal. Large tables take minutes; a database that vanished from the network would
+/// never answer.
 const SWEEP_WITHIN: Duration = Duration::from_secs(600);
 
-/// Longer than a send that is under way at the end may take: to hand it back.
-const TO_HAND_BACK: Duration = Duration::from_secs(5);
+/// Time after the drain in which the outbox returns the mails it did not send.
+const RETURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is asked to stop, or fails.
-pub async fn run(settings: Settings, telemetry: Telemetry) -> Ending {
+pub async fn run(settings: Settings, telemetry: Telemetry) -> Report {
     let lifespan = Lifespan::new().connections(settings.connections.get());
     let lifespan = lifespan.pause(settings.drain_pause).drain_within(settings.drain);
-    let walk = async |life: &Life| {
-        let walked = walk(life, &settings, telemetry).await;
-        // Back to what it was, so that the lifespan knows its own errors.
-        walked.map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace)
+    let application = async |app: &App| {
+        let result = serve(app, &settings, telemetry).await;
+        // Unwrapped, so that the lifespan recognises its own errors.
+        result.map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace)
     };
-    lifespan.run(walk).await
+    lifespan.run(application).await
 }
 
-async fn walk(life: &Life, settings: &Settings, telemetry: Telemetry) -> anyhow::Result<()> {
+async fn serve(app: &App, settings: &Settings, telemetry: Telemetry) -> anyhow::Result<()> {
     let trusted_proxies = settings.trust_proxy.clone().unwrap_or_default();
     let limits = Limits::new(rate(settings.ip_limit));
 
-    // In development, SES is ours. As a part of the world outside, it is there before the session and
-    // after it.
-    let dev_mail = open_dev_mail(life, settings).await?;
+    // In development the service has an SES of its own. It opens before the session and closes after
+    // it, as an outside service would.
+    let dev_mail = open_dev_mail(app, settings).await?;
 
-    // The one session: every request to another service goes over it.
+    // The one session for requests to other services.
     let pool = Pool::builder().limit(usize::try_from(settings.session_limit.get())?).build()?;
-    let session = life.open("session", lifespan::session(Session::builder().pool(pool))).await?;
+    let session = app.open("session", lifespan::session(Session::builder().pool(pool))).await?;
 
     // The one database pool.
-    let store = open_store(life, settings.database()?).await?;
+    let store = open_store(app, settings.database()?).await?;
 
-    // Bound, so that the addresses are known and ours. Nobody is served yet.
-    let listener = bind(life, "listen", settings.listen).await?;
-    let ops_listener = bind(life, "ops-listen", settings.ops_listen).await?;
+    // Bound before serving: the public URL needs the port.
+    let listener = bind(app, "listen", settings.listen).await?;
+    let ops_listener = bind(app, "ops-listen", settings.ops_listen).await?;
     let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
     let public_url = public_url(settings, address)?;
 
-    // What works beside the requests, and is stopped after the last of them.
+    // Background work, stopped after the last request.
     let ses = Ses::open(ses_settings(settings, dev_mail.as_ref()), session.pool()).await?;
     let outbox = Outbox::new(store.clone(), ses, outbox_settings(settings, &public_url));
-    life.background("outbox", |stop| outbox.clone().run(stop)).stop_within(settings.drain + TO_HAND_BACK);
-    life.background("sweep", |stop| sweep(store.clone(), settings.keep, stop));
+    app.background("outbox", |stop| outbox.clone().run(stop)).stop_within(settings.drain + RETURN_WITHIN);
+    app.background("sweep", |stop| sweep(store.clone(), settings.keep, stop));
     if settings.ip_limit != Limit::Off {
-        life.background("limits", |stop| limits.clone().sweep(stop));
+        app.background("limits", |stop| limits.clone().sweep(stop));
     }
 
-    let app = App {
+    let state = WebState {
         accounts: Accounts::new(store.clone(), &account_settings(settings))?,
         session,
         session_limit: usize::try_from(settings.session_limit.get())?,
         store,
         outbox,
         mailbox: dev_mail.as_ref().map(DevMail::mailbox),
-        readiness: life.readiness(),
+        readiness: app.readiness(),
         durations: Durations::default(),
-        listeners: life.listeners(),
+        listeners: app.listeners(),
     };
-    // The console goes on until the last request of the others has ended.
-    life.serve_throughout(ops_listener, ops::router(app.clone(), &public_url))?;
-    telemetry.announce(&announcement(address, ops_address, dev_mail.is_some()));
-    let web = web::router(app, WebSettings { public_url, trusted_proxies, limits });
-    Ok(life.serve(listener, web).await?)
+    // The console serves until the last request on the other listener has ended.
+    app.serve_throughout(ops_listener, ops::router(state.clone(), &public_url))?;
+    announce_when_ready(app, telemetry, announcement(address, ops_address, dev_mail.is_some()));
+    let web = web::router(state, WebSettings { public_url, trusted_proxies, limits });
+    Ok(app.serve(listener, web).await?)
 }
 
-async fn open_dev_mail(life: &Life, settings: &Settings) -> anyhow::Result<Option<DevMail>> {
+/// Announces the addresses once requests are accepted and `/readyz` answers 200.
+fn announce_when_ready(app: &App, telemetry: Telemetry, message: String) {
+    let readiness = app.readiness();
+    app.background("announcement", async move |stop| {
+        if stop.or(readiness.ready()).await.is_some() {
+            telemetry.announce(&message);
+        }
+    });
+}
+
+async fn open_dev_mail(app: &App, settings: &Settings) -> anyhow::Result<Option<DevMail>> {
     if settings.mail != MailMode::Dev {
         return Ok(None);
     }
     let dev_mail = resource(async || DevMail::open(KEPT_MAILS).await)
         .release(async |dev_mail: DevMail| cannot_fail(dev_mail.close()).await);
-    Ok(Some(life.open("development mailbox", dev_mail).await?))
+    Ok(Some(app.open("development mailbox", dev_mail).await?))
 }
 
-async fn open_store(life: &Life, settings: DatabaseSettings) -> anyhow::Result<Store> {
+async fn open_store(app: &App, settings: DatabaseSettings) -> anyhow::Result<Store> {
     let store = resource(async move || Store::open(&settings).await)
         .check(async |store: Store| store.ready().await)
         .release(async |store: Store| cannot_fail(store.close()).await);
-    Ok(life.open("database", store).await?)
+    Ok(app.open("database", store).await?)
 }
 
 async fn cannot_fail(close: impl Future<Output = ()>) -> Result<(), Infallible> {
@@ -122,12 +132,12 @@ async fn cannot_fail(close: impl Future<Output = ()>) -> Result<(), Infallible> 
     Ok(())
 }
 
-async fn bind(life: &Life, flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = life.bind(address).await;
+async fn bind(app: &App, flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = app.bind(address).await;
     bound.with_context(|| format!("'--{flag} {address}' cannot be listened on: set another address"))
 }
 
-/// Removes what is over, at the start and then now and again.
+/// Removes expired rows at the start and then at each interval.
 async fn sweep(store: Store, keep: Duration, stop: Stop) {
     let mut ticks = interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,9 +157,9 @@ fn announcement(address: SocketAddr, ops: SocketAddr, dev: bool) -> String {
     format!("Open {site} to register{mailbox}; console: {ops}/console")
 }
 
-// ---- what the rooms are given of the settings
+// ---- settings of each module
 
-/// What links begin with, in mails.
+/// Base of the links in mails.
 fn public_url(settings: &Settings, address: SocketAddr) -> anyhow::Result<Url> {
     match &settings.public_url {
         Some(url) => Ok(url.clone()),
@@ -157,7 +167,7 @@ fn public_url(settings: &Settings, address: SocketAddr) -> anyhow::Result<Url> {
     }
 }
 
-/// As it is reached from this machine.
+/// URL of the address, as reached from this machine.
 fn http(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -175,8 +185,8 @@ fn rate(limit: Limit) -> Option<Rate> {
 }
 
 fn ses_settings(settings: &Settings, dev_mail: Option<&DevMail>) -> SesSettings {
-    let from = settings.mail_from.clone().unwrap_or_else(|| NOBODY.to_owned());
-    // Half of the lease is for what comes before and after.
+    let from = settings.mail_from.clone().unwrap_or_else(|| DEFAULT_SENDER.to_owned());
+    // The other half of the lease is for the queries before and after the send.
     let send_within = SEND_WITHIN.min(settings.lease / 2);
     match dev_mail {
         Some(dev_mail) => SesSettings { send_within, ..SesSettings::development(from, dev_mail.endpoint()) },

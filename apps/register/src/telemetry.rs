@@ -1,4 +1,4 @@
-//! The log: for humans on a terminal, one JSON object a line elsewhere. It goes to standard error.
+//! Log on standard error: text on a terminal, one JSON object per line elsewhere.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::panic;
@@ -10,11 +10,11 @@ use tracing_subscriber::prelude::*;
 
 use crate::settings::LogFormat;
 
-/// How much is logged if `RUST_LOG` does not say. Where the AWS SDK looks for credentials in vain,
-/// it warns at each place with all that it got; the error that follows names them in one line.
-const USUAL: &str = "info,aws_config=error";
+/// Filter if `RUST_LOG` is not set. The AWS SDK warns at each place that has no credentials; the error
+/// that follows names all places in one line.
+const DEFAULT_FILTER: &str = "info,aws_config=error";
 
-/// How the log is written, once that is decided.
+/// Format of the running log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telemetry {
     /// For humans.
@@ -24,12 +24,11 @@ pub enum Telemetry {
 }
 
 impl Telemetry {
-    /// Begins to log, panics too. `RUST_LOG` says how much; if it does not, it is what an operator
-    /// needs.
+    /// Begins to log events and panics, filtered by `RUST_LOG`; by default at `info`.
     ///
     /// # Errors
     ///
-    /// If `RUST_LOG` is none of what it can be, or somebody logs in this process already.
+    /// `RUST_LOG` is not a filter, or the process has a log already.
     pub fn begin(format: LogFormat) -> anyhow::Result<Self> {
         let is_terminal = io::stderr().is_terminal();
         let chosen = match format {
@@ -43,12 +42,12 @@ impl Telemetry {
             Err(error) if std::env::var_os("RUST_LOG").is_some() => {
                 return Err(error).context("RUST_LOG has to be something like `info` or `info,register=debug`");
             }
-            filter => filter.unwrap_or_else(|_| EnvFilter::new(USUAL)),
+            filter => filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)),
         };
         let registry = tracing_subscriber::registry().with(filter);
         match chosen {
             Self::Human => registry.with(fmt::layer().with_ansi(is_terminal).with_writer(io::stderr)).try_init()?,
-            // A request is the one span that there is: as an object, not as an object and a list of it.
+            // The request is the only span; a list of spans would repeat it.
             Self::Json => {
                 let json = fmt::layer().json().flatten_event(true).with_span_list(false);
                 registry.with(json.with_writer(io::stderr)).try_init()?;
@@ -58,20 +57,20 @@ impl Telemetry {
         Ok(chosen)
     }
 
-    /// Tells whoever has started the service something that they should see: humans on standard
-    /// output, whatever is logged.
+    /// Shows a message to the operator: on standard output in text format, which no filter affects,
+    /// else in the log.
     pub fn announce(self, message: &str) {
         match self {
-            // With standard output closed there is nobody to tell.
+            // A closed standard output is not an error.
             Self::Human => drop(writeln!(io::stdout(), "{message}")),
             Self::Json => tracing::info!("{message}"),
         }
     }
-    /// Says, last of all, what the service has failed with: in the log all the steps of the way
-    /// down have come since.
+
+    /// Repeats the error that ended the service as the last line, after the steps of the end.
     pub fn conclude(self, error: &anyhow::Error) {
         match self {
-            // With standard error closed there is nobody to tell.
+            // A closed standard error is not an error.
             Self::Human => drop(writeln!(io::stderr(), "error: {error:#}")),
             Self::Json => tracing::error!("{error:#}"),
         }

@@ -19,21 +19,21 @@ use trunkline::{Pool, Session};
 use trunkline_lifespan as lifespan;
 
 #[tokio::main]
-async fn main() -> lifespan::Ending {
+async fn main() -> lifespan::Report {
     tracing_subscriber::fmt().init();
     let httpbin = env::args().nth(1).unwrap_or_else(|| "https://httpbin.org".to_owned());
     let listen = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
 
-    lifespan::run(async |life| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    lifespan::run(async |app| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let pool = Pool::builder().limit(30).build()?;
         let session = lifespan::session(Session::builder().pool(pool).base_url(&httpbin));
-        let session = life.open("session", session.probe("get")).await?;
+        let session = app.open("session", session.probe("get")).await?;
 
-        let readiness = life.readiness();
+        let readiness = app.readiness();
         let router =
             Router::new().route("/", post(forward)).route("/readyz", get(async || readiness)).with_state(session);
-        let listener = life.bind(&listen).await?;
-        Ok(life.serve(listener, router).await?)
+        let listener = app.bind(&listen).await?;
+        Ok(app.serve(listener, router).await?)
     })
     .await
 }

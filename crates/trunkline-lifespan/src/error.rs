@@ -1,4 +1,4 @@
-//! The one error type: opaque, with questions to ask it.
+//! The error type of the crate: opaque, with methods that classify it.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -10,29 +10,28 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// What this crate's functions return.
+/// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, as applications hand it in.
+/// An error of the application, of any type.
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why a part of the application did not start, run or end as it should.
+/// A failure of one part of the application: to start, to run or to end.
 ///
-/// Its text names the part and says what was wrong with it. As with [`std::io::Error`], what
-/// another error said is part of that text, [`get_ref`](Self::get_ref) gives that error, and
-/// [`source`](StdError::source) what lies below it.
+/// `Display` names the part and the phase. [`source`](StdError::source) is the error that the part
+/// returned. `Debug`, which `main` prints, is the message with its causes, one per line.
 pub struct Error(Box<Inner>);
 
 struct Inner {
     phase: Phase,
     name: String,
-    fault: Fault,
+    failure: Failure,
     elapsed: Duration,
-    /// `tracing` has been told.
+    /// True once the error was sent to `tracing`.
     logged: bool,
 }
 
-/// What was being done.
+/// The phase of an application in which an [`Error`] occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -52,32 +51,32 @@ pub enum Phase {
     Release,
 }
 
-/// How a piece of work went wrong.
+/// The way in which a piece of work failed.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum Failure {
     Failed(BoxError),
     Panicked(String),
-    /// It overran this time limit.
+    /// Longer than this limit.
     Late(Duration),
 }
 
 impl Error {
-    pub(crate) fn new(phase: Phase, name: impl Into<String>, elapsed: Duration, fault: impl Into<Fault>) -> Self {
-        Self(Box::new(Inner { phase, name: name.into(), fault: fault.into(), elapsed, logged: false }))
+    pub(crate) fn new(phase: Phase, name: impl Into<String>, elapsed: Duration, failure: impl Into<Failure>) -> Self {
+        Self(Box::new(Inner { phase, name: name.into(), failure: failure.into(), elapsed, logged: false }))
     }
 
-    /// What the application's function ended with. An error of this crate's stays what it is.
-    pub(crate) fn application(fault: Fault, elapsed: Duration) -> Self {
-        match fault {
-            Fault::Failed(error) => match error.downcast::<Self>() {
+    /// The error of the application's function. An error of this crate is not wrapped.
+    pub(crate) fn application(failure: Failure, elapsed: Duration) -> Self {
+        match failure {
+            Failure::Failed(error) => match error.downcast::<Self>() {
                 Ok(error) => *error,
-                Err(error) => Self::new(Phase::Application, "", elapsed, Fault::Failed(error)),
+                Err(error) => Self::new(Phase::Application, "", elapsed, Failure::Failed(error)),
             },
-            fault => Self::new(Phase::Application, "", elapsed, fault),
+            failure => Self::new(Phase::Application, "", elapsed, failure),
         }
     }
 
-    /// Tells `tracing`, once.
+    /// Sends the error to `tracing`, once.
     pub(crate) fn log(mut self) -> Self {
         if !self.0.logged {
             self.0.logged = true;
@@ -86,36 +85,36 @@ impl Error {
         self
     }
 
-    /// What was being done.
+    /// The phase in which the error occurred.
     pub fn phase(&self) -> Phase {
         self.0.phase
     }
 
-    /// The resource or background work, as it was named, or the address that was to be listened on.
-    /// Empty for the rest.
+    /// The name of the resource or of the background work, or the address of the listener. Empty in
+    /// the other phases.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// How long it had taken when it failed.
+    /// The time from the beginning of the work to its failure.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
 
-    /// True if it panicked.
+    /// True if the work panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.0.fault, Fault::Panicked(_))
+        matches!(self.0.failure, Failure::Panicked(_))
     }
 
-    /// True if it took longer than it was allowed to.
+    /// True if the work exceeded its time limit.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.0.fault, Fault::Late(_))
+        matches!(self.0.failure, Failure::Late(_))
     }
 
-    /// The error that it returned, if it returned one.
+    /// The error that the work returned. None if it panicked or was late.
     pub fn get_ref(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
-        match &self.0.fault {
-            Fault::Failed(error) => Some(&**error),
+        match &self.0.failure {
+            Failure::Failed(error) => Some(&**error),
             _ => None,
         }
     }
@@ -123,56 +122,51 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { phase, name, fault, elapsed, .. } = &*self.0;
+        let Inner { phase, name, failure, elapsed, .. } = &*self.0;
         match phase {
-            Phase::Signals => write!(f, "cannot listen for signals: "),
-            Phase::Acquire => write!(f, "failed to open {name:?}: "),
-            Phase::Check => write!(f, "failed validation for {name:?}: "),
-            Phase::Bind => write!(f, "cannot listen on {name}: "),
-            Phase::Application => write!(f, "the application failed: "),
-            Phase::Background if self.is_timeout() => write!(f, "background work {name:?} did not stop: "),
-            Phase::Background => write!(f, "background work {name:?} failed after {elapsed:.1?}: "),
-            Phase::Release => write!(f, "failed to release {name:?} after {elapsed:.1?}: "),
+            Phase::Signals => write!(f, "cannot listen for signals"),
+            Phase::Acquire => write!(f, "failed to open {name:?}"),
+            Phase::Check => write!(f, "failed validation for {name:?}"),
+            Phase::Bind => write!(f, "cannot listen on {name}"),
+            Phase::Application => write!(f, "the application failed"),
+            Phase::Background if self.is_timeout() => write!(f, "background work {name:?} did not stop"),
+            Phase::Background => write!(f, "background work {name:?} failed after {elapsed:.1?}"),
+            Phase::Release => write!(f, "failed to release {name:?} after {elapsed:.1?}"),
         }?;
-        fault.fmt(f)
+        match failure {
+            Failure::Failed(_) => Ok(()),
+            Failure::Panicked(message) => write!(f, ": panicked: {message}"),
+            Failure::Late(limit) => write!(f, ": it took longer than {limit:.1?}"),
+        }
     }
 }
 
+/// The message, then its causes, one per line.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { phase, name, fault, elapsed, .. } = &*self.0;
-        f.debug_struct("Error")
-            .field("phase", phase)
-            .field("name", name)
-            .field("fault", fault)
-            .field("elapsed", elapsed)
-            .finish()
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.get_ref().and_then(StdError::source)
+        self.get_ref().map(|error| error as _)
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(error) => error.fmt(f),
-            Self::Panicked(message) => write!(f, "panicked: {message}"),
-            Self::Late(limit) => write!(f, "it took longer than {limit:.1?}"),
-        }
-    }
-}
-
-impl<E: Into<BoxError>> From<E> for Fault {
+impl<E: Into<BoxError>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
 }
 
-/// An error and all that lies below it, in one line.
+/// The error and its causes, in one line.
 pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
@@ -183,23 +177,26 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// Runs it to its end, or to its panic. Nothing of it is seen again after a panic.
-pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, impl Into<BoxError>>>) -> Result<T, Fault> {
+/// Runs the work and turns a panic into a failure. The work is dropped after a panic.
+pub(crate) async fn catch_panic<T>(work: impl Future<Output = Result<T, impl Into<BoxError>>>) -> Result<T, Failure> {
     let mut work = pin!(work);
     std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Fault::from)),
-        Err(panic) => Poll::Ready(Err(Fault::Panicked(message(&*panic)))),
+        Ok(Poll::Ready(result)) => Poll::Ready(result.map_err(Failure::from)),
+        Err(panic) => Poll::Ready(Err(Failure::Panicked(message(&*panic)))),
     })
     .await
 }
 
-/// The same, no longer than that.
-pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    timeout(limit, work).await.unwrap_or(Err(Fault::Late(limit)))
+/// Runs the work, no longer than the limit.
+pub(crate) async fn with_limit<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(limit, work).await.unwrap_or(Err(Failure::Late(limit)))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("with a value that is no text").to_owned()
+    text.unwrap_or("with a value that is not a text").to_owned()
 }

@@ -1,10 +1,10 @@
-//! The life of an application: opened in order, served until a signal, drained, and closed in
-//! reverse.
+//! An application from start to end: resources opened in order, requests served until a signal and
+//! drained, everything closed in reverse.
 //!
-//! What an application needs before its first request, a session, a database, a worker, has to end
-//! after its last one, whatever happens in between, and in the opposite order. `?` does not do
-//! that, a `Drop` cannot await, and a signal handler knows nothing of either. This crate is the
-//! stack that does: an asynchronous, ordered `defer` for all that an application stands on.
+//! A session, a database or a worker starts before the first request and ends after the last one, in
+//! reverse order and on every path: success, error, panic, signal. `?` does not do that, a `Drop`
+//! cannot await, and a signal handler knows no resources. This crate is the stack that does: an
+//! asynchronous, ordered `defer` for the resources of an application.
 //!
 //! ```no_run
 //! # #[cfg(all(feature = "serve", feature = "session"))] mod main {
@@ -21,98 +21,97 @@
 //! use trunkline_lifespan::{self as lifespan, resource};
 //!
 //! #[tokio::main]
-//! async fn main() -> lifespan::Ending {
-//!     lifespan::run(async |life| {
+//! async fn main() -> lifespan::Report {
+//!     lifespan::run(async |app| {
 //!         // Acquired, checked, and released at the end.
-//!         let session = life.open("session", lifespan::session(Session::builder())).await?;
+//!         let session = app.open("session", lifespan::session(Session::builder())).await?;
 //!         let database = resource(async || Database::connect("postgres://…").await.map(Arc::new))
 //!             .check(async |database: Arc<Database>| database.ping().await)
 //!             .release(async |database: Arc<Database>| database.close().await);
-//!         let database = life.open("database", database).await?; // fails? The session is released.
+//!         let database = app.open("database", database).await?; // fails? The session is released.
 //!
-//!         // Asked to stop after the last request; if it fails, the application comes down in order.
-//!         life.background("outbox", |stop| worker(database.clone(), stop));
+//!         // Stopped after the last request. If it fails, the application ends in order.
+//!         app.background("outbox", |stop| worker(database.clone(), stop));
 //!
 //!         // Until SIGTERM or Ctrl-C.
-//!         let readiness = life.readiness();
+//!         let readiness = app.readiness();
 //!         let router = Router::new()
 //!             .route("/", get(async || "hello"))
 //!             .route("/readyz", get(async || readiness))
 //!             .with_state((session, database));
-//!         let listener = life.bind("127.0.0.1:8080").await?;
-//!         life.serve(listener, router).await
+//!         let listener = app.bind("127.0.0.1:8080").await?;
+//!         app.serve(listener, router).await
 //!     })
 //!     .await
 //! }
 //! # }
 //! ```
 //!
-//! The function may return any error; one that returns other errors than this crate's says so:
-//! `async |life| -> anyhow::Result<()> { … }`.
+//! The function may return any error type, if it names the type:
+//! `async |app| -> anyhow::Result<()> { … }`.
 //!
-//! # The way down
+//! # The end
 //!
-//! Whatever ends the application, a signal, a failed start, failed background work, a panic, a
-//! function that returns, it is the same way:
+//! A signal, a failed start, failed background work, a panic and a function that returns all end the
+//! application in the same steps:
 //!
-//! 1. **Not ready.** [`Life::readiness`] is false at once, and [`Life::stopping`] tells those who
-//!    want to know.
-//! 2. **Pause**, if there was one set and the application was up: [`Lifespan::pause`].
+//! 1. **Not ready.** [`App::readiness`] is false at once, and [`App::stopping`] is requested.
+//! 2. **Pause**, if the application was up: [`Lifespan::pause`].
 //! 3. **Stop accepting**, on all listeners but those that serve throughout.
-//! 4. **Drain**: requests under way finish, up to [`Lifespan::drain_within`]; then they are aborted
-//!    and counted. Those that serve throughout come last.
-//! 5. **Background work** is asked to stop and waited for, each up to [`Lifespan::stop_within`],
-//!    the last begun first; then it is aborted.
+//! 4. **Drain**: requests in flight finish, up to [`Lifespan::drain_within`]; then they are aborted
+//!    and counted. Listeners that serve throughout come last.
+//! 5. **Background work** is stopped and awaited, the last begun first, each up to
+//!    [`Lifespan::stop_within`]; then it is aborted.
 //! 6. **Release**, the last opened first, each in a task of its own and up to
-//!    [`Lifespan::release_within`]; then it is aborted. One that fails, panics or is late keeps no
-//!    other from being released.
+//!    [`Lifespan::release_within`]; then it is aborted. A release that fails, panics or is late
+//!    prevents no other.
 //!
-//! The [`Ending`] has each step, how long it took, and every error, the one that began it all
-//! first; its exit code says in brief what happened. The worst case takes the sum of the limits: an
-//! orchestrator's patience should be longer than that.
+//! The [`Report`] has each step with its duration and every error, the cause of the end first, and
+//! an exit code. The end takes the sum of the limits at most: configure an orchestrator to wait
+//! longer than that.
 //!
 //! # Signals
 //!
-//! SIGTERM (on Unix) and Ctrl-C ask for the way down. While the application starts they drop its
-//! function where it stands, so that a database that does not answer can be called off, and release
-//! what was open by then. The second one exits at once, with 128 + its number. The same signal
-//! again within 100 ms is not a second one: `timeout` and others that send it to the process and to
-//! its group do that.
+//! SIGTERM (on Unix) and Ctrl-C begin the end. While the application starts they drop its function,
+//! so that a database that does not answer does not block the end, and release the resources that
+//! are open. A second signal exits at once, with 128 + its number. The same signal again within
+//! 100 ms is not a second one: `timeout` and others send it to the process and to its group.
+//! [`Signals`] is the same for programs without a lifespan.
 //!
-//! # What happens when
+//! # Failures
 //!
 //! | | |
 //! |---|---|
-//! | a resource cannot be acquired | what was opened before it is released; its error comes first |
-//! | its check fails | it is released, then those before it: `failed validation for "database": …` |
-//! | the function panics | as if it had failed |
-//! | background work fails or panics | as if a signal had come; its error comes first, the exit code is 1 |
-//! | background work ends, without an error | nothing: it had nothing more to do |
+//! | a resource cannot be acquired | the resources opened before it are released; its error comes first |
+//! | its check fails | it is released, then those before it: `failed validation for "database"` |
+//! | the function panics | the same as if it failed |
+//! | background work fails or panics | the application ends as by a signal; its error comes first, the exit code is 1 |
+//! | background work ends without an error | the application goes on |
 //! | background work does not stop | it is aborted at its limit, and that is an error |
 //! | a request outlasts the drain | it is aborted, counted, and the exit code is 3 |
 //! | a release fails, panics or is late | that is an error, and the others are released |
-//! | a release blocks its thread | it is left behind at its limit, and the others are released, if the runtime has another thread; see [`Ending::exit`] |
+//! | a release blocks its thread | it is abandoned at its limit, and the others are released, if the runtime has another thread; see [`Report::exit`] |
 //!
 //! Steps and errors go to `tracing` as they happen, under the target `trunkline::lifespan`; the
 //! server announces its address there.
 //!
 //! # Cargo features
 //!
-//! Both are off by default; without them this is an exit stack with signals and background work.
+//! Both are off by default. Without them the crate is an exit stack with signals and background work.
 //!
-//! - `serve`: `Life::bind`, `Life::serve`, `Life::serve_beside`, `Life::serve_throughout`: an
+//! - `serve`: `App::bind`, `App::serve`, `App::serve_beside`, `App::serve_throughout`: an
 //!   `axum::Router` over HTTP/1.1 and HTTP/2.
 //! - `session`: `session`, a `trunkline::Session` as a resource.
 //!
-//! There is no runtime of its own, and no state of the process is touched but the two signals'
-//! handlers, which are tokio's.
+//! The crate has no runtime of its own. It changes no state of the process but the handlers of the
+//! two signals, which are tokio's.
 
 mod resource;
 mod settings;
 
 mod run;
 
-mod life;
+mod app;
 
 mod background;
 #[cfg(feature = "serve")]
@@ -122,23 +121,24 @@ mod stack;
 mod signals;
 mod stop;
 
-mod ending;
 mod error;
+mod report;
 
 #[cfg(feature = "session")]
 mod session;
 
-pub use self::background::{Background, Outcome};
-pub use self::ending::{Ending, Step, StepKind};
+pub use self::app::{App, Opening};
+pub use self::background::{Background, TaskOutput};
 pub use self::error::{Error, Phase, Result};
-pub use self::life::{Life, Opening};
-pub use self::resource::{FromClosures, NoCheck, NoRelease, Resource, resource};
+pub use self::report::{Report, Step, StepKind};
+pub use self::resource::{ClosureResource, NoCheck, NoRelease, Resource, resource};
 pub use self::run::run;
 #[cfg(feature = "serve")]
-pub use self::serve::{Connections, Listeners};
+pub use self::serve::{ListenerStats, Listeners};
 #[cfg(feature = "session")]
 pub use self::session::{SessionResource, session};
 pub use self::settings::Lifespan;
+pub use self::signals::Signals;
 pub use self::stop::{Readiness, Shutdown, Stop};
 
 /// The snippet of the README, compiled as a doc test.

@@ -1,11 +1,11 @@
-//! What an application opens before it serves and releases after: acquire, check, release.
+//! Resources of an application: acquired and checked before it serves, released after.
 
 use std::fmt;
 use std::future::Ready;
 
 use crate::error::BoxError;
 
-/// Something that an application opens before it serves and releases after: a session, a database,
+/// A resource of an application, opened before it serves and released after: a session, a database,
 /// a lock, a registration.
 ///
 /// ```
@@ -38,29 +38,30 @@ use crate::error::BoxError;
 ///
 /// [`resource`] makes one from closures.
 pub trait Resource: Send + 'static {
-    /// What the application works with. A clone names the same thing.
+    /// The handle that the application uses. A clone refers to the same resource.
     type Handle: Clone + Send + Sync + 'static;
 
     /// Any error, or a text.
     type Error: Into<BoxError>;
 
-    /// Opens it; called once, before the others. What fails here, or is dropped half way, cleans up
-    /// after itself: nothing is released that was not acquired.
+    /// Opens the resource; called once, first. If it fails or is dropped before it returns, it cleans
+    /// up after itself: only an acquired resource is released.
     fn acquire(&mut self) -> impl Future<Output = Result<Self::Handle, Self::Error>> + Send;
 
-    /// Whether it can be worked with. If not, it is released, and the application does not start.
-    /// Without a check it can.
+    /// Checks that the resource is usable. On an error it is released, and the application does not
+    /// start. By default nothing is checked.
     fn check(&mut self, handle: &Self::Handle) -> impl Future<Output = Result<(), Self::Error>> + Send {
         let _ = handle;
         async { Ok(()) }
     }
 
-    /// Ends it: called once for all that was acquired. Late, it is aborted at its next await.
+    /// Closes the resource; called once if it was acquired. Past its limit the release is aborted at
+    /// its next await.
     fn release(self, handle: Self::Handle) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// A resource from a closure that acquires it. [`check`](FromClosures::check) and
-/// [`release`](FromClosures::release) add the rest.
+/// A resource from a closure that acquires it. [`check`](ClosureResource::check) and
+/// [`release`](ClosureResource::release) add the rest.
 ///
 /// ```
 /// # use std::{io, sync::Arc};
@@ -73,58 +74,58 @@ pub trait Resource: Send + 'static {
 /// # #[tokio::main] async fn main() {
 /// use trunkline_lifespan::{self as lifespan, resource};
 ///
-/// let ending = lifespan::run(async |life| {
+/// let report = lifespan::run(async |app| {
 ///     let database = resource(async || Database::connect("postgres://…").await.map(Arc::new))
 ///         .check(async |database: Arc<Database>| database.ping().await)
 ///         .release(async |database: Arc<Database>| Ok::<_, io::Error>(database.close().await));
-///     let database = life.open("database", database).await?;
+///     let database = app.open("database", database).await?;
 ///     # drop(database);
 ///     Ok::<_, lifespan::Error>(())
 /// })
 /// .await;
-/// assert!(ending.is_success());
+/// assert!(report.is_success());
 /// # }
 /// ```
-pub fn resource<A, F, H, E>(acquire: A) -> FromClosures<A, NoCheck<H>, NoRelease<H>>
+pub fn resource<A, F, H, E>(acquire: A) -> ClosureResource<A, NoCheck<H>, NoRelease<H>>
 where
     A: FnOnce() -> F + Send + 'static,
     F: Future<Output = Result<H, E>> + Send,
     E: Into<BoxError>,
 {
-    FromClosures {
+    ClosureResource {
         acquire: Some(acquire),
         check: Some(|_| std::future::ready(Ok(()))),
         release: |_| std::future::ready(Ok(())),
     }
 }
 
-/// A check that was not given.
+/// The default of [`ClosureResource::check`]: no check.
 pub type NoCheck<H> = fn(H) -> Ready<Result<(), BoxError>>;
 
-/// A release that was not given: dropping the handle is all.
+/// The default of [`ClosureResource::release`]: the handle is dropped.
 pub type NoRelease<H> = fn(H) -> Ready<Result<(), BoxError>>;
 
 /// A [`resource`] from closures. Each gets a clone of the handle.
 #[must_use = "a resource does nothing until it is opened"]
-pub struct FromClosures<A, C, R> {
+pub struct ClosureResource<A, C, R> {
     acquire: Option<A>,
     check: Option<C>,
     release: R,
 }
 
-impl<A, C, R> FromClosures<A, C, R> {
-    /// How it is checked.
-    pub fn check<C2>(self, check: C2) -> FromClosures<A, C2, R> {
-        FromClosures { acquire: self.acquire, check: Some(check), release: self.release }
+impl<A, C, R> ClosureResource<A, C, R> {
+    /// Sets the check.
+    pub fn check<C2>(self, check: C2) -> ClosureResource<A, C2, R> {
+        ClosureResource { acquire: self.acquire, check: Some(check), release: self.release }
     }
 
-    /// How it is released.
-    pub fn release<R2>(self, release: R2) -> FromClosures<A, C, R2> {
-        FromClosures { acquire: self.acquire, check: self.check, release }
+    /// Sets the release.
+    pub fn release<R2>(self, release: R2) -> ClosureResource<A, C, R2> {
+        ClosureResource { acquire: self.acquire, check: self.check, release }
     }
 }
 
-impl<A, AF, C, CF, R, RF, H, AE, CE, RE> Resource for FromClosures<A, C, R>
+impl<A, AF, C, CF, R, RF, H, AE, CE, RE> Resource for ClosureResource<A, C, R>
 where
     A: FnOnce() -> AF + Send + 'static,
     AF: Future<Output = Result<H, AE>> + Send,
@@ -155,8 +156,8 @@ where
     }
 }
 
-impl<A, C, R> fmt::Debug for FromClosures<A, C, R> {
+impl<A, C, R> fmt::Debug for ClosureResource<A, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FromClosures").finish_non_exhaustive()
+        f.debug_struct("ClosureResource").finish_non_exhaustive()
     }
 }

@@ -1,37 +1,35 @@
-//! The course of an application: its function, then the way down, in order, to the last step.
+//! Run of an application: its function, then the end in order, to the last step.
 
 use std::pin::pin;
 
 use tokio::time::Instant;
 
-use crate::ending::Ending;
-use crate::error::{BoxError, Error, Fault, Phase, caught};
-use crate::life::Life;
+use crate::app::App;
+use crate::error::{BoxError, Error, Failure, Phase, catch_panic};
+use crate::report::Report;
 use crate::settings::Lifespan;
-use crate::signals::Signals;
+use crate::signals::SignalTask;
 use crate::stack::Released;
 use crate::stop::Cause;
 
 /// Runs an application with the default settings: see [`Lifespan::run`].
-pub async fn run<F, E>(application: F) -> Ending
+pub async fn run<F, E>(application: F) -> Report
 where
-    F: AsyncFnOnce(&Life) -> Result<(), E>,
+    F: AsyncFnOnce(&App) -> Result<(), E>,
     E: Into<BoxError>,
 {
     Lifespan::new().run(application).await
 }
 
 impl Lifespan {
-    /// Runs an application: its function, then the way down. Whatever the function opened is
-    /// released, in reverse, when it returns, fails or panics, and all of it, whatever becomes
-    /// of the others.
+    /// Runs an application: its function, then the end. When the function returns, fails or panics,
+    /// every resource it opened is released, in reverse, even if the release of another one fails.
     ///
-    /// A signal that comes while the function is [serving](Life::serve), or
-    /// [waits](Life::until_stopped), ends that, and the function goes on from there. At any
-    /// other time it drops the function where it stands, so that a start that hangs can be called
-    /// off. A second signal, if it is another one or comes 100 ms later, ends the process at
-    /// once with 128 + its number. After this returns, signals are not listened to any more, and
-    /// do nothing (tokio keeps them): end the process soon.
+    /// A signal during [`App::serve`] or [`App::until_stopped`] ends that wait, and the function goes
+    /// on from there. At any other time a signal drops the function, so that it ends a start that
+    /// hangs. A second signal, of another kind or at least 100 ms later, exits the process at once
+    /// with 128 + its number. After this returns, signals have no effect (tokio keeps its handlers):
+    /// exit the process soon.
     ///
     /// # Panics
     ///
@@ -39,40 +37,40 @@ impl Lifespan {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it aborts what runs, and what is open is dropped, not released; `tracing` gets an
-    /// error for each.
-    pub async fn run<F, E>(self, application: F) -> Ending
+    /// Dropped, it aborts servers and background work, and drops resources without releasing them;
+    /// `tracing` gets an error for each.
+    pub async fn run<F, E>(self, application: F) -> Report
     where
-        F: AsyncFnOnce(&Life) -> Result<(), E>,
+        F: AsyncFnOnce(&App) -> Result<(), E>,
         E: Into<BoxError>,
     {
         let begun = Instant::now();
         let listen = self.signals;
-        let life = Life::new(self);
-        let signals = listen.then(|| Signals::listen(life.course.clone())).transpose();
+        let app = App::new(self);
+        let signals = listen.then(|| SignalTask::start(app.lifecycle.clone())).transpose();
         let function = match &signals {
-            Ok(_) => attend(&life, caught(application(&life)), begun).await,
+            Ok(_) => run_function(&app, catch_panic(application(&app)), begun).await,
             Err(error) => {
-                let fault = Fault::Failed(error.to_string().into());
-                Function::Failed(Error::new(Phase::Signals, "", begun.elapsed(), fault))
+                let failure = Failure::Failed(error.to_string().into());
+                FunctionEnd::Failed(Error::new(Phase::Signals, "", begun.elapsed(), failure))
             }
         };
-        let ending = wind_down(life, function).await;
+        let report = shut_down(app, function).await;
         drop(signals);
-        ending
+        report
     }
 }
 
-/// What became of the application's function.
-enum Function {
+/// The end of the application's function.
+enum FunctionEnd {
     Returned,
     Failed(Error),
     CutOff,
 }
 
-async fn attend(life: &Life, function: impl Future<Output = Result<(), Fault>>, begun: Instant) -> Function {
+async fn run_function(app: &App, function: impl Future<Output = Result<(), Failure>>, begun: Instant) -> FunctionEnd {
     let mut function = pin!(function);
-    let stop = life.stopping();
+    let stop = app.stopping();
     let returned = tokio::select! {
         biased;
         result = &mut function => Some(result),
@@ -80,46 +78,46 @@ async fn attend(life: &Life, function: impl Future<Output = Result<(), Fault>>, 
     };
     let result = match returned {
         Some(result) => result,
-        // It knows, and will return by itself.
-        None if life.course.is_attended() => function.await,
-        None => return Function::CutOff,
+        // The function waits for the stop and returns by itself.
+        None if app.lifecycle.is_waited_for() => function.await,
+        None => return FunctionEnd::CutOff,
     };
     match result {
-        Ok(()) => Function::Returned,
-        Err(fault) => Function::Failed(Error::application(fault, begun.elapsed())),
+        Ok(()) => FunctionEnd::Returned,
+        Err(failure) => FunctionEnd::Failed(Error::application(failure, begun.elapsed())),
     }
 }
 
-async fn wind_down(life: Life, function: Function) -> Ending {
-    let cut_off = matches!(function, Function::CutOff);
+async fn shut_down(app: App, function: FunctionEnd) -> Report {
+    let cut_off = matches!(function, FunctionEnd::CutOff);
     let (mut steps, mut errors) = (Vec::new(), Vec::new());
-    if let Function::Failed(error) = function {
+    if let FunctionEnd::Failed(error) = function {
         errors.push(error.log());
     }
-    life.course.end(Cause::Returned);
-    let cause = life.course.cause().unwrap_or(Cause::Returned);
+    app.lifecycle.end(Cause::Returned);
+    let cause = app.lifecycle.cause().unwrap_or(Cause::Returned);
 
     #[cfg(feature = "serve")]
-    let aborted = life.servers.drain(&life.course, &life.settings).await;
+    let aborted = app.servers.drain(&app.lifecycle, &app.settings).await;
     #[cfg(feature = "serve")]
-    steps.append(&mut life.servers.take_steps());
+    steps.append(&mut app.servers.take_steps());
     #[cfg(not(feature = "serve"))]
     let aborted = 0;
 
-    while let Some(step) = life.works.stop_last().await {
+    while let Some(step) = app.background.stop_last().await {
         steps.push(step);
     }
-    let failures = life.works.take_failures();
-    // If work has brought the application down, its failure comes before what the function made of
-    // that.
+    let failures = app.background.take_failures();
+    // Background work that ended the application comes before the error of the function, which may
+    // be its consequence.
     let first = if cause == Cause::Failure { 0 } else { errors.len() };
     errors.splice(first..first, failures);
 
-    for Released { step, error } in life.stack.release_all().await {
+    for Released { step, error } in app.stack.release_all().await {
         steps.push(step);
         errors.extend(error);
     }
-    let ending = Ending { cause, cut_off, errors, steps, aborted, elapsed: life.course.elapsed() };
-    tracing::info!(target: "trunkline::lifespan", code = ending.code(), elapsed = ?ending.elapsed, "down");
-    ending
+    let report = Report { cause, cut_off, errors, steps, aborted, elapsed: app.lifecycle.elapsed() };
+    tracing::info!(target: "trunkline::lifespan", code = report.code(), elapsed = ?report.elapsed, "down");
+    report
 }

@@ -1,5 +1,4 @@
-//! A `trunkline::Session` as a resource: built, tried out if there is something to try it on, and
-//! closed at the end.
+//! A `trunkline::Session` as a resource: built, probed on request, and closed at the end.
 
 use std::mem;
 use std::time::Duration;
@@ -11,11 +10,11 @@ use crate::resource::Resource;
 /// A session that is opened with the application and closed, awaited, after its last request.
 ///
 /// ```no_run
-/// # async fn example(life: &trunkline_lifespan::Life) -> trunkline_lifespan::Result<()> {
+/// # async fn example(app: &trunkline_lifespan::App) -> trunkline_lifespan::Result<()> {
 /// use trunkline::{Pool, Session};
 ///
 /// let session = trunkline_lifespan::session(Session::builder().base_url("https://api.example.com"));
-/// let session: Session = life.open("session", session.probe("health")).await?;
+/// let session: Session = app.open("session", session.probe("health")).await?;
 /// # drop(session); Ok(())
 /// # }
 /// ```
@@ -33,15 +32,14 @@ pub struct SessionResource {
 }
 
 impl SessionResource {
-    /// An address that has to answer a `GET` with success before the application starts. By default
-    /// nothing is asked.
+    /// A URL that must answer a `GET` with success before the application starts. By default none.
     pub fn probe(mut self, url: impl Into<String>) -> Self {
         self.probe = Some(url.into());
         self
     }
 
-    /// How long requests that are under way at the end, if there are any, may take to finish. By
-    /// default 5 s, which leaves half of the time that a release has by default.
+    /// The time that requests in flight have to finish at the end. By default 5 s: half of the default
+    /// limit of a release.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

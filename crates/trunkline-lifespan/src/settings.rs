@@ -1,8 +1,8 @@
-//! What can be set of an application's life, with the defaults.
+//! Settings of an application's lifespan, with their defaults.
 
 use std::time::Duration;
 
-/// Settings for the life of an application. [`run`](Self::run) begins it.
+/// Settings of an application's lifespan. [`run`](Self::run) runs the application.
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until an application runs with them"]
 pub struct Lifespan {
@@ -28,48 +28,46 @@ impl Lifespan {
         }
     }
 
-    /// The most connections that each listener has at once. Beyond it nothing is accepted, so that
-    /// whoever comes waits in the listener's queue until a connection ends. By default 10 000;
-    /// zero counts as one.
+    /// The limit on open connections of each listener. At the limit no connection is accepted: clients
+    /// wait in the listener's queue until a connection ends. By default 10 000; zero counts as one.
     ///
-    /// Each takes a file descriptor, so the limit should be below that of the process (`ulimit -n`)
-    /// by what else the application opens. A connection that was upgraded (a WebSocket) does
-    /// not count: it is its handler's.
+    /// A connection takes a file descriptor, so the limit should be below that of the process
+    /// (`ulimit -n`), less the descriptors that the application opens itself. An upgraded connection
+    /// (a WebSocket) belongs to its handler and does not count.
     pub fn connections(mut self, limit: usize) -> Self {
         self.connections = limit;
         self
     }
 
-    /// How long to go on accepting connections after the application has said that it is not ready,
-    /// so that whoever distributes requests can take note. By default no time.
+    /// The time between not ready and the close of the listeners, so that a load balancer can notice.
+    /// By default zero.
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// How long requests under way may take to finish; then they are aborted. By default 15 s.
+    /// The limit on requests in flight at the end, after which they are aborted. By default 15 s.
     pub fn drain_within(mut self, limit: Duration) -> Self {
         self.drain_within = limit;
         self
     }
 
-    /// How long background work may take to end when it is asked to, each; then it is aborted. By
-    /// default 10 s. [`Background::stop_within`](crate::Background::stop_within) sets it for
-    /// one.
+    /// The limit on stopping each background work, after which it is aborted. By default 10 s.
+    /// [`Background::stop_within`](crate::Background::stop_within) sets it for one.
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.stop_within = limit;
         self
     }
 
-    /// How long a release may take, each; then it is aborted. By default 10 s.
+    /// The limit on each release, after which it is aborted. By default 10 s.
     /// [`Opening::release_within`](crate::Opening::release_within) sets it for one.
     pub fn release_within(mut self, limit: Duration) -> Self {
         self.release_within = limit;
         self
     }
 
-    /// Whether SIGTERM and Ctrl-C end it. By default they do. Without them, for tests,
-    /// [`Shutdown::begin`](crate::Shutdown::begin) does.
+    /// Listens for SIGTERM and Ctrl-C; by default true. Tests turn it off and use
+    /// [`Shutdown::begin`](crate::Shutdown::begin).
     pub fn signals(mut self, listen: bool) -> Self {
         self.signals = listen;
         self

@@ -1,5 +1,4 @@
-//! What asks the application to stop from outside: SIGTERM and Ctrl-C. Asked a second time, it does
-//! not wait any more.
+//! Signals that ask a process to end: SIGTERM and Ctrl-C.
 
 use std::io;
 use std::process;
@@ -10,42 +9,67 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::stop::{Cause, Course};
+use crate::stop::{Cause, Lifecycle};
 
-/// The same signal again within this time is the same request: timeout(1) and supervisors send it
-/// to the process and to its group, and so twice. A person takes longer.
-const ONCE: Duration = Duration::from_millis(100);
+/// Within this time the same signal counts once: timeout(1) and supervisors send it to the process
+/// and to its group. A person takes longer to press Ctrl-C twice.
+const REPETITION: Duration = Duration::from_millis(100);
 
-/// Listens until it is dropped.
+/// The signals that ask the process to end: SIGINT (Ctrl-C) and, on Unix, SIGTERM.
+///
+/// From its creation on these signals no longer end the process by themselves; tokio keeps its
+/// handlers after the drop. [`Lifespan::run`](crate::Lifespan::run) listens by itself: this type is
+/// for programs without it.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// let mut signals = trunkline_lifespan::Signals::listen()?;
+/// let number = signals.next().await;
+/// println!("signal {number}: finishing; a second signal exits at once");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub(crate) struct Signals(#[expect(dead_code, reason = "its drop ends the listening")] JoinSet<()>);
-
-impl Signals {
-    /// From now on the signals no longer end the process by themselves.
-    pub(crate) fn listen(course: Arc<Course>) -> io::Result<Self> {
-        let mut tasks = JoinSet::new();
-        let (sender, mut signals) = mpsc::channel(4);
-        forward(&mut tasks, &sender)?;
-        // A task of its own, because the application may be busy.
-        tasks.spawn(async move {
-            if let Some(signal) = asked_again(&mut signals, &course).await {
-                tracing::error!(target: "trunkline::lifespan", signal, "asked again: exiting at once");
-                process::exit(128 + i32::from(signal));
-            }
-        });
-        Ok(Self(tasks))
-    }
+pub struct Signals {
+    received: mpsc::Receiver<u8>,
+    last: Option<(u8, Instant)>,
+    /// The listening tasks, aborted by the drop.
+    _tasks: JoinSet<()>,
 }
 
-/// Begins the end with the first signal, and waits for the second.
-async fn asked_again(signals: &mut mpsc::Receiver<u8>, course: &Course) -> Option<u8> {
-    let first = signals.recv().await?;
-    let asked = Instant::now();
-    course.end(Cause::Signal(first));
-    loop {
-        let signal = signals.recv().await?;
-        if signal != first || asked.elapsed() >= ONCE {
-            return Some(signal);
+impl Signals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a handler.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn listen() -> io::Result<Self> {
+        let mut tasks = JoinSet::new();
+        let (sender, received) = mpsc::channel(4);
+        forward(&mut tasks, &sender)?;
+        Ok(Self { received, last: None, _tasks: tasks })
+    }
+
+    /// Waits for the next signal and returns its number. The same signal again within 100 ms is part
+    /// of the one before.
+    ///
+    /// # Cancel safety
+    ///
+    /// No signal is lost.
+    pub async fn next(&mut self) -> u8 {
+        loop {
+            // None: the listening tasks are gone with their runtime, and no signal arrives.
+            let Some(signal) = self.received.recv().await else { return std::future::pending().await };
+            let is_repetition =
+                self.last.is_some_and(|(last, received)| last == signal && received.elapsed() < REPETITION);
+            if !is_repetition {
+                self.last = Some((signal, Instant::now()));
+                return signal;
+            }
         }
     }
 }
@@ -62,7 +86,7 @@ fn forward(tasks: &mut JoinSet<()>, sender: &mpsc::Sender<u8>) -> io::Result<()>
     Ok(())
 }
 
-/// Elsewhere there is Ctrl-C alone, which counts as SIGINT.
+/// Other systems have Ctrl-C alone, which counts as SIGINT.
 #[cfg(not(unix))]
 fn forward(tasks: &mut JoinSet<()>, sender: &mpsc::Sender<u8>) -> io::Result<()> {
     let sender = sender.clone();
@@ -70,31 +94,53 @@ fn forward(tasks: &mut JoinSet<()>, sender: &mpsc::Sender<u8>) -> io::Result<()>
     Ok(())
 }
 
+/// The task that ends the application at the first signal and the process at the second. Its drop
+/// ends it.
+#[derive(Debug)]
+pub(crate) struct SignalTask(#[expect(dead_code, reason = "its drop aborts the task")] JoinSet<()>);
+
+impl SignalTask {
+    pub(crate) fn start(lifecycle: Arc<Lifecycle>) -> io::Result<Self> {
+        let mut signals = Signals::listen()?;
+        // A task of its own, because the application may be busy.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            lifecycle.end(Cause::Signal(signals.next().await));
+            let signal = signals.next().await;
+            tracing::error!(target: "trunkline::lifespan", signal, "second signal: exiting at once");
+            process::exit(128 + i32::from(signal));
+        });
+        Ok(Self(tasks))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
-    /// After how many milliseconds which signal comes, and which of them is the second request.
-    async fn second(given: &'static [(u64, u8)]) -> Option<u8> {
-        let (sender, mut signals) = mpsc::channel(4);
+    /// The second signal of these, each after so many milliseconds. None if they count as one.
+    async fn second(sent: &'static [(u64, u8)]) -> Option<u8> {
+        let (sender, received) = mpsc::channel(4);
+        let mut signals = Signals { received, last: None, _tasks: JoinSet::new() };
         tokio::spawn(async move {
-            for &(after, signal) in given {
+            for &(after, signal) in sent {
                 sleep(Duration::from_millis(after)).await;
                 let _ = sender.send(signal).await;
             }
         });
-        asked_again(&mut signals, &Course::new()).await
+        signals.next().await;
+        timeout(Duration::from_secs(1), signals.next()).await.ok()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signal_that_comes_twice_at_once_is_one() {
+    async fn a_signal_repeated_within_100_ms_counts_once() {
         assert_eq!(second(&[(0, 15), (0, 15)]).await, None);
         assert_eq!(second(&[(0, 15), (50, 15), (49, 15)]).await, None);
         assert_eq!(second(&[(0, 15), (0, 15), (100, 15)]).await, Some(15));
         assert_eq!(second(&[(0, 15), (100, 15)]).await, Some(15));
-        // Another one is another request.
+        // Another signal is another request.
         assert_eq!(second(&[(0, 15), (0, 2)]).await, Some(2));
     }
 }

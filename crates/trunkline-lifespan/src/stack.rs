@@ -1,5 +1,5 @@
-//! What has been acquired, in order. The last is released first, each in a task of its own and
-//! within its own time.
+//! Stack of acquired resources. The last is released first, each in a task of its own and within
+//! its limit.
 
 use std::fmt;
 use std::mem;
@@ -10,53 +10,58 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::ending::{Step, StepKind};
-use crate::error::{BoxError, Error, Fault, Phase, caught};
+use crate::error::{BoxError, Error, Failure, Phase, catch_panic};
+use crate::report::{Step, StepKind};
 use crate::resource::Resource;
 
-/// How long a task that was aborted may take to be gone. Longer takes only one that blocks its
-/// thread.
+/// The time that an aborted task has to end. Only a task that blocks its thread takes longer.
 const ABORTED: Duration = Duration::from_millis(100);
 
-/// A release, not begun.
+/// A release that has not begun.
 type Release = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Stack {
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<ResourceEntry>>,
     released: Mutex<Vec<Released>>,
 }
 
-/// What became of a release.
+/// The result of a release.
 #[derive(Debug)]
 pub(crate) struct Released {
     pub(crate) step: Step,
     pub(crate) error: Option<Error>,
 }
 
-struct Entry {
+struct ResourceEntry {
     name: String,
     limit: Duration,
-    state: State,
+    state: ReleaseState,
 }
 
-enum State {
-    Held(Release),
-    Releasing { begun: Instant, task: JoinHandle<Result<(), Fault>> },
+enum ReleaseState {
+    Acquired(Release),
+    Releasing { begun: Instant, task: JoinHandle<Result<(), Failure>> },
     Released,
 }
 
 impl Stack {
-    /// Puts on the stack what is in `held`, on its drop at the latest.
-    pub(crate) fn hold<R: Resource>(&self, name: &str, limit: Duration, resource: R, handle: R::Handle) -> Held<'_, R> {
-        Held { stack: self, name: name.to_owned(), limit, what: Some((resource, handle)) }
+    /// Pushes a resource, on the drop of the returned guard at the latest.
+    pub(crate) fn hold<R: Resource>(
+        &self,
+        name: &str,
+        limit: Duration,
+        resource: R,
+        handle: R::Handle,
+    ) -> AcquiredResource<'_, R> {
+        AcquiredResource { stack: self, name: name.to_owned(), limit, resource: Some((resource, handle)) }
     }
 
-    /// Releases everything, the last first. What was released before is part of the answer.
+    /// Releases every resource, the last first. The results of earlier releases are included.
     ///
     /// # Cancel safety
     ///
-    /// What is being released stays on the stack.
+    /// The resource being released stays on the stack.
     pub(crate) async fn release_all(&self) -> Vec<Released> {
         loop {
             let Some(entry) = lock(&self.entries).pop() else {
@@ -66,13 +71,13 @@ impl Stack {
         }
     }
 
-    async fn release(&self, entry: Entry) {
-        let mut out = Out { stack: self, entry: Some(entry) };
-        if let Some(entry) = &mut out.entry {
+    async fn release(&self, entry: ResourceEntry) {
+        let mut taken = TakenEntry { stack: self, entry: Some(entry) };
+        if let Some(entry) = &mut taken.entry {
             let released = entry.release().await;
             lock(&self.released).push(released);
         }
-        out.entry = None;
+        taken.entry = None;
     }
 }
 
@@ -84,80 +89,84 @@ impl Drop for Stack {
     }
 }
 
-/// An entry off the stack, and back on it if whoever took it is dropped.
-struct Out<'a> {
+/// An entry that was taken off the stack. Its drop puts the entry back.
+struct TakenEntry<'a> {
     stack: &'a Stack,
-    entry: Option<Entry>,
+    entry: Option<ResourceEntry>,
 }
 
-impl Drop for Out<'_> {
+impl Drop for TakenEntry<'_> {
     fn drop(&mut self) {
         lock(&self.stack.entries).extend(self.entry.take());
     }
 }
 
-/// A resource that was acquired and is being checked.
-pub(crate) struct Held<'a, R: Resource> {
+/// A resource that was acquired and is being checked. Its drop pushes it on the stack.
+pub(crate) struct AcquiredResource<'a, R: Resource> {
     stack: &'a Stack,
     name: String,
     limit: Duration,
-    what: Option<(R, R::Handle)>,
+    resource: Option<(R, R::Handle)>,
 }
 
-impl<R: Resource> Held<'_, R> {
-    pub(crate) async fn check(&mut self) -> Result<(), Fault> {
-        match &mut self.what {
-            Some((resource, handle)) => caught(async { resource.check(handle).await }).await,
+impl<R: Resource> AcquiredResource<'_, R> {
+    pub(crate) async fn check(&mut self) -> Result<(), Failure> {
+        match &mut self.resource {
+            Some((resource, handle)) => catch_panic(async { resource.check(handle).await }).await,
             None => Ok(()),
         }
     }
 
-    /// Releases it at once.
+    /// Releases the resource at once.
     pub(crate) async fn release(mut self) {
         if let Some(entry) = self.entry() {
             self.stack.release(entry).await;
         }
     }
 
-    fn entry(&mut self) -> Option<Entry> {
-        let (resource, handle) = self.what.take()?;
+    fn entry(&mut self) -> Option<ResourceEntry> {
+        let (resource, handle) = self.resource.take()?;
         let release: Release = Box::new(|| Box::pin(async move { resource.release(handle).await.map_err(Into::into) }));
-        Some(Entry { name: mem::take(&mut self.name), limit: self.limit, state: State::Held(release) })
+        Some(ResourceEntry {
+            name: mem::take(&mut self.name),
+            limit: self.limit,
+            state: ReleaseState::Acquired(release),
+        })
     }
 }
 
-impl<R: Resource> Drop for Held<'_, R> {
+impl<R: Resource> Drop for AcquiredResource<'_, R> {
     fn drop(&mut self) {
         let entry = self.entry();
         lock(&self.stack.entries).extend(entry);
     }
 }
 
-impl Entry {
-    /// Begins, or goes on, and ends within the limit.
+impl ResourceEntry {
+    /// Begins or continues the release, within the limit.
     async fn release(&mut self) -> Released {
-        if let State::Held(_) = self.state
-            && let State::Held(release) = mem::replace(&mut self.state, State::Released)
+        if let ReleaseState::Acquired(_) = self.state
+            && let ReleaseState::Acquired(release) = mem::replace(&mut self.state, ReleaseState::Released)
         {
-            let task = tokio::spawn(caught(async move { release().await }));
-            self.state = State::Releasing { begun: Instant::now(), task };
+            let task = tokio::spawn(catch_panic(async move { release().await }));
+            self.state = ReleaseState::Releasing { begun: Instant::now(), task };
         }
-        let (fault, elapsed) = match &mut self.state {
-            State::Releasing { begun, task } => (finish(task, *begun, self.limit).await.err(), begun.elapsed()),
-            State::Held(_) | State::Released => (None, Duration::ZERO),
+        let (failure, elapsed) = match &mut self.state {
+            ReleaseState::Releasing { begun, task } => (finish(task, *begun, self.limit).await.err(), begun.elapsed()),
+            ReleaseState::Acquired(_) | ReleaseState::Released => (None, Duration::ZERO),
         };
-        let error = fault.map(|fault| Error::new(Phase::Release, &self.name, elapsed, fault).log());
+        let error = failure.map(|failure| Error::new(Phase::Release, &self.name, elapsed, failure).log());
         Released { step: Step::new(StepKind::Released, &self.name, elapsed, error.is_some()), error }
     }
 }
 
-/// Waits for a task until its time is up, then aborts it.
+/// Waits for a task up to its limit, then aborts it.
 pub(crate) async fn finish(
-    task: &mut JoinHandle<Result<(), Fault>>,
+    task: &mut JoinHandle<Result<(), Failure>>,
     begun: Instant,
     limit: Duration,
-) -> Result<(), Fault> {
-    // Without an end that a clock can show there is none.
+) -> Result<(), Failure> {
+    // None: the limit is beyond the clock's range.
     let deadline = begun.checked_add(limit);
     let ended = match deadline {
         Some(deadline) => timeout_at(deadline, &mut *task).await,
@@ -165,11 +174,11 @@ pub(crate) async fn finish(
     };
     match ended {
         Ok(Ok(result)) => result,
-        Ok(Err(error)) => Err(Fault::Failed(error.into())),
+        Ok(Err(error)) => Err(Failure::Failed(error.into())),
         Err(_) => {
             task.abort();
             let _ = timeout(ABORTED, task).await;
-            Err(Fault::Late(limit))
+            Err(Failure::Late(limit))
         }
     }
 }
@@ -178,8 +187,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for ResourceEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("name", &self.name).field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("ResourceEntry").field("name", &self.name).field("limit", &self.limit).finish_non_exhaustive()
     }
 }

@@ -1,48 +1,49 @@
-//! The way to the end: who asks for it, and who is told.
+//! The lifecycle of an application: starting, up, stopping; and the handles that ask for the end.
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Tells when it is time to stop. A clone tells the same.
+/// A request to stop, which background work and streams wait for. Clones share it.
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Whether it is time.
+    /// True once the stop is requested.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until it is time.
+    /// Waits until the stop is requested.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it loses nothing; ask again.
+    /// Nothing is lost; call it again.
     pub async fn requested(&self) {
-        // Whoever would ask is gone: then it is time as well.
+        // Without a sender there is nothing to work for either.
         let _ = self.0.clone().wait_for(|&stop| stop).await;
     }
 
-    /// Does this, unless it is time before it is done. If it is time already, it is not begun.
+    /// Runs the work until it is done or the stop is requested. None if the stop came first; the work
+    /// does not begin if it came before.
     ///
     /// ```
     /// # use tokio::sync::mpsc::Receiver;
     /// async fn worker(mut jobs: Receiver<String>, stop: trunkline_lifespan::Stop) {
     ///     while let Some(Some(job)) = stop.or(jobs.recv()).await {
-    ///         println!("{job}"); // what has begun is finished
+    ///         println!("{job}"); // a job that has begun is finished
     ///     }
     /// }
     /// ```
     ///
     /// # Cancel safety
     ///
-    /// That of `work`, which is dropped when it is time.
+    /// That of `work`, which is dropped when the stop is requested.
     pub async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         tokio::select! {
@@ -59,7 +60,7 @@ impl fmt::Debug for Stop {
     }
 }
 
-/// Asks for a [`Stop`].
+/// The sender of a [`Stop`].
 #[derive(Debug)]
 pub(crate) struct Stopper(watch::Sender<bool>);
 
@@ -72,19 +73,19 @@ impl Stopper {
         Stop(self.0.subscribe())
     }
 
-    /// True for the first who asks.
+    /// Requests the stop. True for the first request.
     pub(crate) fn request(&self) -> bool {
         !self.0.send_replace(true)
     }
 }
 
-/// Why the application ends.
+/// The cause of an application's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Its function returned.
+    /// The application's function returned.
     Returned,
     /// [`Shutdown::begin`].
-    Asked,
+    Requested,
     Signal(u8),
     /// Background work failed.
     Failure,
@@ -94,7 +95,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Returned => f.write_str("returned"),
-            Self::Asked => f.write_str("asked"),
+            Self::Requested => f.write_str("asked"),
             Self::Signal(2) => f.write_str("SIGINT"),
             Self::Signal(15) => f.write_str("SIGTERM"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
@@ -103,24 +104,24 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Where the application is on its way: coming up, up, or on its way down.
+/// The state of an application: starting, up or stopping.
 #[derive(Debug)]
-pub(crate) struct Course {
-    up: AtomicBool,
+pub(crate) struct Lifecycle {
+    up: watch::Sender<bool>,
     stopper: Stopper,
-    /// Why it is on its way down, and since when.
+    /// The cause of the end, and when it began.
     ended: OnceLock<(Cause, Instant)>,
-    /// How many places of the application's function waited for the end when it came.
-    attentive: AtomicUsize,
+    /// The number of futures of the application's function that waited for the stop when it came.
+    waiting: AtomicUsize,
 }
 
-impl Course {
+impl Lifecycle {
     pub(crate) fn new() -> Arc<Self> {
-        let (up, attentive) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { up, stopper: Stopper::new(), ended: OnceLock::new(), attentive })
+        let (up, waiting) = (watch::Sender::new(false), AtomicUsize::new(0));
+        Arc::new(Self { up, stopper: Stopper::new(), ended: OnceLock::new(), waiting })
     }
 
-    /// From here on it is on its way down. The first cause is the one that counts.
+    /// Begins the end. The first cause counts.
     pub(crate) fn end(&self, cause: Cause) {
         if self.ended.set((cause, Instant::now())).is_ok() && self.stopper.request() {
             tracing::info!(target: "trunkline::lifespan", %cause, "stopping");
@@ -131,7 +132,7 @@ impl Course {
         self.ended.get().map(|&(cause, _)| cause)
     }
 
-    /// How long it has been on its way down.
+    /// The time since the end began.
     pub(crate) fn elapsed(&self) -> Duration {
         self.ended.get().map_or(Duration::ZERO, |(_, since)| since.elapsed())
     }
@@ -140,67 +141,83 @@ impl Course {
         self.stopper.stop()
     }
 
-    /// It was up before it was asked to stop.
+    /// True if the application was up before it was asked to stop.
     pub(crate) fn was_up(&self) -> bool {
-        self.up.load(Ordering::Acquire)
+        *self.up.borrow()
     }
 
-    /// The application is up: waits until it is asked to stop.
-    pub(crate) async fn attend(&self) {
-        let _attending = Attending::new(self);
-        let stop = self.stop();
-        if !stop.is_requested() {
-            self.up.store(true, Ordering::Release);
+    /// Marks the application as up, unless it was asked to stop before.
+    pub(crate) fn mark_up(&self) {
+        if self.cause().is_none() {
+            self.up.send_replace(true);
         }
-        stop.requested().await;
     }
 
-    /// The application's function waits for the end, or has waited when the end came: it is left to
-    /// act on it.
-    pub(crate) fn is_attended(&self) -> bool {
-        self.attentive.load(Ordering::Acquire) > 0
+    /// Marks the application as up and waits until it is asked to stop.
+    pub(crate) async fn wait_for_stop(&self) {
+        let _waiting = WaitGuard::new(self);
+        self.mark_up();
+        self.stop().requested().await;
     }
-}
 
-struct Attending<'a>(&'a Course);
-
-impl<'a> Attending<'a> {
-    fn new(course: &'a Course) -> Self {
-        course.attentive.fetch_add(1, Ordering::AcqRel);
-        Self(course)
+    /// True if the application's function waits for the stop, or waited when the stop came: then the
+    /// function acts on it.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
     }
 }
 
-impl Drop for Attending<'_> {
+/// Counts a future that waits for the stop.
+struct WaitGuard<'a>(&'a Lifecycle);
+
+impl<'a> WaitGuard<'a> {
+    fn new(lifecycle: &'a Lifecycle) -> Self {
+        lifecycle.waiting.fetch_add(1, Ordering::AcqRel);
+        Self(lifecycle)
+    }
+}
+
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
-        // Given up before there was anything to act on.
+        // Dropped before the stop: nothing is left to act on it.
         if self.0.cause().is_none() {
-            self.0.attentive.fetch_sub(1, Ordering::AcqRel);
+            self.0.waiting.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
 
-/// Whether the application is ready for requests: what `/readyz` answers. A clone is a handle to
-/// the same.
+/// The readiness of the application for requests: the answer to `/readyz`. Clones share it.
 ///
-/// It turns true when the application serves, or [waits for its end](crate::Life::until_stopped),
-/// and false, before anything else happens, when it is asked to stop. With the feature `serve` a
-/// handler can return it:
+/// It turns true when the application serves, or [waits for its stop](crate::App::until_stopped),
+/// before the address is announced. It turns false when the application is asked to stop, before
+/// anything else happens. With the feature `serve` a handler can return it:
 ///
 /// ```
 /// # #[cfg(feature = "serve")]
-/// fn health(life: &trunkline_lifespan::Life) -> axum::Router {
-///     let readiness = life.readiness();
+/// fn health(app: &trunkline_lifespan::App) -> axum::Router {
+///     let readiness = app.readiness();
 ///     axum::Router::new().route("/readyz", axum::routing::get(|| async { readiness }))
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Readiness(pub(crate) Arc<Course>);
+pub struct Readiness(pub(crate) Arc<Lifecycle>);
 
 impl Readiness {
     /// True from serving until the application is asked to stop.
     pub fn is_ready(&self) -> bool {
         self.0.was_up() && self.0.cause().is_none()
+    }
+
+    /// Waits until the application is ready. Never returns if it is asked to stop before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost; call it again.
+    pub async fn ready(&self) {
+        let mut up = self.0.up.subscribe();
+        if up.wait_for(|&up| up).await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 
@@ -210,14 +227,14 @@ impl fmt::Debug for Readiness {
     }
 }
 
-/// Asks the application to stop, as a signal does. A clone is a handle to the same.
+/// A handle that asks the application to stop, as a signal does. Clones share it.
 #[derive(Clone)]
-pub struct Shutdown(pub(crate) Arc<Course>);
+pub struct Shutdown(pub(crate) Arc<Lifecycle>);
 
 impl Shutdown {
-    /// Begins the end, and returns at once. Asking again changes nothing.
+    /// Begins the end and returns at once. Later calls change nothing.
     pub fn begin(&self) {
-        self.0.end(Cause::Asked);
+        self.0.end(Cause::Requested);
     }
 }
 

@@ -17,13 +17,13 @@ use crate::scraper::Scraper;
 /// If the login fails, the session is closed before the error is told: no socket is left.
 ///
 /// ```no_run
-/// # async fn example(life: &trunkline_lifespan::Life) -> trunkline_lifespan::Result<()> {
+/// # async fn example(app: &trunkline_lifespan::App) -> trunkline_lifespan::Result<()> {
 /// use trunkline::Session;
 /// use trunkline_scrape::{Login, Scraper};
 ///
 /// let login = Login::at("https://example.com/login").field("user", "ann").field("pass", "s3cret");
 /// let resource = trunkline_scrape::resource(Session::builder(), login).probe("https://example.com/account");
-/// let scraper: Scraper = life.open("example.com", resource).await?;
+/// let scraper: Scraper = app.open("example.com", resource).await?;
 /// # drop(scraper); Ok(())
 /// # }
 /// ```

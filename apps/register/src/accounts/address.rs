@@ -1,4 +1,4 @@
-//! An e-mail address, as it was typed and as it is told from others.
+//! E-mail address, as typed and as a unique key.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use email_address::{EmailAddress, Options};
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
-/// What a mailbox and its path may measure (RFC 5321 section 4.5.3.1, errata 1690).
+/// Limits of a mailbox and its path, in bytes (RFC 5321 section 4.5.3.1, errata 1690).
 const LONGEST: usize = 254;
 const LONGEST_LOCAL_PART: usize = 64;
 
@@ -24,7 +24,7 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it.
+    /// The text is not an address; the message says why.
     pub fn parse(typed: &str) -> Result<Self, InvalidAddress> {
         if typed.is_empty() {
             return Err(InvalidAddress("must not be empty"));
@@ -32,7 +32,7 @@ impl Address {
         if typed.trim() != typed {
             return Err(InvalidAddress("must not begin or end with a space"));
         }
-        // So that nothing below has to work on a text of any length.
+        // Bounds the work below.
         if typed.len() > 4 * LONGEST {
             return Err(InvalidAddress("must not be longer than 254 characters"));
         }
@@ -54,8 +54,8 @@ impl Address {
         &self.typed
     }
 
-    /// What tells it from other addresses: its mailbox in lower case. A server may tell local parts
-    /// apart by case, but people do not.
+    /// Unique key of the address: its mailbox in lower case. A server may distinguish local parts by
+    /// case, but people do not.
     pub fn key(&self) -> String {
         self.mailbox.to_ascii_lowercase()
     }
@@ -72,7 +72,7 @@ fn check_local_part(local: &str) -> Result<(), InvalidAddress> {
         // It would take SMTPUTF8 (RFC 6531), which Amazon SES does not offer.
         return Err(InvalidAddress("must be of unaccented Latin letters, digits and signs before the @"));
     }
-    // A quoted one is another spelling of a mailbox that has a plain one, or of one that nobody has.
+    // A quoted local part is another spelling of a plain one, or of a mailbox that does not exist.
     if local.contains(|char: char| char.is_whitespace() || char.is_control() || "\"(),:;<>@[\\]".contains(char)) {
         return Err(InvalidAddress("must not have spaces, quotes, brackets, or any of , : ; @ \\ before the last @"));
     }
@@ -95,7 +95,7 @@ fn domain_in_ascii(domain: &str) -> Result<String, InvalidAddress> {
     }
 }
 
-/// Why a text is no address, as a sentence for people that goes on from the name of the field.
+/// Reason why a text is not an address, as a sentence that continues the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidAddress(&'static str);
 

@@ -1,5 +1,4 @@
-//! Argon2id on a bounded part of the blocking pool: what a hash costs is paid by so many at a time,
-//! and waited for by so many more.
+//! Argon2id on a bounded part of the blocking pool, with a bounded queue.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,19 +16,19 @@ const MEMORY: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// What somebody waits who finds the queue full.
+/// `Retry-After` of a refusal when the queue is full.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Hashes passwords.
 #[derive(Clone, Debug)]
 pub(super) struct Hashing {
-    /// Who hashes or waits to.
+    /// Permits to hash or to wait for it.
     queue: Arc<Semaphore>,
-    /// Who hashes.
+    /// Permits to hash.
     slots: Arc<Semaphore>,
-    /// What is hashed in, of those slots that nobody uses. Kept, as the C library's allocator does
-    /// not make good use again of such large and aligned pieces: after some hundred hashes the
-    /// process would have a gigabyte.
+    /// Work memory of the slots that are free. It is kept because the C library's allocator does not
+    /// reuse such large aligned blocks well: after some hundred hashes the process would take a
+    /// gigabyte.
     memory: Arc<Mutex<Vec<Memory>>>,
     argon2: Argon2<'static>,
 }
@@ -37,7 +36,7 @@ pub(super) struct Hashing {
 type Memory = Vec<Block>;
 
 impl Hashing {
-    /// So many at the same time, and so many waiting.
+    /// Allows `slots` hashes at the same time, and `waiting` more in the queue.
     pub(super) fn new(slots: usize, waiting: usize) -> anyhow::Result<Self> {
         let params = Params::new(MEMORY, PASSES, LANES, None).context("Argon2's parameters")?;
         Ok(Self {
@@ -48,11 +47,13 @@ impl Hashing {
         })
     }
 
-    /// The hash of a password with a salt of its own, in PHC's format. Whoever comes to a full
-    /// queue is refused; the rest go in order.
+    /// Hashes a password with a new salt; the result is in PHC format. A full queue refuses; the others
+    /// hash in order of arrival.
     ///
-    /// A hash that nobody waits for any more is finished all the same, and holds its place until it
-    /// is: a thread cannot be called off.
+    /// # Cancel safety
+    ///
+    /// Dropped, a hash that has begun still finishes and holds its permits until then: a blocking
+    /// thread cannot be aborted.
     pub(super) async fn hash(&self, password: Password) -> Result<String, Refused> {
         let queued = self.queue.clone().try_acquire_owned();
         let queued = queued.map_err(|_| Refused::Busy { retry_after: RETRY_AFTER })?;
@@ -64,7 +65,7 @@ impl Hashing {
             this.hash_now(password.bytes())
         });
         let hash = hashing.await.context("hashing a password").map_err(Refused::Failed)?;
-        // Its errors are about salts and parameters, and do not repeat what was hashed.
+        // Its errors concern salts and parameters, and do not repeat the password.
         hash.map_err(|error| Refused::Failed(anyhow::anyhow!("hashing a password: {error}")))
     }
 
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_number_of_hashes_is_made_in_as_much_memory_as_there_are_slots() {
+    async fn the_memory_is_bounded_by_the_slots() {
         let hashing = Hashing::new(2, 10).unwrap();
         let all: Vec<_> = (0..8)
             .map(|_| {
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gives_up_waiting_leaves_the_queue() {
+    async fn a_cancelled_waiter_leaves_the_queue() {
         let hashing = Hashing::new(1, 1).unwrap();
         let slot = hashing.slots.clone().acquire_owned().await.unwrap();
         let waiting = tokio::spawn({

@@ -1,5 +1,5 @@
-//! What it understands of SES v2: `SendEmail` with Simple content, refused as SES refuses it where
-//! SES would.
+//! API of the development mailbox: SES v2 `SendEmail` with Simple content. It refuses the requests
+//! that SES refuses, in the same format.
 
 use std::time::SystemTime;
 
@@ -35,10 +35,10 @@ async fn send_email(
     State(mailbox): State<Mailbox>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Fault> {
+) -> Result<Response, SesError> {
     check_signed(&headers)?;
     let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Fault::new(
+        StatusCode::PAYLOAD_TOO_LARGE => SesError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLargeException",
             format!("the development mailbox takes up to {BODY_LIMIT} bytes"),
@@ -52,21 +52,21 @@ async fn send_email(
     Ok(answer)
 }
 
-async fn unknown() -> Fault {
-    Fault::new(
+async fn unknown() -> SesError {
+    SesError::new(
         StatusCode::NOT_FOUND,
         "UnknownOperationException",
         "the development mailbox knows POST /v2/email/outbound-emails and nothing else",
     )
 }
 
-/// Whether it is signed, not whether the signature is right: there is no key to know that by.
-fn check_signed(headers: &HeaderMap) -> Result<(), Fault> {
+/// Checks that the request is signed. The signature itself cannot be checked without a key.
+fn check_signed(headers: &HeaderMap) -> Result<(), SesError> {
     let authorization = headers.get(header::AUTHORIZATION).map_or("", |value| value.to_str().unwrap_or_default());
     if authorization.starts_with("AWS4-HMAC-SHA256 ") {
         return Ok(());
     }
-    Err(Fault::new(
+    Err(SesError::new(
         StatusCode::FORBIDDEN,
         "MissingAuthenticationTokenException",
         "the request is not signed: Authorization has to begin with AWS4-HMAC-SHA256",
@@ -107,7 +107,7 @@ struct EmailContent {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Simple {
-    subject: Content,
+    subject: TextPart,
     body: Body,
     #[serde(default)]
     headers: Vec<Pair>,
@@ -116,13 +116,13 @@ struct Simple {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Body {
-    text: Option<Content>,
-    html: Option<Content>,
+    text: Option<TextPart>,
+    html: Option<TextPart>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Content {
+struct TextPart {
     data: String,
     charset: Option<String>,
 }
@@ -135,16 +135,16 @@ struct Pair {
 }
 
 impl SendEmail {
-    fn received(self) -> Result<Received, Fault> {
+    fn received(self) -> Result<Received, SesError> {
         let simple = self.content.simple;
         let mail = Received {
             id: Uuid::now_v7().to_string(),
             received_at: SystemTime::now(),
             from: self.from_email_address,
             to: self.destination.to_addresses,
-            subject: simple.subject.told()?,
-            text: simple.body.text.map(Content::told).transpose()?,
-            html: simple.body.html.map(Content::told).transpose()?,
+            subject: simple.subject.into_text()?,
+            text: simple.body.text.map(TextPart::into_text).transpose()?,
+            html: simple.body.html.map(TextPart::into_text).transpose()?,
             tags: pairs(self.email_tags),
             headers: pairs(simple.headers),
         };
@@ -153,9 +153,9 @@ impl SendEmail {
     }
 }
 
-impl Content {
+impl TextPart {
     /// JSON is UTF-8; what charset SES would write the mail in matters for what has no place in it.
-    fn told(self) -> Result<String, Fault> {
+    fn into_text(self) -> Result<String, SesError> {
         let unicode = self.charset.is_some_and(|charset| charset.eq_ignore_ascii_case("UTF-8"));
         if unicode || self.data.is_ascii() {
             return Ok(self.data);
@@ -168,7 +168,7 @@ fn pairs(pairs: Vec<Pair>) -> Vec<(String, String)> {
     pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
 }
 
-fn check(mail: &Received) -> Result<(), Fault> {
+fn check(mail: &Received) -> Result<(), SesError> {
     let is_address = |text: &String| text.is_ascii() && text.contains('@') && !text.contains(char::is_control);
     let is_tag = |text: &String| {
         (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.@".contains(&b))
@@ -197,26 +197,26 @@ fn check(mail: &Received) -> Result<(), Fault> {
     }
 }
 
-// ---- the refusal
+// ---- errors
 
-/// As SES says it: a status, the error's name in a header, a message in JSON.
-struct Fault {
+/// Refusal in SES's format: a status, the error's name in a header, a message in JSON.
+struct SesError {
     status: StatusCode,
     name: &'static str,
     message: String,
 }
 
-impl Fault {
+impl SesError {
     fn new(status: StatusCode, name: &'static str, message: impl Into<String>) -> Self {
         Self { status, name, message: message.into() }
     }
 }
 
-fn bad_request(message: impl Into<String>) -> Fault {
-    Fault::new(StatusCode::BAD_REQUEST, "BadRequestException", message)
+fn bad_request(message: impl Into<String>) -> SesError {
+    SesError::new(StatusCode::BAD_REQUEST, "BadRequestException", message)
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for SesError {
     fn into_response(self) -> Response {
         (self.status, [("x-amzn-errortype", self.name)], Json(json!({ "message": self.message }))).into_response()
     }

@@ -1,4 +1,4 @@
-//! What was received: the newest mails, in memory.
+//! Mailbox of the development server: the newest mails, in memory.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -48,7 +48,7 @@ struct Inner {
     keep: usize,
     /// The oldest first.
     kept: Mutex<VecDeque<Arc<Received>>>,
-    /// How many have come, ever.
+    /// Number of mails received since the start.
     count: watch::Sender<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! A small Amazon SES of our own, on loopback, and the mailbox that holds what it was sent.
+//! Development server that speaks SES v2 on loopback, and its mailbox.
 
 mod api;
 mod mailbox;

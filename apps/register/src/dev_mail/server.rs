@@ -1,4 +1,4 @@
-//! The server: one task a connection, all of them ended when it is closed.
+//! Server of the development mailbox: one task per connection, all ended at its close.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

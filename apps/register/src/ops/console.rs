@@ -13,9 +13,9 @@ use trunkline::{Histogram, Session};
 use super::dead_letters;
 use super::snapshot::{HostUsage, Snapshot};
 use crate::store::Backlog;
-use crate::web::{App, Problem, assets};
+use crate::web::{Problem, WebState, assets};
 
-pub(super) fn router() -> Router<App> {
+pub(super) fn router() -> Router<WebState> {
     Router::new().route("/console", get(console)).route("/console/figures", get(figures))
 }
 
@@ -27,7 +27,7 @@ struct ConsolePage {
 }
 
 /// Renders the page with current figures, so that it works without scripts.
-async fn console(State(session): State<Session>, State(app): State<App>) -> Response {
+async fn console(State(session): State<Session>, State(app): State<WebState>) -> Response {
     let snapshot = Snapshot::now(&session, &app).await;
     let dead_letters = dead_letters::DeadLetterSection::now(&app.outbox, snapshot.backlog).await;
     match (ConsolePage { figures: ConsoleFigures::new(snapshot), dead_letters }).render() {
@@ -37,7 +37,7 @@ async fn console(State(session): State<Session>, State(app): State<App>) -> Resp
 }
 
 /// Figures for the page's script, which polls each second.
-async fn figures(State(session): State<Session>, State(app): State<App>) -> Json<ConsoleFigures> {
+async fn figures(State(session): State<Session>, State(app): State<WebState>) -> Json<ConsoleFigures> {
     Json(ConsoleFigures::new(Snapshot::now(&session, &app).await))
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::snapshot::in_time;
 use crate::outbox::Outbox;
 use crate::store::{Backlog, DeadLetter};
-use crate::web::{App, Problem};
+use crate::web::{Problem, WebState};
 
 /// Maximum number of rows. Any further dead letters are only counted.
 const ROWS: usize = 50;
@@ -21,7 +21,7 @@ const ROWS: usize = 50;
 /// Redirect target: the section of the console.
 const SECTION_PATH: &str = "/console#given-up";
 
-pub(super) fn router() -> Router<App> {
+pub(super) fn router() -> Router<WebState> {
     Router::new().route("/console/mails/again", post(all)).route("/console/mails/{id}/again", post(one))
 }
 

@@ -13,16 +13,16 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use trunkline::{Histogram, Session};
-use trunkline_lifespan::Connections;
+use trunkline_lifespan::ListenerStats;
 
 use super::snapshot::{HostUsage, Snapshot};
 use crate::store::Backlog;
-use crate::web::{App, Problem};
+use crate::web::{Problem, WebState};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The session comes out of the application's state, as in any handler.
-pub(super) async fn metrics(State(session): State<Session>, State(app): State<App>) -> Response {
+pub(super) async fn metrics(State(session): State<Session>, State(app): State<WebState>) -> Response {
     let snapshot = Snapshot::now(&session, &app).await;
     let mut registry = Registry::default();
     let help = "How long requests to this service took";
@@ -91,7 +91,7 @@ impl Snapshot {
 
     fn clients(&self, writer: &mut MetricWriter<'_>) -> fmt::Result {
         let clients: Vec<_> = self.clients.iter().map(|clients| (clients.address.to_string(), clients)).collect();
-        let of_each = |figure: fn(&Connections) -> usize| {
+        let of_each = |figure: fn(&ListenerStats) -> usize| {
             clients.iter().map(move |(listener, clients)| ([("listener", listener.as_str())], figure(clients)))
         };
         let help = "Connections of clients, by the address that they were made to";

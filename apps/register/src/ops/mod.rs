@@ -18,11 +18,11 @@ use axum::routing::get;
 use url::Url;
 
 use crate::settings::TrustedProxies;
-use crate::web::{App, BODY_LIMIT, Problem, assets, health, host, own_forms, surround};
+use crate::web::{BODY_LIMIT, Problem, WebState, assets, health, host, own_forms, surround};
 
 /// The router of operators. The console may be asked for by the name in the public address, besides
 /// addresses and `localhost`.
-pub fn router(app: App, public_url: &Url) -> Router {
+pub fn router(app: WebState, public_url: &Url) -> Router {
     let durations = app.durations.clone();
     let own = from_fn_with_state(public_url.host_str().map(Arc::from), host::require_own);
     let routes = Router::new()

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 use trunkline::{CloseReason, HostStats, PoolStats, Session};
-use trunkline_lifespan::Connections;
+use trunkline_lifespan::ListenerStats;
 
 use crate::outbox::OutboxFigures;
 use crate::store::{Backlog, DatabaseFigures};
-use crate::web::App;
+use crate::web::WebState;
 
 /// Time limit of the database. Figures that it does not return in time are left out.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub(super) struct Snapshot {
     pub(super) backlog: Option<Backlog>,
     pub(super) database: DatabaseFigures,
     /// The connections of clients, to each of the addresses that are listened on.
-    pub(super) clients: Vec<Connections>,
+    pub(super) clients: Vec<ListenerStats>,
     /// Resident memory of the process, in bytes. None where the platform does not report it.
     pub(super) memory: Option<u64>,
 }
@@ -51,13 +51,13 @@ pub(super) struct HostUsage {
 }
 
 impl Snapshot {
-    pub(super) async fn now(session: &Session, app: &App) -> Self {
+    pub(super) async fn now(session: &Session, app: &WebState) -> Self {
         // Asked first: the rest is then as fresh as it can be.
         let backlog = in_time("the mails that wait cannot be counted", app.outbox.backlog()).await;
         let (pool, limit) = (session.stats(), app.session_limit);
         let (hosts, others) = largest(&pool.hosts);
         let (outbox, database) = (app.outbox.figures(), app.store.figures());
-        let (clients, memory) = (app.listeners.connections(), resident());
+        let (clients, memory) = (app.listeners.stats(), resident());
         Self { pool, hosts, others, limit, outbox, backlog, database, clients, memory }
     }
 

@@ -1,4 +1,4 @@
-//! Where the database is: a SQLite file, or a Postgres server.
+//! Location of the database: a SQLite file or a Postgres server.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,9 +6,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
-use url::Url;
-
-use super::parameters;
 
 /// The database, as [`Store::open`](crate::store::Store::open) takes it.
 #[derive(Clone, Debug)]
@@ -41,11 +38,7 @@ impl FromStr for DatabasePlace {
                 path if path.contains('?') => Err(format!("a file's path has no `?`: {RIGHT}")),
                 path => Ok(Self::Sqlite(path.into())),
             },
-            // What the driver says about a URL does not repeat it.
-            Some(("postgres" | "postgresql", rest)) if is_torn(rest) => Err(format!(
-                "there is an `@` behind where the host has ended: a password is written with `%40` for `@`, \
-                 `%2F` for `/`, `%3F` for `?` and `%23` for `#`: {RIGHT}"
-            )),
+            // The driver's errors do not repeat the URL.
             Some(("postgres" | "postgresql", _)) => match postgres(url) {
                 Ok(options) => Ok(Self::Postgres(Box::new(options.application_name("register")))),
                 Err(error) => Err(format!("not an address of a database ({error}): {RIGHT}")),
@@ -59,24 +52,11 @@ impl FromStr for DatabasePlace {
 }
 
 fn postgres(url: &str) -> Result<PgConnectOptions, String> {
-    parameters::check(&Url::parse(url).map_err(|error| error.to_string())?)?;
+    postgres_url::check(url)?;
     url.parse().map_err(|error: sqlx::Error| error.to_string())
 }
 
-/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password
-/// that is not encoded. What comes then would be taken for the name of the database, which is
-/// shown.
-fn is_torn(behind_scheme: &str) -> bool {
-    let behind_host = match behind_scheme.strip_prefix("//") {
-        Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),
-        None => behind_scheme,
-    };
-    let (path, query) = behind_host.split_once('?').unwrap_or((behind_host, ""));
-    let parameter = query.split('=').next().unwrap_or_default();
-    path.contains('@') || parameter.contains('@')
-}
-
-/// Without the password, for people.
+/// Shows no password.
 impl fmt::Display for DatabasePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -96,13 +76,12 @@ impl fmt::Debug for DatabasePlace {
     }
 }
 
-/// What was given as the database's address. It may hold a password, so it is never shown, and what
-/// is wrong with it is said by [`Settings::check`](super::Settings), which does not repeat it, and
-/// not by the parser of arguments, which does.
+/// The parsed database URL, or the reason why it is wrong. clap's errors would repeat the value, which
+/// may hold a password, so [`Settings::check`](super::Settings) reports the reason instead.
 #[derive(Clone)]
-pub(super) struct Given(pub(super) Result<DatabasePlace, String>);
+pub(super) struct DatabaseArgument(pub(super) Result<DatabasePlace, String>);
 
-impl FromStr for Given {
+impl FromStr for DatabaseArgument {
     type Err = Infallible;
 
     fn from_str(url: &str) -> Result<Self, Infallible> {
@@ -110,7 +89,7 @@ impl FromStr for Given {
     }
 }
 
-impl fmt::Debug for Given {
+impl fmt::Debug for DatabaseArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -169,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_with_what_would() {
+    fn an_unusable_url_is_refused_with_an_example() {
         assert!(refused("sqlite:").contains("names no file"));
         assert!(refused("sqlite::memory:").contains("cannot be shared"));
         assert!(refused("mysql://localhost/x").contains("no support for `mysql:`"));

@@ -1,7 +1,6 @@
-//! The settings: flags and environment, all checked before anything is opened.
+//! Settings from flags and environment, all checked before a resource is opened.
 
 mod database;
-mod parameters;
 mod proxies;
 mod values;
 
@@ -16,7 +15,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 use url::Url;
 
-use self::database::Given;
+use self::database::DatabaseArgument;
 pub use self::database::{DatabasePlace, DatabaseSettings};
 pub use self::proxies::TrustedProxies;
 pub use self::values::{Limit, region, sender};
@@ -72,7 +71,7 @@ pub struct Settings {
     /// `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST/DATABASE` for several copies
     #[arg(long, env = "REGISTER_DATABASE", value_name = "URL", default_value = "sqlite:register.db")]
     #[arg(help_heading = "Database", hide_env_values = true)]
-    database: Given,
+    database: DatabaseArgument,
 
     /// The most connections to the database
     #[arg(long, env = "REGISTER_DATABASE_CONNECTIONS", value_name = "COUNT", default_value = "100")]
@@ -233,7 +232,7 @@ impl Settings {
                 self.listen
             ));
         }
-        // Set by somebody who thinks that mail goes there.
+        // Settings of SES without `--mail ses` are a mistake.
         let of_ses = [("--ses-endpoint", self.ses_endpoint.is_some()), ("--aws-region", self.aws_region.is_some())];
         match of_ses.iter().find(|(_, set)| *set) {
             Some((flag, _)) => Err(format!("'{flag}' does nothing for the development mailbox: set '--mail ses' too")),
@@ -260,7 +259,7 @@ impl Settings {
         Ok(DatabaseSettings { place, connections: self.database_connections })
     }
 
-    /// How many passwords are hashed at the same time.
+    /// Number of passwords hashed at the same time.
     pub fn hashers(&self) -> usize {
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.hashers.unwrap_or_else(cores).get()

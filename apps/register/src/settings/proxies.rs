@@ -1,15 +1,15 @@
-//! The proxies that are believed, as they are set.
+//! Trusted proxies, as set.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// The proxies whose word on where a request comes from is taken. By default none.
+/// Proxies whose forwarding headers are trusted. By default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// What is meant by "private": loopback, private (RFC 1918), unique local (RFC 4193) and link-local
+/// Networks that `private` stands for: loopback, private (RFC 1918), unique local (RFC 4193) and link-local
 /// addresses.
 const PRIVATE: [&str; 7] =
     ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
@@ -20,7 +20,7 @@ impl TrustedProxies {
         Self(PRIVATE.iter().filter_map(|network| network.parse().ok()).collect())
     }
 
-    /// Whether that is the address of one of them.
+    /// True if the address belongs to a trusted proxy.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))

@@ -1,4 +1,4 @@
-//! What is accepted as settings, and what is said about the rest.
+//! Tests of the settings: accepted values and error messages.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn with_none_it_runs_on_this_machine_with_a_file_and_a_mailbox_of_its_own() {
+fn the_defaults_are_loopback_a_file_and_a_development_mailbox() {
     let settings = read(&[]).unwrap();
     assert!(settings.listen.ip().is_loopback() && settings.ops_listen.ip().is_loopback());
     assert_eq!(settings.mail, MailMode::Dev);
@@ -69,7 +69,7 @@ fn an_address_that_stands_for_all_makes_no_links() {
 }
 
 #[test]
-fn an_error_names_the_setting_and_the_value_and_what_would_be_right() {
+fn an_error_names_the_setting_the_value_and_an_example() {
     for (flag, value, hint) in [
         ("--listen", "localhost:3000", "`127.0.0.1:3000`"),
         ("--ops-listen", "127.0.0.1", "`127.0.0.1:3000`"),
@@ -95,7 +95,7 @@ fn an_error_names_the_setting_and_the_value_and_what_would_be_right() {
 }
 
 #[test]
-fn the_password_of_the_database_is_shown_by_no_error_no_help_and_no_debug() {
+fn error_help_and_debug_show_no_database_password() {
     let url = "postgres://me:geheim@127.0.0.1:70000/users";
     let error = refused(&["--database", url]);
     assert!(error.contains("--database") && !error.contains("geheim"), "{error}");

@@ -1,5 +1,5 @@
-//! How values are written on the command line and in the environment: addresses, numbers,
-//! durations, limits.
+//! Parsers of values on the command line and in the environment: addresses, numbers, durations,
+//! limits.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use email_address::EmailAddress;
 use url::Url;
 
-/// So often within so long: `5/1h`. Or no limit at all: `off`.
+/// A rate such as `5/1h`, or no limit: `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// No limit.
@@ -60,7 +60,7 @@ pub(super) fn span_or_zero(text: &str) -> Result<Duration, String> {
     if span > YEAR { Err("it has to be a year at most".to_owned()) } else { Ok(span) }
 }
 
-/// What is listened on: an IP address and a port. No name, which may stand for several addresses.
+/// An IP address and a port to listen on. A name is refused: it may stand for several addresses.
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP address and a port, such as `127.0.0.1:3000` or `[::1]:3000`".to_owned())
 }
@@ -78,7 +78,7 @@ pub(super) fn within(range: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32,
     }
 }
 
-/// What a path can be added to: `http` or `https`, with a host.
+/// A base URL for paths: `http` or `https`, with a host.
 pub(super) fn web_address(text: &str) -> Result<Url, String> {
     let wrong = |what| format!("{what}; write something like `https://example.com`");
     let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
@@ -98,7 +98,7 @@ pub(super) fn web_address(text: &str) -> Result<Url, String> {
 ///
 /// # Errors
 ///
-/// Says what is wrong with it, and what would be right.
+/// The text is not a sender; the message says why and gives an example.
 pub fn sender(text: &str) -> Result<String, String> {
     if text.parse::<EmailAddress>().is_err() || text.chars().any(char::is_control) {
         return Err(

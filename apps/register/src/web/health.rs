@@ -8,12 +8,12 @@ use serde::Serialize;
 use trunkline_lifespan::Readiness;
 use utoipa::ToSchema;
 
-use super::App;
+use super::WebState;
 use crate::store::Store;
 
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S>
 where
-    App: FromRef<S>,
+    WebState: FromRef<S>,
 {
     Router::new().route("/livez", get(livez)).route("/readyz", get(readyz))
 }
@@ -66,8 +66,8 @@ pub(super) async fn livez() -> Json<Alive> {
         (status = 503, description = "Not ready; `checks` has the reason.", body = Ready),
     )
 )]
-pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Ready>) {
-    let App { readiness, store, .. } = app;
+pub(super) async fn readyz(State(app): State<WebState>) -> (StatusCode, Json<Ready>) {
+    let WebState { readiness, store, .. } = app;
     let checks = Checks { serving: serving(&readiness), database: database(&store).await };
     let ready = checks.serving == CheckStatus::Ok && checks.database == CheckStatus::Ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -46,7 +46,7 @@ use crate::store::Store;
 
 /// Application state of the handlers of both routers. A clone is a handle to the same state.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct WebState {
     /// Accounts.
     pub accounts: Accounts,
     /// The session, one for the whole application.
@@ -80,7 +80,7 @@ pub struct WebSettings {
 }
 
 /// The public router.
-pub fn router(app: App, settings: WebSettings) -> Router {
+pub fn router(app: WebState, settings: WebSettings) -> Router {
     let site = Site::new(&settings, app.mailbox.is_some());
     let web = Web { app, settings: Arc::new(settings), site: Arc::new(site) };
     let limited = from_fn_with_state(web.clone(), limits::by_client);
@@ -132,7 +132,7 @@ fn panicked() -> Response {
 /// The state of the public router.
 #[derive(Clone)]
 struct Web {
-    app: App,
+    app: WebState,
     settings: Arc<WebSettings>,
     site: Arc<Site>,
 }
@@ -172,8 +172,8 @@ macro_rules! parts {
 }
 
 parts! {
-    App: Session = |app| app.session, Store = |app| app.store, Outbox = |app| app.outbox, Readiness = |app| app.readiness;
-    Web: App = |web| web.app, Accounts = |web| web.app.accounts, Arc<Site> = |web| web.site,
+    WebState: Session = |app| app.session, Store = |app| app.store, Outbox = |app| app.outbox, Readiness = |app| app.readiness;
+    Web: WebState = |web| web.app, Accounts = |web| web.app.accounts, Arc<Site> = |web| web.site,
         Limits = |web| web.settings.limits, TrustedProxies = |web| web.settings.trusted_proxies;
 }
 

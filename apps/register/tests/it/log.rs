@@ -44,7 +44,7 @@ async fn that_no_more_connections_are_accepted_is_said_once() {
     drop(inside);
     until("it is over", async || service.log().contains("connections are accepted again").then_some(())).await;
     let log = service.log();
-    let said: Vec<_> = log.lines().filter(|line| line.contains("all connections are taken")).collect();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("connection limit reached")).collect();
     assert_eq!(said.len(), 1, "{log}");
     assert!(said[0].contains("WARN") && said[0].contains("\"limit\":20"), "{log}");
 }

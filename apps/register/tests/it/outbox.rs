@@ -11,7 +11,7 @@ use register::store::{Activated, Store};
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tokio::task::JoinHandle;
 use trunkline::{Pool, Session};
-use trunkline_lifespan::{Ending, Life, Lifespan, Result, Shutdown};
+use trunkline_lifespan::{App, Lifespan, Report, Result, Shutdown};
 
 use crate::support::bench::{Bench, DAY, MINUTE, open};
 use crate::support::{Database, Mode, Ses, until};
@@ -23,7 +23,7 @@ struct Sender {
     outbox: Outbox,
     session: Session,
     shutdown: Shutdown,
-    ending: JoinHandle<Ending>,
+    ending: JoinHandle<Report>,
 }
 
 impl Sender {
@@ -52,10 +52,10 @@ impl Sender {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let running = outbox.clone();
         let lifespan = Lifespan::new().signals(false).stop_within(2 * MINUTE);
-        let ending = tokio::spawn(lifespan.run(async move |life: &Life| -> Result<()> {
-            life.background("outbox", |stop| running.run(stop));
-            let _ = sender.send(life.shutdown());
-            life.until_stopped().await;
+        let ending = tokio::spawn(lifespan.run(async move |app: &App| -> Result<()> {
+            app.background("outbox", |stop| running.run(stop));
+            let _ = sender.send(app.shutdown());
+            app.until_stopped().await;
             Ok(())
         }));
         Self { outbox, session, shutdown: receiver.await.unwrap(), ending }

@@ -10,8 +10,6 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-use super::parameters;
-
 /// What would be right.
 const RIGHT: &str =
     "write `postgres://user:password@host/database`; the password may also be in PGPASSWORD or in ~/.pgpass";
@@ -54,22 +52,16 @@ impl Given {
     /// It is no address of a Postgres database.
     pub(super) fn check(&self) -> anyhow::Result<Address> {
         let unusable = |why: &str| anyhow!("the frontier's address cannot be used: {why}: {RIGHT}");
-        let rest = match self.0.split_once(':') {
-            Some(("postgres" | "postgresql", rest)) => rest,
-            // What is no scheme may be a password.
+        match self.0.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => {}
+            // A text that is not a scheme may be a password.
             Some((scheme, rest)) if rest.starts_with("//") && scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
                 return Err(unusable(&format!("it begins with `{scheme}://`, and the frontier is kept in Postgres")));
             }
             _ => return Err(unusable("it does not begin with `postgres://`")),
-        };
-        if is_torn(rest) {
-            return Err(unusable(
-                "there is an `@` behind where the host has ended (in a password, `%40` stands for `@`, `%2F` for `/`, `%3F` for `?`, `%23` for `#`)",
-            ));
         }
-        let url = Url::parse(&self.0).map_err(|error| unusable(&error.to_string()))?;
-        parameters::check(&url).map_err(|why| unusable(&why))?;
-        // What the driver says about a URL does not repeat it.
+        postgres_url::check(&self.0).map_err(|fault| unusable(&fault))?;
+        // The driver's errors do not repeat the URL.
         let options: PgConnectOptions = self.0.parse().map_err(|error| match error {
             sqlx::Error::Configuration(why) => unusable(&why.to_string()),
             error => unusable(&error.to_string()),
@@ -83,19 +75,6 @@ fn has_password(address: &str) -> bool {
     let address = Url::parse(address).ok();
     let has_one = |url: &Url| url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password");
     address.as_ref().is_some_and(has_one) || env::var_os("PGPASSWORD").is_some()
-}
-
-/// Whether the host has ended before the last `@`, as it does at a `/`, `?` or `#` of a password
-/// that is not encoded. What comes then would be taken for the name of the database, which is
-/// shown.
-fn is_torn(behind_scheme: &str) -> bool {
-    let behind_host = match behind_scheme.strip_prefix("//") {
-        Some(rest) => rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]),
-        None => behind_scheme,
-    };
-    let (path, query) = behind_host.split_once('?').unwrap_or((behind_host, ""));
-    let parameter = query.split('=').next().unwrap_or_default();
-    path.contains('@') || parameter.contains('@')
 }
 
 impl Address {

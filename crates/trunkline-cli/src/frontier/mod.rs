@@ -27,7 +27,6 @@ mod address;
 mod args;
 mod commands;
 mod login;
-mod parameters;
 mod store;
 mod worker;
 

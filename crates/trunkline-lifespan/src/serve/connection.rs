@@ -17,55 +17,53 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
-use super::count::{Counted, Line, Total};
-use super::places::Place;
+use super::connection_limit::Permit;
+use super::in_flight::{ConnectionRequests, CountedBody, InFlight, RequestGuard};
 use super::tasks::Tasks;
 use crate::stop::Stop;
 
-/// For what has arrived in the kernel to be read, when it is time to drain.
+/// Time at a drain to read bytes that arrived in the kernel.
 const ARRIVED: Duration = Duration::from_millis(10);
 
-/// For the first request of a connection to arrive whole, when it is time to drain.
+/// Time at a drain for the first request of a connection to arrive whole.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
-/// For the first request of a connection to arrive, from its beginning. hyper gives each head as
-/// long, but only once it knows which version is spoken; a connection without a byte would stay for
-/// ever.
+/// Time for the first request of a connection to arrive. hyper has the same limit for each head, but
+/// only from the first byte on; a connection without a byte would never end.
 const FIRST_HEAD: Duration = Duration::from_secs(30);
 
-/// How often HTTP/2 asks whether the client is still there. One that has vanished from the network
-/// would never be missed otherwise.
+/// Interval of PINGs over HTTP/2. A client that vanished from the network is noticed by them only.
 const PING: Duration = Duration::from_secs(30);
 
-/// What the connections of a server have in common.
+/// Parts that the connections of a server share.
 #[derive(Clone, Debug)]
-pub(super) struct Shared {
+pub(super) struct ConnectionContext {
     pub(super) router: Router,
     pub(super) tasks: Tasks,
-    pub(super) total: Total,
-    /// The application is on its way down: each answer says that its connection closes.
+    pub(super) in_flight: InFlight,
+    /// Requested when the application stops: responses then say that their connection closes.
     pub(super) stopping: Stop,
-    /// No new requests.
+    /// Requested when no new requests are accepted.
     pub(super) draining: Stop,
 }
 
-impl Shared {
-    /// Serves the connection in a task of its own. It gives its place up when it ends.
-    pub(super) fn take_in(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
-        // Worth a delay at worst.
+impl ConnectionContext {
+    /// Serves the connection in a task of its own, which holds the permit.
+    pub(super) fn spawn(&self, stream: TcpStream, peer: SocketAddr, permit: Permit) {
+        // Without it a response is delayed at worst.
         let _ = stream.set_nodelay(true);
         let served = self.clone().serve(stream, peer);
         self.tasks.spawn(async move {
-            let _until_done = place;
+            let _permit = permit;
             served.await;
         });
     }
 
     async fn serve(self, stream: TcpStream, peer: SocketAddr) {
-        let line = Line::new(self.total.clone());
+        let requests = ConnectionRequests::new(self.in_flight.clone());
         let service = {
-            let (line, router, stopping) = (line.clone(), self.router, self.stopping);
-            service_fn(move |request| answer(router.clone(), request, peer, line.request(), stopping.clone()))
+            let (requests, router, stopping) = (requests.clone(), self.router, self.stopping);
+            service_fn(move |request| respond(router.clone(), request, peer, requests.begin(), stopping.clone()))
         };
         let mut server = auto::Builder::new(self.tasks);
         // With a timer, a head that does not arrive within 30 s ends its connection.
@@ -76,12 +74,12 @@ impl Shared {
 
         let draining = self.draining;
         let over = async {
-            // Who has asked for nothing by then is told goodbye like who is idle at the end.
-            if timeout(FIRST_HEAD, draining.requested()).await.is_err() && line.was_asked() {
+            // A connection without a request by then is closed like an idle one at the end.
+            if timeout(FIRST_HEAD, draining.requested()).await.is_err() && requests.had_request() {
                 draining.requested().await;
             }
         };
-        // A connection that fails is its client's to notice.
+        // The client notices a connection that fails.
         tokio::select! {
             biased;
             () = over => {}
@@ -90,29 +88,29 @@ impl Shared {
         if timeout(ARRIVED, &mut connection).await.is_ok() {
             return;
         }
-        // From here on HTTP/2 says GOAWAY, and HTTP/1 closes what is idle, the rest after its answer.
+        // HTTP/2 sends GOAWAY; HTTP/1 closes an idle connection, another after its response.
         connection.as_mut().graceful_shutdown();
-        if timeout(FIRST_REQUEST, &mut connection).await.is_err() && line.was_asked() {
+        if timeout(FIRST_REQUEST, &mut connection).await.is_err() && requests.had_request() {
             let _ = connection.await;
         }
     }
 }
 
-async fn answer(
+async fn respond(
     mut router: Router,
     request: Request<Incoming>,
     peer: SocketAddr,
-    under_way: super::count::Request,
+    guard: RequestGuard,
     stopping: Stop,
-) -> Result<Response<Counted<Body>>, Infallible> {
+) -> Result<Response<CountedBody<Body>>, Infallible> {
     let version = request.version();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
     let mut response = router.call(request).await?;
-    // An answer that turns the connection into something else has its own `connection`.
+    // A response that upgrades the connection has its own `connection` header.
     let closes = version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
     if closes && stopping.is_requested() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Counted { body, _request: under_way }))
+    Ok(response.map(|body| CountedBody { body, _request: guard }))
 }

@@ -1,8 +1,8 @@
-//! Serving: listen, accept, and, when it is time, drain under a deadline.
+//! Servers of an application: listen, accept, and drain under a deadline.
 
 mod connection;
-mod count;
-mod places;
+mod connection_limit;
+mod in_flight;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -16,26 +16,25 @@ use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use self::connection::Shared;
-use self::count::Total;
-use self::places::Places;
-pub use self::places::{Connections, Listeners};
+use self::connection::ConnectionContext;
+use self::connection_limit::ConnectionLimit;
+pub use self::connection_limit::{ListenerStats, Listeners};
+use self::in_flight::InFlight;
 use self::tasks::Tasks;
-use crate::ending::{Step, StepKind};
 use crate::error::{Error, Phase, Result};
+use crate::report::{Step, StepKind};
 use crate::settings::Lifespan;
 use crate::stack::lock;
-use crate::stop::{Cause, Course, Readiness, Stop, Stopper};
+use crate::stop::{Cause, Lifecycle, Readiness, Stop, Stopper};
 
-/// How long tasks that were aborted may take to be gone. Longer takes only one that blocks its
-/// thread.
+/// The time that aborted tasks have to end. Only a task that blocks its thread takes longer.
 const ABORTED: Duration = Duration::from_secs(1);
 
-/// What servers that are drained last have at least, also if the others have used up the time: idle
-/// connections are not aborted requests.
+/// The least time that servers of the last stage have to drain, so that their idle connections do
+/// not count as aborted requests.
 const LAST: Duration = Duration::from_millis(100);
 
-/// How many connections are taken out of a listener's queue before it closes: more than a queue
+/// The number of connections accepted from a listener's queue before it closes: more than a queue
 /// holds.
 const QUEUE: usize = 65_536;
 
@@ -43,17 +42,17 @@ const QUEUE: usize = 65_536;
 #[derive(Debug, Default)]
 pub(crate) struct Servers {
     running: Mutex<Vec<Arc<Server>>>,
-    /// The connections of all, for whoever wants to know.
+    /// The connections of all servers, for metrics.
     pub(crate) listeners: Listeners,
-    /// Since when they are drained. Who takes that up again has no more time than the first.
+    /// When the drain began. A drain that is taken up again has the same deadline.
     draining: OnceLock<Instant>,
-    /// Requests; held by whoever drains.
+    /// Aborted requests. The lock is held while draining.
     aborted: tokio::sync::Mutex<usize>,
     steps: Mutex<Vec<Step>>,
 }
 
 impl Servers {
-    /// Serves from now on.
+    /// Begins to serve. The caller announces the address.
     pub(crate) fn begin(
         &self,
         listener: TcpListener,
@@ -64,21 +63,20 @@ impl Servers {
     ) -> Result<SocketAddr> {
         let address = listener.local_addr();
         let address = address.map_err(|error| Error::new(Phase::Bind, "a listener", Duration::ZERO, error))?;
-        let places = self.listeners.add(address, settings.connections);
-        let server = Server::start(listener, address, stage, places, router, stopping);
+        let limit = self.listeners.add(address, settings.connections);
+        let server = Server::start(listener, address, stage, limit, router, stopping);
         lock(&self.running).push(Arc::new(server));
-        tracing::info!(target: "trunkline::lifespan", %address, "listening on http://{address}");
         Ok(address)
     }
 
-    /// Drains them all, each once. How many requests had to be aborted so far.
-    pub(crate) async fn drain(&self, course: &Course, settings: &Lifespan) -> usize {
+    /// Drains every server, each once. Returns the number of requests aborted so far.
+    pub(crate) async fn drain(&self, lifecycle: &Lifecycle, settings: &Lifespan) -> usize {
         let mut aborted = self.aborted.lock().await;
-        course.end(Cause::Returned);
-        // Each stays where it is until it is done, for whoever drains if this is dropped.
+        lifecycle.end(Cause::Returned);
+        // A server stays in the list until it is drained, in case this future is dropped.
         let servers = lock(&self.running).clone();
-        let pause = settings.pause.saturating_sub(course.elapsed());
-        if !servers.is_empty() && course.was_up() && !pause.is_zero() {
+        let pause = settings.pause.saturating_sub(lifecycle.elapsed());
+        if !servers.is_empty() && lifecycle.was_up() && !pause.is_zero() {
             sleep(pause).await;
         }
         let begun = *self.draining.get_or_init(Instant::now);
@@ -94,7 +92,7 @@ impl Servers {
         *aborted
     }
 
-    /// How many requests had to be aborted. It has been asked to drain.
+    /// Waits for a server that was asked to drain. Returns the number of aborted requests.
     async fn drain_one(&self, server: &Arc<Server>, begun: Instant, within: Duration) -> usize {
         let left = within.saturating_sub(begun.elapsed());
         let left = if server.stage == Stage::Last { left.max(LAST) } else { left };
@@ -110,7 +108,7 @@ impl Servers {
     }
 }
 
-/// When a server is drained.
+/// The order in which servers are drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     First,
@@ -123,7 +121,7 @@ struct Server {
     stage: Stage,
     draining: Stopper,
     tasks: Tasks,
-    total: Total,
+    in_flight: InFlight,
 }
 
 impl Server {
@@ -131,22 +129,28 @@ impl Server {
         listener: TcpListener,
         address: SocketAddr,
         stage: Stage,
-        places: Arc<Places>,
+        limit: Arc<ConnectionLimit>,
         router: Router,
         stopping: Stop,
     ) -> Self {
-        let (draining, tasks, total) = (Stopper::new(), Tasks::default(), Total::default());
-        let shared = Shared { router, tasks: tasks.clone(), total: total.clone(), stopping, draining: draining.stop() };
-        tasks.spawn(accept(listener, shared, places));
-        Self { address, stage, draining, tasks, total }
+        let (draining, tasks, in_flight) = (Stopper::new(), Tasks::default(), InFlight::default());
+        let context = ConnectionContext {
+            router,
+            tasks: tasks.clone(),
+            in_flight: in_flight.clone(),
+            stopping,
+            draining: draining.stop(),
+        };
+        tasks.spawn(accept(listener, context, limit));
+        Self { address, stage, draining, tasks, in_flight }
     }
 
-    /// Waits for what is under way, and aborts what takes longer. How many requests that were.
+    /// Waits for the requests in flight and aborts those beyond the limit. Returns their number.
     async fn finish(&self, limit: Duration) -> usize {
         if timeout(limit, self.tasks.finished()).await.is_ok() {
             return 0;
         }
-        let aborted = self.total.get();
+        let aborted = self.in_flight.get();
         self.tasks.abort();
         let _ = timeout(ABORTED, self.tasks.finished()).await;
         aborted
@@ -159,16 +163,16 @@ impl Drop for Server {
     }
 }
 
-async fn accept(mut listener: TcpListener, shared: Shared, places: Arc<Places>) {
+async fn accept(mut listener: TcpListener, context: ConnectionContext, limit: Arc<ConnectionLimit>) {
     let mut next = async || {
-        places.one_is_free().await;
-        // axum's `accept` does not fail: it waits if there are no descriptors left.
+        limit.free().await;
+        // axum's `accept` does not fail: without a free descriptor it waits.
         Listener::accept(&mut listener).await
     };
-    while let Some((stream, peer)) = shared.draining.or(next()).await {
-        shared.take_in(stream, peer, places.take());
+    while let Some((stream, peer)) = context.draining.or(next()).await {
+        context.spawn(stream, peer, limit.take());
     }
-    // Those in the queue have a connection, and may have sent a request: closing the listener would
+    // Clients in the queue are connected and may have sent a request: closing the listener would
     // reset them.
     let Ok(listener) = listener.into_std() else { return };
     for _ in 0..QUEUE {
@@ -176,9 +180,14 @@ async fn accept(mut listener: TcpListener, shared: Shared, places: Arc<Places>) 
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            shared.take_in(stream, peer, places.take());
+            context.spawn(stream, peer, limit.take());
         }
     }
+}
+
+/// Announces the address of a server.
+pub(crate) fn announce(address: SocketAddr) {
+    tracing::info!(target: "trunkline::lifespan", %address, "listening on http://{address}");
 }
 
 /// 200, or 503 if the application is not ready.

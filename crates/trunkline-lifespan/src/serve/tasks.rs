@@ -1,5 +1,4 @@
-//! The tasks of a server: the one that accepts, its connections, and what HTTP/2 runs beside them.
-//! None outlives it.
+//! Tasks of a server: accepting, connections, and the streams of HTTP/2. None outlives the server.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::stack::lock;
 
-/// A handle to all of them. They hold handles themselves, so that they end by themselves or by
+/// A handle to the tasks. The tasks hold handles too, so that they end by themselves or by
 /// [`abort`](Self::abort).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
@@ -15,12 +14,12 @@ pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 impl Tasks {
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.0);
-        // What has ended makes room for it.
+        // Forget the tasks that ended.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
 
-    /// Waits until there is none.
+    /// Waits until no task is left.
     pub(super) async fn finished(&self) {
         while std::future::poll_fn(|cx| lock(&self.0).poll_join_next(cx)).await.is_some() {}
     }
@@ -30,7 +29,7 @@ impl Tasks {
     }
 }
 
-/// HTTP/2 asks for its streams' tasks by this.
+/// Spawns the tasks of HTTP/2 streams.
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
     fn execute(&self, task: F) {
         self.spawn(task);

@@ -1,5 +1,4 @@
-//! The way down of a server: not ready, a pause, no new connections, nothing cut off that had been
-//! read, and an end to waiting.
+//! End of a server: not ready, a pause, no new connections, no request cut off, and a deadline.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -13,11 +12,11 @@ use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
-use trunkline_lifespan::{Life, Result, StepKind, Stop};
+use trunkline_lifespan::{App, Result, StepKind, Stop};
 
 use crate::support::{Client, Journal, serve, settings};
 
-/// A handler that says that it has begun, and answers when it may.
+/// A handler that reports its beginning and responds when it is allowed to.
 #[derive(Clone)]
 struct Gate {
     begun: Arc<Semaphore>,
@@ -45,13 +44,13 @@ impl Gate {
 }
 
 #[tokio::test]
-async fn requests_under_way_finish_and_say_that_their_connection_closes() {
+async fn requests_in_flight_finish_with_connection_close() {
     let (gate, journal) = (Gate::new(), Journal::default());
     let router = gate.router();
     let served = serve(settings(), {
         let journal = journal.clone();
-        move |life: &Life| {
-            life.background("outbox", async move |stop| {
+        move |app: &App| {
+            app.background("outbox", async move |stop| {
                 stop.requested().await;
                 journal.write("work is stopped");
             });
@@ -67,11 +66,11 @@ async fn requests_under_way_finish_and_say_that_their_connection_closes() {
     gate.begun(1).await;
     served.shutdown.begin();
 
-    // The idle one is closed at once, in good order; the other is waited for.
+    // The idle connection is closed at once; the other one is waited for.
     assert_eq!(idle.rest().await, b"");
     let refused = TcpStream::connect(served.address).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-    assert!(!served.ending.is_finished());
+    assert!(!served.report.is_finished());
     assert!(journal.lines().is_empty(), "what works for requests works until the last has ended");
 
     gate.open.add_permits(1);
@@ -79,27 +78,27 @@ async fn requests_under_way_finish_and_say_that_their_connection_closes() {
     assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
     assert_eq!(body, "at last");
     assert_eq!(client.rest().await, b"");
-    let ending = served.ending.await.unwrap();
-    assert!(ending.is_success() && ending.aborted() == 0, "{ending}");
+    let report = served.report.await.unwrap();
+    assert!(report.is_success() && report.aborted() == 0, "{report}");
     assert_eq!(journal.lines(), ["work is stopped"]);
-    let kinds: Vec<_> = ending.steps().iter().map(|step| step.kind).collect();
+    let kinds: Vec<_> = report.steps().iter().map(|step| step.kind).collect();
     assert_eq!(kinds, [StepKind::Drained, StepKind::Stopped]);
 }
 
-fn metrics_throughout(life: &Life) -> SocketAddr {
+fn metrics_throughout(app: &App) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let metrics = Router::new().route("/metrics", get(async || "42"));
-    life.serve_throughout(tokio::net::TcpListener::from_std(listener).unwrap(), metrics).unwrap()
+    app.serve_throughout(tokio::net::TcpListener::from_std(listener).unwrap(), metrics).unwrap()
 }
 
 #[tokio::test]
-async fn a_server_that_serves_throughout_answers_until_the_others_are_drained() {
+async fn serve_throughout_responds_until_the_others_are_drained() {
     let gate = Gate::new();
     let router = gate.router();
     let (sender, metrics) = tokio::sync::oneshot::channel();
-    let served = serve(settings(), move |life: &Life| {
-        sender.send(metrics_throughout(life)).unwrap();
+    let served = serve(settings(), move |app: &App| {
+        sender.send(metrics_throughout(app)).unwrap();
         router
     })
     .await;
@@ -112,7 +111,7 @@ async fn a_server_that_serves_throughout_answers_until_the_others_are_drained() 
     gate.begun(1).await;
     served.shutdown.begin();
 
-    // The one refuses new connections, the other does not.
+    // The first server refuses new connections, the other does not.
     while TcpStream::connect(served.address).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -122,19 +121,19 @@ async fn a_server_that_serves_throughout_answers_until_the_others_are_drained() 
     gate.open.add_permits(1);
     assert_eq!(client.answer().await.1, "at last");
     assert_eq!(idle.rest().await, b"");
-    let ending = served.ending.await.unwrap();
-    assert!(ending.is_success(), "{ending}");
-    let drained: Vec<_> = ending.steps().iter().map(|step| step.name.clone()).collect();
+    let report = served.report.await.unwrap();
+    assert!(report.is_success(), "{report}");
+    let drained: Vec<_> = report.steps().iter().map(|step| step.name.clone()).collect();
     assert_eq!(drained, [format!("http://{}", served.address), format!("http://{metrics}")]);
 }
 
 #[tokio::test]
-async fn who_is_idle_there_counts_for_no_request_also_when_the_time_is_used_up() {
+async fn idle_connections_of_the_last_stage_are_not_aborted_requests() {
     let gate = Gate::new();
     let router = gate.router();
     let (sender, metrics) = tokio::sync::oneshot::channel();
-    let served = serve(settings().drain_within(Duration::from_millis(50)), move |life: &Life| {
-        sender.send(metrics_throughout(life)).unwrap();
+    let served = serve(settings().drain_within(Duration::from_millis(50)), move |app: &App| {
+        sender.send(metrics_throughout(app)).unwrap();
         router
     })
     .await;
@@ -145,8 +144,8 @@ async fn who_is_idle_there_counts_for_no_request_also_when_the_time_is_used_up()
     held.get("/held").await;
     gate.begun(1).await;
     served.shutdown.begin();
-    let ending = served.ending.await.unwrap();
-    assert_eq!((ending.aborted(), ending.code()), (1, 3), "{ending}");
+    let report = served.report.await.unwrap();
+    assert_eq!((report.aborted(), report.code()), (1, 3), "{report}");
     assert_eq!(idle.rest().await, b"");
 }
 
@@ -176,10 +175,10 @@ async fn requests_that_outlast_the_drain_are_aborted_and_counted() {
     gate.begun(4).await;
 
     served.shutdown.begin();
-    let ending = served.ending.await.unwrap();
-    assert_eq!((ending.aborted(), ending.code(), ending.errors().len()), (7, 3, 0), "{ending}");
-    assert!(ending.to_string().contains("; 7 requests aborted\n"), "{ending}");
-    assert!(ending.steps()[0].failed);
+    let report = served.report.await.unwrap();
+    assert_eq!((report.aborted(), report.code(), report.errors().len()), (7, 3, 0), "{report}");
+    assert!(report.to_string().contains("; 7 requests aborted\n"), "{report}");
+    assert!(report.steps()[0].failed);
     for mut client in clients {
         assert_eq!(client.rest().await, b"");
     }
@@ -187,7 +186,7 @@ async fn requests_that_outlast_the_drain_are_aborted_and_counted() {
         assert!(stream.await.unwrap().is_err());
     }
     let _ = connection.await.unwrap();
-    // No handler is left that waits.
+    // No handler waits any more.
     assert_eq!(Arc::strong_count(&gate.open), 1);
 }
 
@@ -211,11 +210,11 @@ async fn an_answer_that_is_being_read_slowly_is_sent_to_its_end() {
         while TcpStream::connect(served.address).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        // Now the drain has begun, and for longer than an idle connection would be kept.
+        // The drain has lasted longer than an idle connection is kept.
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(client.rest().await.iter().filter(|&&byte| byte == b'x').count(), SIZE, "in {chunks} chunks");
-        let ending = served.ending.await.unwrap();
-        assert!(ending.is_success(), "{ending}");
+        let report = served.report.await.unwrap();
+        assert!(report.is_success(), "{report}");
     }
 }
 
@@ -240,9 +239,9 @@ impl hyper::body::Body for Chunks {
 
 #[tokio::test]
 async fn what_has_connected_and_asked_before_the_end_is_answered() {
-    // Nobody has accepted them when it is time to stop: they wait in the kernel's queue.
-    let ending = crate::support::run(async |life| {
-        let listener = life.bind("127.0.0.1:0").await?;
+    // At the stop they are not accepted yet: they wait in the kernel's queue.
+    let report = crate::support::run(async |app| {
+        let listener = app.bind("127.0.0.1:0").await?;
         let address = listener.local_addr().unwrap();
         let mut clients = Vec::new();
         for _ in 0..20 {
@@ -250,8 +249,8 @@ async fn what_has_connected_and_asked_before_the_end_is_answered() {
             client.get("/").await;
             clients.push(client);
         }
-        life.shutdown().begin();
-        life.serve(listener, Router::new().route("/", get(async || "hello"))).await?;
+        app.shutdown().begin();
+        app.serve(listener, Router::new().route("/", get(async || "hello"))).await?;
         for mut client in clients {
             let (head, body) = client.answer().await;
             assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
@@ -261,7 +260,7 @@ async fn what_has_connected_and_asked_before_the_end_is_answered() {
         Ok(())
     })
     .await;
-    assert!(ending.is_success(), "{ending}");
+    assert!(report.is_success(), "{report}");
 }
 
 #[tokio::test]
@@ -270,7 +269,7 @@ async fn what_connects_at_the_last_moment_is_answered() {
     let mut kept = Client::connect(served.address).await;
     kept.get("/").await;
     kept.answer().await;
-    // Without an await, so that the runtime has not heard of them when it is time to stop.
+    // Without an await, so that the runtime has not seen them at the stop.
     let late: Vec<_> = (0..20)
         .map(|_| {
             let mut late = std::net::TcpStream::connect(served.address).unwrap();
@@ -286,7 +285,7 @@ async fn what_connects_at_the_last_moment_is_answered() {
         assert_eq!(client.answer().await.1, "hello");
         assert_eq!(client.rest().await, b"");
     }
-    assert!(served.ending.await.unwrap().is_success());
+    assert!(served.report.await.unwrap().is_success());
 }
 
 #[tokio::test]
@@ -299,7 +298,7 @@ async fn half_a_request_does_not_hold_up_the_end() {
         client.send(half).await;
         halves.push(client);
     }
-    // Answered once, and half way into the next.
+    // One response, then half of the next request.
     let mut client = Client::connect(served.address).await;
     client.get("/").await;
     client.answer().await;
@@ -308,8 +307,8 @@ async fn half_a_request_does_not_hold_up_the_end() {
 
     served.shutdown.begin();
     assert_eq!(silent.rest().await, b"");
-    let ending = served.ending.await.unwrap();
-    assert!(ending.is_success() && ending.elapsed() < Duration::from_secs(5), "{ending}");
+    let report = served.report.await.unwrap();
+    assert!(report.is_success() && report.elapsed() < Duration::from_secs(5), "{report}");
     for mut client in halves {
         let rest = client.rest().await;
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
@@ -317,9 +316,9 @@ async fn half_a_request_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn during_the_pause_it_is_not_ready_and_serves_and_says_that_connections_close() {
-    let served = serve(settings().pause(Duration::from_secs(600)), |life| {
-        let readiness = life.readiness();
+async fn during_the_pause_it_serves_but_is_not_ready() {
+    let served = serve(settings().pause(Duration::from_secs(600)), |app| {
+        let readiness = app.readiness();
         Router::new().route("/readyz", get(async || readiness)).route("/", get(async || "hello"))
     })
     .await;
@@ -338,7 +337,7 @@ async fn during_the_pause_it_is_not_ready_and_serves_and_says_that_connections_c
     let mut late = Client::connect(served.address).await;
     late.get("/").await;
     assert_eq!(late.answer().await.1, "hello");
-    served.ending.abort();
+    served.report.abort();
 
     let pause = Duration::from_millis(50);
     let served = serve(settings().pause(pause), |_| Router::new()).await;
@@ -346,8 +345,8 @@ async fn during_the_pause_it_is_not_ready_and_serves_and_says_that_connections_c
     client.get("/").await;
     client.answer().await;
     served.shutdown.begin();
-    let ending = served.ending.await.unwrap();
-    assert!(ending.is_success() && ending.elapsed() >= pause, "{ending}");
+    let report = served.report.await.unwrap();
+    assert!(report.is_success() && report.elapsed() >= pause, "{report}");
 }
 
 #[tokio::test]
@@ -356,14 +355,14 @@ async fn a_drain_that_is_given_up_is_taken_up_again() {
     let router = gate.router();
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let opener = gate.clone();
-    let ending = tokio::spawn(settings().run(async move |life| -> Result<()> {
-        let listener = life.bind("127.0.0.1:0").await?;
+    let report = tokio::spawn(settings().run(async move |app| -> Result<()> {
+        let listener = app.bind("127.0.0.1:0").await?;
         let address = listener.local_addr().unwrap();
-        let _ = sender.send((address, life.shutdown()));
+        let _ = sender.send((address, app.shutdown()));
         tokio::select! {
-            served = life.serve(listener, router) => served,
+            served = app.serve(listener, router) => served,
             // The listener is closed: the drain has begun.
-            () = refused(address, life.stopping()) => {
+            () = refused(address, app.stopping()) => {
                 opener.open.add_permits(1);
                 Ok(())
             }
@@ -375,28 +374,28 @@ async fn a_drain_that_is_given_up_is_taken_up_again() {
     gate.begun(1).await;
     shutdown.begin();
     assert_eq!(client.answer().await.1, "at last");
-    let ending = ending.await.unwrap();
-    assert!(ending.is_success() && ending.steps().len() == 1, "{ending}");
+    let report = report.await.unwrap();
+    assert!(report.is_success() && report.steps().len() == 1, "{report}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_takes_a_drain_up_again_has_the_time_that_is_left() {
-    // Given up during the pause, and after it.
+    // Dropped during the pause, and after it.
     for given_up in [4, 13] {
         let gate = Gate::new();
         let router = gate.router();
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let limits = settings().pause(Duration::from_secs(5)).drain_within(Duration::from_secs(10));
-        let ending = tokio::spawn(limits.run(async move |life| -> Result<()> {
-            let listener = life.bind("127.0.0.1:0").await?;
-            let stopping = life.stopping();
-            let _ = sender.send((listener.local_addr().unwrap(), life.shutdown()));
+        let report = tokio::spawn(limits.run(async move |app| -> Result<()> {
+            let listener = app.bind("127.0.0.1:0").await?;
+            let stopping = app.stopping();
+            let _ = sender.send((listener.local_addr().unwrap(), app.shutdown()));
             let given_up = async {
                 stopping.requested().await;
                 tokio::time::sleep(Duration::from_secs(given_up)).await;
             };
             tokio::select! {
-                served = life.serve(listener, router) => served,
+                served = app.serve(listener, router) => served,
                 () = given_up => Ok(()),
             }
         }));
@@ -405,34 +404,34 @@ async fn who_takes_a_drain_up_again_has_the_time_that_is_left() {
         client.get("/held").await;
         gate.begun(1).await;
         shutdown.begin();
-        let ending = ending.await.unwrap();
-        assert_eq!((ending.aborted(), ending.steps().len()), (1, 1), "{ending}");
+        let report = report.await.unwrap();
+        assert_eq!((report.aborted(), report.steps().len()), (1, 1), "{report}");
         let all = Duration::from_millis(15_000)..Duration::from_millis(15_100);
-        assert!(all.contains(&ending.elapsed()), "given up after {given_up} s: {ending}");
+        assert!(all.contains(&report.elapsed()), "given up after {given_up} s: {report}");
     }
 }
 
 #[tokio::test]
 async fn what_is_served_after_the_end_is_drained_as_well() {
     let journal = Journal::default();
-    let ending = crate::support::run(async |life| {
-        life.open("session", journal.part("session")).await?;
+    let report = crate::support::run(async |app| {
+        app.open("session", journal.part("session")).await?;
         let router = || Router::new().route("/", get(async || "hello"));
-        life.shutdown().begin();
-        life.serve(life.bind("127.0.0.1:0").await?, router()).await?;
-        let listener = life.bind("127.0.0.1:0").await?;
+        app.shutdown().begin();
+        app.serve(app.bind("127.0.0.1:0").await?, router()).await?;
+        let listener = app.bind("127.0.0.1:0").await?;
         let address = listener.local_addr().unwrap();
         let mut client = Client::connect(address).await;
         client.get("/").await;
-        life.serve(listener, router()).await?;
+        app.serve(listener, router()).await?;
         assert_eq!(client.answer().await.1, "hello");
         assert_eq!(client.rest().await, b"");
         assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         Ok(())
     })
     .await;
-    let kinds: Vec<_> = ending.steps().iter().map(|step| step.kind).collect();
-    assert_eq!(kinds, [StepKind::Drained, StepKind::Drained, StepKind::Released], "{ending}");
+    let kinds: Vec<_> = report.steps().iter().map(|step| step.kind).collect();
+    assert_eq!(kinds, [StepKind::Drained, StepKind::Drained, StepKind::Released], "{report}");
 }
 
 async fn refused(address: SocketAddr, stop: Stop) {
@@ -447,8 +446,8 @@ async fn a_stream_without_an_end_can_end_with_the_application() {
     let begun = Arc::new(Notify::new());
     let served = serve(settings(), {
         let begun = begun.clone();
-        move |life: &Life| {
-            let stop = life.stopping();
+        move |app: &App| {
+            let stop = app.stopping();
             let wait = async move || {
                 begun.notify_one();
                 stop.requested().await;
@@ -463,11 +462,10 @@ async fn a_stream_without_an_end_can_end_with_the_application() {
     begun.notified().await;
     served.shutdown.begin();
     assert_eq!(client.answer().await.1, "goodbye");
-    assert!(served.ending.await.unwrap().is_success());
+    assert!(served.report.await.unwrap().is_success());
 }
 
-/// Clients that ask again and again, while the end comes: what a handler has begun to answer,
-/// arrives.
+/// Clients that send requests during the end: every response that a handler began arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_every_request_that_was_taken_is_answered() {
     let rounds = if std::env::var_os("TRUNKLINE_SOAK").is_some() { 100 } else { 5 };
@@ -502,8 +500,8 @@ async fn under_load_every_request_that_was_taken_is_answered() {
             tokio::task::yield_now().await;
         }
         served.shutdown.begin();
-        let ending = served.ending.await.unwrap();
-        assert!(ending.is_success(), "{ending}");
+        let report = served.report.await.unwrap();
+        assert!(report.is_success(), "{report}");
         let mut answers = 0;
         for client in clients {
             answers += client.await.unwrap();

@@ -1,5 +1,4 @@
-//! What the lifespan promises: in this process, where time can be told to pass, and as a process of
-//! its own, which gets signals.
+//! Promises of the lifespan: in this process with virtual time, and as a process that gets signals.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]
 

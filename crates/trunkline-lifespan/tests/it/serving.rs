@@ -15,26 +15,26 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use trunkline_lifespan::{Phase, Result};
 
-use crate::support::{Client, Journal, run, serve, settings};
+use crate::support::{Client, Journal, chain, run, serve, settings};
 
 #[tokio::test]
-async fn a_listener_is_bound_before_anybody_is_served() {
-    let ending = run(async |life| {
-        let listener = life.bind("127.0.0.1:0").await?;
+async fn a_listener_is_bound_before_it_serves() {
+    let report = run(async |app| {
+        let listener = app.bind("127.0.0.1:0").await?;
         let address = listener.local_addr().unwrap();
-        // It connects, and waits for its answer.
+        // A client connects and waits for its response.
         let mut client = Client::connect(address).await;
         client.get("/").await;
-        assert!(!life.readiness().is_ready());
+        assert!(!app.readiness().is_ready());
 
-        let error = life.bind(address).await.unwrap_err();
+        let error = app.bind(address).await.unwrap_err();
         assert_eq!((error.phase(), error.name()), (Phase::Bind, &*address.to_string()));
-        assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")), "{error}");
+        assert!(chain(&error).starts_with(&format!("cannot listen on {address}: ")), "{error}");
         assert_eq!(error.get_ref().unwrap().downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::AddrInUse);
 
-        let (readiness, shutdown) = (life.readiness(), life.shutdown());
+        let (readiness, shutdown) = (app.readiness(), app.shutdown());
         let router = Router::new().route("/", get(async || readiness));
-        let (served, (head, body)) = tokio::join!(life.serve(listener, router), async {
+        let (served, (head, body)) = tokio::join!(app.serve(listener, router), async {
             let answer = client.answer().await;
             shutdown.begin();
             answer
@@ -44,41 +44,41 @@ async fn a_listener_is_bound_before_anybody_is_served() {
         served
     })
     .await;
-    assert!(ending.is_success(), "{ending}");
+    assert!(report.is_success(), "{report}");
 }
 
 #[tokio::test]
 async fn a_failed_bind_releases_what_was_opened() {
     let (journal, taken) = (Journal::default(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     let address = taken.local_addr().unwrap();
-    let ending = run(async |life| {
-        life.open("session", journal.part("session")).await?;
-        life.serve(life.bind(address).await?, Router::new()).await
+    let report = run(async |app| {
+        app.open("session", journal.part("session")).await?;
+        app.serve(app.bind(address).await?, Router::new()).await
     })
     .await;
     assert_eq!(journal.lines().last().unwrap(), "released session");
-    assert_eq!((ending.errors()[0].phase(), ending.code()), (Phase::Bind, 1));
+    assert_eq!((report.errors()[0].phase(), report.code()), (Phase::Bind, 1));
 }
 
 #[tokio::test]
 async fn several_listeners_are_served_and_drained_together() {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let ending = tokio::spawn(settings().run(async move |life| -> Result<()> {
-        let readiness = life.readiness();
+    let report = tokio::spawn(settings().run(async move |app| -> Result<()> {
+        let readiness = app.readiness();
         let console = Router::new().route("/readyz", get(async || readiness));
-        let console = life.serve_beside(life.bind("127.0.0.1:0").await?, console)?;
+        let console = app.serve_beside(app.bind("127.0.0.1:0").await?, console)?;
 
-        // It answers while the rest starts.
+        // The console responds while the rest starts.
         let mut client = Client::connect(console).await;
         client.get("/readyz").await;
         let (head, body) = client.answer().await;
         assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
         assert_eq!(body, "not ready\n");
 
-        let listener = life.bind("127.0.0.1:0").await?;
+        let listener = app.bind("127.0.0.1:0").await?;
         let address = listener.local_addr().unwrap();
-        assert!(sender.send((console, address, life.shutdown())).is_ok());
-        life.serve(listener, Router::new().route("/", get(async || "hello"))).await
+        assert!(sender.send((console, address, app.shutdown())).is_ok());
+        app.serve(listener, Router::new().route("/", get(async || "hello"))).await
     }));
     let (console, address, shutdown) = receiver.await.unwrap();
     for (address, path, expected) in [(console, "/readyz", "ready\n"), (address, "/", "hello")] {
@@ -87,9 +87,9 @@ async fn several_listeners_are_served_and_drained_together() {
         assert_eq!(client.answer().await.1, expected);
     }
     shutdown.begin();
-    let ending = ending.await.unwrap();
-    assert!(ending.is_success(), "{ending}");
-    let names: Vec<_> = ending.steps().iter().map(|step| &*step.name).collect();
+    let report = report.await.unwrap();
+    assert!(report.is_success(), "{report}");
+    let names: Vec<_> = report.steps().iter().map(|step| &*step.name).collect();
     assert_eq!(names, [format!("http://{console}"), format!("http://{address}")]);
     for address in [console, address] {
         assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
@@ -106,7 +106,7 @@ async fn handlers_know_who_asks() {
     client.get("/").await;
     assert_eq!(client.answer().await.1, client.local().to_string());
     served.shutdown.begin();
-    assert!(served.ending.await.unwrap().is_success());
+    assert!(served.report.await.unwrap().is_success());
 }
 
 #[tokio::test]
@@ -122,8 +122,8 @@ async fn http_2_is_spoken_and_told_goodbye() {
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
 
     served.shutdown.begin();
-    let ending = served.ending.await.unwrap();
-    assert!(ending.is_success(), "{ending}");
+    let report = served.report.await.unwrap();
+    assert!(report.is_success(), "{report}");
     // GOAWAY, and no reset: the client's side ends without an error.
     connection.await.unwrap().unwrap();
     assert!(sender.ready().await.is_err());
@@ -132,8 +132,8 @@ async fn http_2_is_spoken_and_told_goodbye() {
 #[tokio::test]
 async fn beyond_the_limit_who_comes_waits_until_a_connection_ends() {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let served = serve(settings().connections(2), |life| {
-        let _ = sender.send(life.listeners());
+    let served = serve(settings().connections(2), |app| {
+        let _ = sender.send(app.listeners());
         Router::new().route("/", get(async || "hello"))
     })
     .await;
@@ -147,25 +147,25 @@ async fn beyond_the_limit_who_comes_waits_until_a_connection_ends() {
     }
     let mut waiting = Client::connect(served.address).await;
     waiting.get("/").await;
-    // Those inside are answered, again and again, while it is not.
+    // Open connections are served meanwhile.
     for _ in 0..20 {
         inside[0].get("/").await;
         inside[0].answer().await;
     }
     assert!(!waiting.has_heard());
-    let figures = listeners.connections()[0];
+    let figures = listeners.stats()[0];
     assert_eq!((figures.address, figures.open, figures.limit), (served.address, 2, 2));
     assert_eq!(figures.times_full, 1);
     drop(inside.pop());
     assert_eq!(waiting.answer().await.1, "hello");
 
-    // The end is no reason to leave anybody waiting.
+    // At the end the waiting clients are accepted too.
     let mut last = Client::connect(served.address).await;
     last.get("/").await;
     served.shutdown.begin();
     assert_eq!(last.answer().await.1, "hello");
-    assert!(served.ending.await.unwrap().is_success());
-    assert_eq!(listeners.connections()[0].open, 0);
+    assert!(served.report.await.unwrap().is_success());
+    assert_eq!(listeners.stats()[0].open, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,7 +181,7 @@ async fn who_asks_for_nothing_is_not_kept_for_ever() {
         let closed = tokio::time::timeout(Duration::from_secs(60), client.rest()).await;
         assert!(closed.is_ok(), "{begins:?} holds a socket");
     }
-    // Who has asked is not hurried in what comes after.
+    // A connection that has had a request may take longer for the next one.
     let mut client = Client::connect(served.address).await;
     for _ in 0..3 {
         client.get("/").await;
@@ -189,11 +189,11 @@ async fn who_asks_for_nothing_is_not_kept_for_ever() {
         tokio::time::sleep(Duration::from_secs(20)).await;
     }
     served.shutdown.begin();
-    assert!(served.ending.await.unwrap().is_success());
+    assert!(served.report.await.unwrap().is_success());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_has_vanished_is_missed_and_does_not_hold_up_the_end() {
+async fn a_vanished_client_is_noticed_and_does_not_delay_the_end() {
     // HTTP/2 by hand: preface, empty SETTINGS, and GET / for localhost (RFC 9113 section 3.4, RFC 7541
     // appendix A).
     let asked =
@@ -205,11 +205,11 @@ async fn a_client_that_has_vanished_is_missed_and_does_not_hold_up_the_end() {
     while !answer.windows(5).any(|bytes| bytes == b"hello") {
         assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
     }
-    // From here on nothing is read, and no PING answered. Its socket is still open.
+    // From here on the client reads nothing and answers no PING. Its socket stays open.
     tokio::time::sleep(Duration::from_secs(120)).await;
     served.shutdown.begin();
-    let ending = served.ending.await.unwrap();
-    assert!(ending.is_success() && ending.elapsed() < Duration::from_secs(1), "{ending}");
+    let report = served.report.await.unwrap();
+    assert!(report.is_success() && report.elapsed() < Duration::from_secs(1), "{report}");
     drop(stream);
 }
 
@@ -225,5 +225,5 @@ async fn a_handler_that_panics_takes_down_its_own_connection_only() {
     other.get("/").await;
     assert_eq!(other.answer().await.1, "hello");
     served.shutdown.begin();
-    assert!(served.ending.await.unwrap().is_success());
+    assert!(served.report.await.unwrap().is_success());
 }

@@ -14,9 +14,9 @@ fn login(site: &Site, password: &str) -> Login {
 #[tokio::test]
 async fn a_scraper_is_opened_used_and_closed() {
     let site = Site::start(10).await;
-    let ending = run(async |life| -> trunkline_lifespan::Result<()> {
+    let ending = run(async |app| -> trunkline_lifespan::Result<()> {
         let resource = resource(Session::builder(), login(&site, "s3cret")).probe(site.url("/page/1"));
-        let scraper = life.open("site", resource).await?;
+        let scraper = app.open("site", resource).await?;
         assert_eq!(scraper.get(site.url("/page/2")).await.unwrap().body, "page 2");
         assert!(connections(site.port()) > 0);
         Ok(())
@@ -47,8 +47,8 @@ async fn a_login_that_fails_leaves_no_socket_and_one_clear_error() {
             ),
         ),
     ] {
-        let ending = run(async |life| -> trunkline_lifespan::Result<()> {
-            life.open("site", resource(Session::builder(), login(&site, password)).probe(site.url(probe))).await?;
+        let ending = run(async |app| -> trunkline_lifespan::Result<()> {
+            app.open("site", resource(Session::builder(), login(&site, password)).probe(site.url(probe))).await?;
             Ok(())
         })
         .await;

@@ -1,5 +1,4 @@
-//! Amazon SES v2, over the application's one pool. One attempt a call: to try again is the
-//! outbox's.
+//! Client of Amazon SES v2 over the application's pool. One attempt per call: the outbox retries.
 
 mod message;
 mod settings;

@@ -1,4 +1,4 @@
-//! Where SES is, and who asks it: what was set, and what the environment adds.
+//! Settings of the SES client: endpoint, region and credentials, from flags and environment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct SesSettings {
     pub region: Option<String>,
     /// Another address of SES than the region's: a VPC's, a test's, the development mailbox's.
     pub endpoint: Option<Url>,
-    /// Who asks.
+    /// Credentials of the requests.
     pub credentials: Credentials,
     /// By when a call of [`Ses::send`](super::Ses::send) has ended, from waiting for a connection
     /// to the answer's last byte. A lease on a mail has to be longer. [`SEND_WITHIN`] is enough
@@ -41,7 +41,7 @@ pub struct SesSettings {
     pub send_within: Duration,
 }
 
-/// Who asks SES.
+/// Credentials for SES.
 #[derive(Clone)]
 pub enum Credentials {
     /// What the AWS SDK finds: environment, profile, web identity, ECS, EC2. Those that expire are
@@ -77,7 +77,7 @@ impl SesSettings {
     /// The SDK's configuration, with a region and credentials that were there a moment ago.
     pub(super) async fn resolve(&self, pool: &Pool) -> Result<Builder> {
         let found = match &self.credentials {
-            // The SDK's future is large, and everybody's who opens this would be.
+            // Boxed: the SDK's future is large.
             Credentials::Ambient => Box::pin(self.ambient(pool)).await?,
             Credentials::Fixed { key_id, secret } => {
                 let secret = secret.expose_secret();

@@ -1,5 +1,4 @@
-//! Why a mail was not sent, told by whom it concerns: this mail, all of them, or nobody but the
-//! network.
+//! Reasons why a mail was not sent, by scope: this mail, all mails, or the network.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -21,7 +20,7 @@ pub enum Unsent {
     Throttled(anyhow::Error),
     /// This mail, to this address, is one that SES does not take, now or later.
     Refused(anyhow::Error),
-    /// Nothing goes until somebody mends it: the account, the sender's verification, the
+    /// No mail is sent until an operator fixes the account, the sender's verification, the
     /// credentials, the configuration.
     Paused(anyhow::Error),
     /// The network, SES itself, or something unknown: the same again later.
@@ -58,7 +57,7 @@ pub(super) fn accepted(id: Option<String>) -> Result<String, Unsent> {
         .ok_or_else(|| Unsent::Failed(anyhow!("the answer has no MessageId: is it SES that answers at the endpoint?")))
 }
 
-/// The class of an error of the SDK. `from` is the sender, which is everybody's.
+/// Class of an SDK error. `from` is the sender of all mails.
 pub(super) fn classed(error: &Failure, from: &str) -> Unsent {
     match error {
         SdkError::ServiceError(answer) => {

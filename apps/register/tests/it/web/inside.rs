@@ -17,13 +17,13 @@ use register::ops;
 use register::outbox::{Outbox, OutboxSettings};
 use register::settings::{DatabaseSettings, Limit, TrustedProxies};
 use register::store::Store;
-use register::web::{self, App, Durations, Limits, Rate, WebSettings};
+use register::web::{self, Durations, Limits, Rate, WebSettings, WebState};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use trunkline::Session;
-use trunkline_lifespan::{Ending, Life, Lifespan, Shutdown};
+use trunkline_lifespan::{App, Lifespan, Report, Shutdown};
 
 use crate::support::{Database, until};
 
@@ -39,10 +39,10 @@ pub(crate) struct Inside {
 pub(crate) struct Up {
     pub(crate) public: Router,
     pub(crate) ops: Router,
-    pub(crate) app: App,
+    pub(crate) app: WebState,
     pub(crate) mailbox: Mailbox,
     pub(crate) shutdown: Shutdown,
-    ending: JoinHandle<Ending>,
+    ending: JoinHandle<Report>,
     _database: Database,
 }
 
@@ -74,21 +74,22 @@ impl Inside {
         let url = database.url();
         let (tell, told) = oneshot::channel();
         let ending = tokio::spawn(async move {
-            let life = Lifespan::new().signals(false);
-            life.run(async move |life: &Life| -> anyhow::Result<()> {
-                let parts = Box::pin(self.open(life, &url)).await?;
-                let _ = tell.send(parts);
-                life.until_stopped().await;
-                Ok(())
-            })
-            .await
+            let lifespan = Lifespan::new().signals(false);
+            lifespan
+                .run(async move |app: &App| -> anyhow::Result<()> {
+                    let parts = Box::pin(self.open(app, &url)).await?;
+                    let _ = tell.send(parts);
+                    app.until_stopped().await;
+                    Ok(())
+                })
+                .await
         });
         let (public, ops, app, mailbox, shutdown) = told.await.unwrap();
         until("the application is up", async || app.readiness.is_ready().then_some(())).await;
         Up { public, ops, app, mailbox, shutdown, ending, _database: database }
     }
 
-    async fn open(&self, life: &Life, url: &str) -> anyhow::Result<(Router, Router, App, Mailbox, Shutdown)> {
+    async fn open(&self, app: &App, url: &str) -> anyhow::Result<(Router, Router, WebState, Mailbox, Shutdown)> {
         let place = url.parse().map_err(anyhow::Error::msg)?;
         let store = Store::open(&DatabaseSettings { place, connections: 10 }).await?;
         let session = Session::new();
@@ -98,20 +99,21 @@ impl Inside {
         let outbox = Outbox::new(store.clone(), ses, self.outbox());
         let accounts = Accounts::new(store.clone(), &self.accounts())?;
         let background = outbox.clone();
-        life.background("outbox", async move |stop| {
+        app.background("outbox", async move |stop| {
             background.run(stop).await;
             dev_mail.close().await;
         });
         let limits = Limits::new(self.rate);
-        life.background("limits", |stop| limits.clone().sweep(stop));
+        app.background("limits", |stop| limits.clone().sweep(stop));
         let public_url: url::Url = self.public_url.parse()?;
         let settings = WebSettings { public_url: public_url.clone(), trusted_proxies: self.trusted.clone(), limits };
-        let (mailbox, readiness, durations) = (Some(mailbox), life.readiness(), Durations::default());
-        let (session_limit, listeners) = (100, life.listeners());
-        let app = App { accounts, session, session_limit, store, outbox, mailbox, readiness, durations, listeners };
-        let mailbox = app.mailbox.clone().expect("set above");
-        let ops = ops::router(app.clone(), &public_url);
-        Ok((web::router(app.clone(), settings), ops, app, mailbox, life.shutdown()))
+        let (mailbox, readiness, durations) = (Some(mailbox), app.readiness(), Durations::default());
+        let (session_limit, listeners) = (100, app.listeners());
+        let state =
+            WebState { accounts, session, session_limit, store, outbox, mailbox, readiness, durations, listeners };
+        let mailbox = state.mailbox.clone().expect("set above");
+        let ops = ops::router(state.clone(), &public_url);
+        Ok((web::router(state.clone(), settings), ops, state, mailbox, app.shutdown()))
     }
 
     fn accounts(&self) -> AccountSettings {

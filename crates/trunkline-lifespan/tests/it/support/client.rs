@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand, so that half a request can be sent and half an answer read.
+//! HTTP/1.1 client by hand, which can send half a request and read half a response.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ impl Client {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Without an await.
+    /// Sends without an await.
     pub(crate) fn send_now(&self, text: &str) {
         assert_eq!(self.stream.try_write(text.as_bytes()).unwrap(), text.len());
     }
@@ -38,23 +38,23 @@ impl Client {
         assert!(self.try_get(path).await);
     }
 
-    /// False if the connection is closed.
+    /// Returns false if the connection is closed.
     pub(crate) async fn try_get(&mut self, path: &str) -> bool {
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         self.stream.write_all(request.as_bytes()).await.is_ok()
     }
 
-    /// Whether there is anything to read, or the end.
+    /// Returns true if bytes or the end of the stream can be read.
     pub(crate) fn has_heard(&self) -> bool {
         self.stream.try_read(&mut [0]).is_ok()
     }
 
-    /// Head and body of one answer. The body has to have a length.
+    /// Reads head and body of one response with a `Content-Length`.
     pub(crate) async fn answer(&mut self) -> (String, String) {
         self.read_answer().await.unwrap()
     }
 
-    /// False if there is none; half of one is worse.
+    /// Returns false at the end of the stream. Half a response is a failure.
     pub(crate) async fn try_answer(&mut self) -> bool {
         let mut first = [0];
         if !matches!(self.stream.peek(&mut first).await, Ok(1)) {
@@ -80,10 +80,10 @@ impl Client {
         String::from_utf8(head).unwrap()
     }
 
-    /// All that comes until the other side closes.
+    /// Reads until the server closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        // A reset is an end too, where half a request was left unread.
+        // A reset ends the stream too: the server left half a request unread.
         let _ = self.stream.read_to_end(&mut rest).await;
         rest
     }

@@ -1,11 +1,11 @@
-//! A resource that goes wrong where it is told to, and writes down what is done to it.
+//! Resource that fails as configured and records each step in a journal.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use trunkline_lifespan::Resource;
 
-/// What happened, in order.
+/// The steps of all resources, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
 
@@ -18,13 +18,13 @@ impl Journal {
         self.0.lock().unwrap().clone()
     }
 
-    /// A resource that is in order.
+    /// A sound resource.
     pub(crate) fn part(&self, name: &'static str) -> Part {
         Part { journal: self.clone(), name, acquire: "ok", check: "ok", release: "ok" }
     }
 }
 
-/// `ok`, `fail`, `panic`, `hang` or `block` in each of its three.
+/// `ok`, `fail`, `panic`, `hang` or `block` for each of the three steps.
 pub(crate) struct Part {
     journal: Journal,
     name: &'static str,

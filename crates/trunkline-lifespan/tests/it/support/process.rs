@@ -1,4 +1,4 @@
-//! The example `endings` as a process, with its output line by line.
+//! The example `scripted` as a process, with its output line by line.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::thread;
 
 use super::{PATIENCE, until};
 
-pub(crate) struct App {
+pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
@@ -18,16 +18,16 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
-    /// Every line of its standard output.
+    /// Every line of standard output.
     pub(crate) lines: Vec<String>,
     pub(crate) stderr: String,
 }
 
-impl App {
+impl Process {
     pub(crate) fn start(words: &str) -> Self {
         let mut child = Command::new(program())
             .args(words.split(' '))
-            // Built beside what wants a colourful log, the example has one.
+            // Another crate of the workspace turns colours of the log on.
             .env("NO_COLOR", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -40,7 +40,7 @@ impl App {
         Self { child, lines, seen: Vec::new() }
     }
 
-    /// Waits for a line that begins with this, and returns what follows.
+    /// Waits for a line with this beginning and returns the rest of it.
     pub(crate) fn line(&mut self, start: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {start:?} in {:?}", self.seen));
@@ -55,16 +55,16 @@ impl App {
         self.signal_times(name, 1);
     }
 
-    /// As often, at once.
+    /// Sends the signal several times at once.
     pub(crate) fn signal_times(&self, name: &str, times: usize) {
         let ids = vec![self.child.id().to_string(); times];
         let sent = Command::new("kill").arg(format!("-{name}")).args(ids).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Again and again until it has ended: a signal that follows another of its kind at once counts
-    /// for nothing.
-    pub(crate) fn insist(&mut self, name: &str) {
+    /// Repeats the signal until the process has ended: a signal right after another of its kind does
+    /// not count.
+    pub(crate) fn signal_until_ended(&mut self, name: &str) {
         until("the application ends", || {
             let ended = self.child.try_wait().unwrap().is_some();
             if !ended {
@@ -74,12 +74,12 @@ impl App {
         });
     }
 
-    /// A line on its standard input.
+    /// Sends a line to standard input.
     pub(crate) fn go(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has ended.
     pub(crate) fn finish(mut self) -> Finished {
         let mut code = None;
         until("the application ends", || {
@@ -92,7 +92,7 @@ impl App {
         Finished { code: code.unwrap().code(), lines: std::mem::take(&mut self.seen), stderr }
     }
 
-    /// The states of the TCP sockets that it owns, and of none but its own.
+    /// The states of the TCP sockets that the process owns.
     pub(crate) fn sockets(&self) -> Vec<String> {
         let directory = format!("/proc/{}/fd", self.child.id());
         let own: Vec<_> = fs::read_dir(directory)
@@ -112,19 +112,19 @@ impl App {
     }
 }
 
-impl Drop for App {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Beside this test's own binary, where `cargo test` puts a package's examples.
+/// The example, which `cargo test` builds beside this test's binary.
 fn program() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.push("examples/endings");
+    path.push("examples/scripted");
     assert!(
         path.exists(),
         "{} is missing: cargo build -p trunkline-lifespan --all-features --examples",

@@ -1,4 +1,4 @@
-//! How an application ended: step by step, with every error, and as an exit code.
+//! Report of an application's end: steps, errors and the exit code.
 
 use std::fmt;
 use std::io::Write as _;
@@ -12,19 +12,19 @@ const FAILED: u8 = 1;
 const ABORTED: u8 = 3;
 const SIGNAL: u8 = 128;
 
-/// How an application ended. `main` can return it, and its `Display` is the whole story.
+/// The report of an application's end. `main` can return it; its `Display` has all steps and errors.
 ///
 /// | exit code | |
 /// |---|---|
-/// | 0 | its function returned, or it was asked to stop, and everything ended in order |
+/// | 0 | the function returned, or the application was asked to stop, and everything ended in order |
 /// | 1 | something failed: a start, the function itself, background work, a release |
-/// | 3 | nothing failed, but requests were under way when their time to finish was over, and were aborted |
-/// | 128 + n | signal n cut its function off before it served, and everything that was open was released; or signal n came as the second one, and nothing was |
+/// | 3 | nothing failed, but requests were aborted because they exceeded the limit of the drain |
+/// | 128 + n | signal n dropped the function before it served, and every resource was released; or signal n was the second one, and no resource was released |
 #[derive(Debug)]
-#[must_use = "it says how the application ended; return it from `main`"]
-pub struct Ending {
+#[must_use = "the report has the exit code; return it from `main`"]
+pub struct Report {
     pub(crate) cause: Cause,
-    /// The function was dropped before it had returned.
+    /// True if the function was dropped before it returned.
     pub(crate) cut_off: bool,
     pub(crate) errors: Vec<Error>,
     pub(crate) steps: Vec<Step>,
@@ -32,25 +32,25 @@ pub struct Ending {
     pub(crate) elapsed: Duration,
 }
 
-/// One step of the way down.
+/// One step of the end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Step {
-    /// What was done.
+    /// The kind of step.
     pub kind: StepKind,
-    /// The resource or the background work, as it was named, or the address that was listened on.
+    /// The name of the resource or background work, or the address of the listener.
     pub name: String,
-    /// How long it took.
+    /// The duration of the step.
     pub elapsed: Duration,
-    /// True if it failed, panicked or overran its time; the [errors](Ending::errors) say more.
+    /// True if the step failed, panicked or exceeded its limit; see [`Report::errors`].
     pub failed: bool,
 }
 
-/// What was done in a [`Step`].
+/// The kind of a [`Step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StepKind {
-    /// The requests to a listener were waited for.
+    /// The requests of a listener were drained.
     Drained,
     /// Background work was stopped.
     Stopped,
@@ -58,13 +58,13 @@ pub enum StepKind {
     Released,
 }
 
-impl Ending {
+impl Report {
     /// True if the exit code is 0.
     pub fn is_success(&self) -> bool {
         self.code() == 0
     }
 
-    /// The exit code, as the table above has it.
+    /// The exit code of the table above.
     pub fn code(&self) -> u8 {
         match self.cause {
             _ if !self.errors.is_empty() => FAILED,
@@ -74,20 +74,20 @@ impl Ending {
         }
     }
 
-    /// The same, for a `main` that returns one.
+    /// The exit code for a `main` that returns an `ExitCode`.
     pub fn exit_code(&self) -> ExitCode {
         self.code().into()
     }
 
-    /// Says how it ended on standard error, unless all is well, and ends the process now. A `main`
-    /// that returns waits for every thread of its runtime, and so for a release that blocks its
-    /// thread.
+    /// Prints the report on standard error, unless the exit code is 0, and exits the process now. A
+    /// `main` that returns waits for every thread of its runtime instead, and so for a release that
+    /// blocks its thread.
     pub fn exit(self) -> ! {
-        self.tell();
+        self.print();
         process::exit(self.code().into())
     }
 
-    /// The number of the signal that ended it, if one did.
+    /// The number of the signal that ended the application. None if none did.
     pub fn signal(&self) -> Option<u8> {
         match self.cause {
             Cause::Signal(signal) => Some(signal),
@@ -95,58 +95,57 @@ impl Ending {
         }
     }
 
-    /// All that went wrong: what brought the application down comes first, then the rest as it
-    /// happened.
+    /// Every error: the one that ended the application first, then the others in order.
     pub fn errors(&self) -> &[Error] {
         &self.errors
     }
 
-    /// The way down, step by step.
+    /// The steps of the end, in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// How many requests were aborted.
+    /// The number of aborted requests.
     pub fn aborted(&self) -> usize {
         self.aborted
     }
 
-    /// How long the way down took.
+    /// The duration of the end.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// The first error, if there is one.
+    /// The first error as a result.
     ///
     /// # Errors
     ///
-    /// What brought the application down, or the first that went wrong on the way.
+    /// The error that ended the application, or the first one after that.
     pub fn into_result(mut self) -> Result<()> {
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors.swap_remove(0)) }
     }
 
-    fn tell(&self) {
+    fn print(&self) {
         if !self.is_success() {
-            // With standard error closed there is nobody to tell.
+            // Standard error may be closed.
             let _ = writeln!(std::io::stderr(), "{self}");
         }
     }
 }
 
-/// Prints how it ended on standard error, unless all is well.
-impl Termination for Ending {
+/// Prints the report on standard error, unless the exit code is 0.
+impl Termination for Report {
     fn report(self) -> ExitCode {
-        self.tell();
+        self.print();
         self.exit_code()
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
             Cause::Returned if self.errors.is_empty() => write!(f, "ended by itself"),
             Cause::Returned | Cause::Failure => write!(f, "failed"),
-            Cause::Asked => write!(f, "stopped"),
+            Cause::Requested => write!(f, "stopped"),
             cause @ Cause::Signal(_) => write!(f, "stopped by {cause}"),
         }?;
         if self.cut_off {

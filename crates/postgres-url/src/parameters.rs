@@ -1,9 +1,9 @@
-//! The parameters of a Postgres URL. The driver passes over one that it does not know, and a typo
-//! in the one that asks for TLS would leave it out.
+//! Parameters of a Postgres URL. sqlx ignores unknown ones; a typo in `sslmode` would turn TLS off.
 
 use url::Url;
 
-/// What sqlx knows: <https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html>, and other ways to write the same.
+/// The parameters that sqlx knows, with their other spellings:
+/// <https://docs.rs/sqlx/0.9/sqlx/postgres/struct.PgConnectOptions.html>.
 const KNOWN: [&str; 18] = [
     "sslmode",
     "ssl-mode",
@@ -25,9 +25,8 @@ const KNOWN: [&str; 18] = [
     "options",
 ];
 
-/// What libpq knows besides, and providers put into the URLs that they hand out. The driver does
-/// without.
-const PASSED_OVER: [&str; 10] = [
+/// Parameters of libpq that providers put into their URLs. sqlx ignores them.
+const IGNORED: [&str; 10] = [
     "channel_binding",
     "client_encoding",
     "connect_timeout",
@@ -42,8 +41,8 @@ const PASSED_OVER: [&str; 10] = [
 
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// What is wrong with the first one with which something is.
-pub(super) fn check(url: &Url) -> Result<(), String> {
+/// Finds the first bad parameter.
+pub(crate) fn check(url: &Url) -> Result<(), String> {
     let shown = |text: &str| if may_hold_secrets(url) { "…".to_owned() } else { text.escape_debug().to_string() };
     for (name, value) in url.query_pairs() {
         if !is_known(&name) {
@@ -58,10 +57,10 @@ pub(super) fn check(url: &Url) -> Result<(), String> {
 }
 
 fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name) || PASSED_OVER.contains(&name) || name.starts_with("options[") && name.ends_with(']')
+    KNOWN.contains(&name) || IGNORED.contains(&name) || name.starts_with("options[") && name.ends_with(']')
 }
 
-/// The nearest one, or all if none is near.
+/// The nearest parameter, or all if none is near.
 fn instead(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     let near = KNOWN.map(|known| (strsim::jaro_winkler(&name, known), known)).into_iter();
@@ -71,7 +70,7 @@ fn instead(name: &str) -> String {
     }
 }
 
-/// A piece of a password stands among the parameters if it has a `?` or `&` that is not encoded.
+/// True if a part of a password may be among the parameters: it has a `?` or `&` that is not encoded.
 fn may_hold_secrets(url: &Url) -> bool {
     url.query().is_some_and(|query| query.contains('@')) || url.query_pairs().any(|(name, _)| name == "password")
 }
@@ -85,8 +84,8 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_is_named_with_what_it_was_to_be() {
-        for (query, typed, meant) in [
+    fn a_typo_is_named_with_the_nearest_parameter() {
+        for (query, typed, nearest) in [
             ("sslmod=require", "`sslmod`", "`sslmode`"),
             ("SSLMODE=require", "`SSLMODE`", "`sslmode`"),
             ("user=me&applicationname=x", "`applicationname`", "`application_name`"),
@@ -97,19 +96,19 @@ mod tests {
             ("ssl-mode=1", "`1`", "verify-full"),
         ] {
             let error = refused(query);
-            assert!(error.contains(typed) && error.contains(meant), "{error}");
+            assert!(error.contains(typed) && error.contains(nearest), "{error}");
         }
     }
 
     #[test]
-    fn what_may_be_a_piece_of_a_password_is_not_named() {
+    fn a_possible_part_of_a_password_is_not_shown() {
         for query in ["password=1&geheim", "a=b&geheim@db/users", "sslmode=geheim@db/users", "geheim&password=1"] {
             assert!(!refused(query).contains("geheim"), "{query}");
         }
     }
 
     #[test]
-    fn what_the_driver_knows_is_taken() {
+    fn known_parameters_are_accepted() {
         let known =
             "sslmode=Verify-Full&ssl-ca=/ca.pem&options=-c%20a=b&options[lock_timeout]=1s&host=/run&user=me&password=1";
         for query in [known, "sslmode=require&channel_binding=require&connect_timeout=10", ""] {

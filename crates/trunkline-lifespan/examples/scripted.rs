@@ -1,22 +1,21 @@
-//! An application that can end in any way an application can: its arguments say how, its output
-//! tells. The tests start it.
+//! An application whose arguments script its start and end, for the tests.
 //!
 //! ```sh
-//! cargo run -p trunkline-lifespan --all-features --example endings -- open:session work:outbox fail:database
-//! cargo run -p trunkline-lifespan --all-features --example endings -- open:session pause=2000 serve
+//! cargo run -p trunkline-lifespan --all-features --example scripted -- open:session work:outbox fail:database
+//! cargo run -p trunkline-lifespan --all-features --example scripted -- open:session pause=2000 serve
 //! ```
 //!
 //! | word | |
 //! |---|---|
-//! | `open:x` `fail:x` `hang:x` | opens a resource: that is in order; that cannot be acquired; that never is |
+//! | `open:x` `fail:x` `hang:x` | opens a resource: sound; that cannot be acquired; whose acquiring never ends |
 //! | `bad:x` `stuck:x` `block:x` | whose check fails; whose release never ends; whose release never gives its thread back |
-//! | `work:x` `crash:x` | begins background work: that ends when it is asked to; that fails when a line comes on standard input |
+//! | `work:x` `crash:x` | begins background work: that stops when asked to; that fails at a line on standard input |
 //! | `panic` | panics |
-//! | `serve` | serves `/`, `/readyz`, and `/slow`, which answers when a line comes on standard input |
+//! | `serve` | serves `/`, `/readyz`, and `/slow`, which responds at a line on standard input |
 //! | `pause=n` `drain=n` `release=n` | settings, in milliseconds |
-//! | `trace` `exit` | prints what `tracing` says; does not wait for threads at the end |
+//! | `trace` `exit` | prints the events of `tracing`; exits without waiting for threads |
 
-#![expect(clippy::print_stdout, reason = "what it says is what it is for")]
+#![expect(clippy::print_stdout, reason = "the tests read the output")]
 
 use std::env;
 use std::future::pending;
@@ -26,21 +25,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use tokio::sync::Notify;
-use trunkline_lifespan::{self as lifespan, Ending, Life, Lifespan, Resource};
+use trunkline_lifespan::{self as lifespan, App, Lifespan, Report, Resource};
 
 #[tokio::main]
-async fn main() -> Ending {
+async fn main() -> Report {
     let words: Vec<_> = env::args().skip(1).collect();
     let go = Arc::new(Notify::new());
     read_lines(go.clone());
     if words.iter().any(|word| word == "trace") {
         tracing_subscriber::fmt().without_time().init();
     }
-    let ending = settings(&words).run(async |life| up(life, &words, &go).await).await;
+    let report = settings(&words).run(async |app| start(app, &words, &go).await).await;
     if words.iter().any(|word| word == "exit") {
-        ending.exit();
+        report.exit();
     }
-    ending
+    report
 }
 
 fn settings(words: &[String]) -> Lifespan {
@@ -56,34 +55,38 @@ fn settings(words: &[String]) -> Lifespan {
     settings
 }
 
-async fn up(life: &Life, words: &[String], go: &Arc<Notify>) -> lifespan::Result<()> {
+async fn start(app: &App, words: &[String], go: &Arc<Notify>) -> lifespan::Result<()> {
     for word in words {
         match word.split_once(':').unwrap_or((word, "")) {
             ("work", name) => {
                 let line = format!("stopped {name}");
-                life.background(name, async move |stop| {
+                app.background(name, async move |stop| {
                     stop.requested().await;
                     println!("{line}");
                 });
             }
             ("crash", name) => {
                 let go = go.clone();
-                life.background(name, async move |_| {
+                app.background(name, async move |_| {
                     go.notified().await;
                     Err::<(), _>("out of luck")
                 });
             }
             ("serve", _) => {
-                let listener = life.bind("127.0.0.1:0").await?;
-                if let Ok(address) = listener.local_addr() {
-                    println!("serving {address}");
-                }
-                life.serve(listener, router(life, go)).await?;
+                let listener = app.bind("127.0.0.1:0").await?;
+                let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+                let readiness = app.readiness();
+                app.background("announcement", async move |stop| {
+                    if stop.or(readiness.ready()).await.is_some() {
+                        println!("serving {address}");
+                    }
+                });
+                app.serve(listener, router(app, go)).await?;
                 println!("drained");
             }
             ("panic", _) => panic!("as it was told to"),
-            (ends, name) if !name.is_empty() => {
-                life.open(name, Part { ends: ends.to_owned(), name: name.to_owned() }).await?;
+            (word, name) if !name.is_empty() => {
+                app.open(name, ScriptedResource { word: word.to_owned(), name: name.to_owned() }).await?;
             }
             _ => {}
         }
@@ -91,8 +94,8 @@ async fn up(life: &Life, words: &[String], go: &Arc<Notify>) -> lifespan::Result
     Ok(())
 }
 
-fn router(life: &Life, go: &Arc<Notify>) -> Router {
-    let (readiness, go) = (life.readiness(), go.clone());
+fn router(app: &App, go: &Arc<Notify>) -> Router {
+    let (readiness, go) = (app.readiness(), go.clone());
     let slow = async move || {
         println!("asked");
         go.notified().await;
@@ -104,19 +107,19 @@ fn router(life: &Life, go: &Arc<Notify>) -> Router {
         .route("/slow", get(slow))
 }
 
-/// A part of the application that says what becomes of it.
-struct Part {
-    ends: String,
+/// A resource that prints its steps and behaves as its word says.
+struct ScriptedResource {
+    word: String,
     name: String,
 }
 
-impl Resource for Part {
+impl Resource for ScriptedResource {
     type Handle = ();
     type Error = &'static str;
 
     async fn acquire(&mut self) -> Result<(), &'static str> {
         println!("acquiring {}", self.name);
-        match &*self.ends {
+        match &*self.word {
             "fail" => Err("nobody there"),
             "hang" => pending().await,
             _ => Ok(()),
@@ -124,12 +127,12 @@ impl Resource for Part {
     }
 
     async fn check(&mut self, (): &()) -> Result<(), &'static str> {
-        if self.ends == "bad" { Err("it is not what it seemed") } else { Ok(()) }
+        if self.word == "bad" { Err("it is not what it seemed") } else { Ok(()) }
     }
 
     async fn release(self, (): ()) -> Result<(), &'static str> {
         println!("releasing {}", self.name);
-        match &*self.ends {
+        match &*self.word {
             "stuck" => pending().await,
             "block" => loop {
                 std::thread::park();
@@ -139,7 +142,7 @@ impl Resource for Part {
     }
 }
 
-/// In a thread of its own, because nothing of tokio's can be kept from waiting for the next line.
+/// Reads standard input in a thread: a read in tokio's pool would keep the runtime from ending.
 fn read_lines(go: Arc<Notify>) {
     std::thread::spawn(move || std::io::stdin().lines().for_each(|_| go.notify_one()));
 }
