@@ -216,7 +216,7 @@ impl Readiness {
     pub async fn ready(&self) {
         let mut up = self.0.up.subscribe();
         if up.wait_for(|&up| up).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
