@@ -8,8 +8,8 @@ use trunkline::Response;
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::login::Renewal;
 use crate::page::Page;
+use crate::renewal::Renewal;
 use crate::retries::{self, asked, backoff};
 use crate::robots::Answer;
 use crate::scraper::Scraper;
@@ -110,7 +110,8 @@ impl Scraper {
     /// fails with is judged as what the session fails with.
     ///
     /// ```no_run
-    /// # async fn example(scraper: trunkline_scrape::Scraper) -> Result<(), Box<dyn std::error::Error>> {
+    /// # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+    /// # async fn example(scraper: trunkline_scrape::Scraper) -> Result<()> {
     /// use trunkline_scrape::Visit;
     ///
     /// let url = scraper.url("https://example.com/page")?;

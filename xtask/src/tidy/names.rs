@@ -6,8 +6,9 @@ use proc_macro2::TokenTree;
 
 use super::sources::{RustFile, Sources, flatten, is_punct};
 
-/// Names with the same role in every crate. Each module of bench/src/clients has its `Client`.
-const COMMON: [&str; 5] = ["Error", "Builder", "Inner", "Kind", "Client"];
+/// Names with the same role everywhere. Each module of bench/src/clients has its `Client`; `Readme`
+/// holds the doc tests of a crate's README.
+const COMMON: [&str; 6] = ["Error", "Builder", "Inner", "Kind", "Client", "Readme"];
 /// A third definition of a name is a fault.
 const DEFINITIONS_ALLOWED: usize = 2;
 const TEST_NAME_LENGTH: usize = 60;

@@ -54,8 +54,8 @@ impl Address {
         &self.typed
     }
 
-    /// Unique key of the address: its mailbox in lower case. A server may distinguish local parts by
-    /// case, but people do not.
+    /// Unique key of the address: its mailbox in lower case. A server may distinguish local parts
+    /// by case, but people do not.
     pub fn key(&self) -> String {
         self.mailbox.to_ascii_lowercase()
     }

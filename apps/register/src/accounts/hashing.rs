@@ -26,8 +26,8 @@ pub(super) struct Hashing {
     queue: Arc<Semaphore>,
     /// Permits to hash.
     slots: Arc<Semaphore>,
-    /// Work memory of the slots that are free. It is kept because the C library's allocator does not
-    /// reuse such large aligned blocks well: after some hundred hashes the process would take a
+    /// Work memory of the slots that are free. It is kept because the C library's allocator does
+    /// not reuse such large aligned blocks well: after some hundred hashes the process would take a
     /// gigabyte.
     memory: Arc<Mutex<Vec<Memory>>>,
     argon2: Argon2<'static>,
@@ -47,8 +47,8 @@ impl Hashing {
         })
     }
 
-    /// Hashes a password with a new salt; the result is in PHC format. A full queue refuses; the others
-    /// hash in order of arrival.
+    /// Hashes a password with a new salt; the result is in PHC format. A full queue refuses; the
+    /// others hash in order of arrival.
     ///
     /// # Cancel safety
     ///

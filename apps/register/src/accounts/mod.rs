@@ -1,14 +1,13 @@
-//! What registration is: who has an account, and how one comes to it. Knows neither HTTP nor SQL.
+//! Accounts and registration: requests, mails and activation. Knows neither HTTP nor SQL.
 //!
 //! - To register takes an address and a password. It makes a *request*, and a mail to the address.
 //! - The mail holds a *token*. Who has it can activate the request, which makes its password the
 //!   account's.
-//! - Each registration is a request of its own with a password of its own, so that a repeated one,
-//!   by whomever, never alters another's. When one is activated, the others of the same address are
-//!   over.
-//! - For an address that has an account already the mail says so. Whoever registers sees no
-//!   difference: the answer is the same, and what is done for it is the same too: a hash, and one
-//!   transaction with the same statements.
+//! - Each registration is a request of its own with a password of its own, so a repeated one never
+//!   alters another, whoever's it is. Activating one ends the others of the same address.
+//! - The mail to an address with an account says that it has one. The client sees no difference:
+//!   the response is the same, and so is the work: a hash, and one transaction with the same
+//!   statements.
 //! - Mails to one address keep an interval: a mail that would come too early becomes due when it is
 //!   over. A limit for each address, known or not, bounds how many there can be.
 
@@ -34,7 +33,7 @@ pub struct Accounts {
     limits: SignUpLimits,
 }
 
-/// How accounts are made.
+/// Settings of accounts.
 #[derive(Clone, Debug)]
 pub struct AccountSettings {
     /// Passwords being hashed at the same time.
@@ -47,24 +46,24 @@ pub struct AccountSettings {
     pub address_limit: Limit,
 }
 
-/// Why a registration was not taken.
+/// The reason why a registration is refused.
 #[derive(Debug)]
 pub enum Refused {
     /// There were too many with this address, whether it is known or not.
     TooOften {
-        /// When there may be another.
+        /// The time until the next one is allowed.
         retry_after: Duration,
     },
     /// Too many passwords are waiting to be hashed.
     Busy {
-        /// When it is worth another try.
+        /// The time after which another try is worthwhile.
         retry_after: Duration,
     },
     /// It could not be done.
     Failed(anyhow::Error),
 }
 
-/// What became of an activation.
+/// The result of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// The account is active, with the password of this token's request.
@@ -99,8 +98,8 @@ impl Accounts {
     ///
     /// Dropped, it has been taken whole or not at all.
     pub async fn register(&self, address: Address, password: Password) -> Result<(), Refused> {
-        // Always, and before the transaction: what it takes tells nothing, and no connection is held
-        // meanwhile.
+        // Always, and before the transaction: what it takes tells nothing, and no connection is
+        // held meanwhile.
         let hash = self.hashing.hash(password).await?;
         let (key, typed) = (address.key(), address.as_typed());
         let registration = Registration { typed, key: &key, password_hash: &hash };

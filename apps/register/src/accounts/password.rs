@@ -55,8 +55,7 @@ fn is_common(typed: &str) -> bool {
     chars.all(|char| Some(char) == first) || COMMONEST.lines().any(|common| common.eq_ignore_ascii_case(typed))
 }
 
-/// Why a text may not be a password, as a sentence for people that goes on from the name of the
-/// field.
+/// The reason why a text may not be a password, as a sentence that continues the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidPassword(&'static str);
 

@@ -1,5 +1,4 @@
-//! The token of a link that activates an account: drawn when the mail is sent, and known to nobody
-//! but who gets the mail.
+//! Token of an activation link: drawn when the mail is sent, and known to its recipient only.
 
 use std::fmt;
 
@@ -8,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
 
-/// 32 random bytes. They are guessed by nobody, so a plain SHA-256 is enough to keep them by.
+/// 32 random bytes. They cannot be guessed, so a plain SHA-256 is enough to store them.
 #[derive(Debug)]
 pub struct Token(SecretBox<[u8; 32]>);
 
@@ -43,7 +42,7 @@ impl Token {
         URL_SAFE_NO_PAD.encode(self.0.expose_secret())
     }
 
-    /// What is stored of it.
+    /// The digest, which is stored.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0.expose_secret()).into()
     }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 pub struct Received {
     /// The `MessageId` that the sender was told.
     pub id: String,
-    /// When it came.
+    /// The time of arrival.
     pub received_at: SystemTime,
     /// The sender, as it was written.
     pub from: String,
@@ -57,7 +57,7 @@ impl Mailbox {
         Self(Arc::new(Inner { keep, kept: Mutex::default(), count: watch::Sender::new(0) }))
     }
 
-    /// What is kept, the newest first.
+    /// The mails, the newest first.
     pub fn newest_first(&self) -> Vec<Arc<Received>> {
         self.kept().iter().rev().cloned().collect()
     }
@@ -67,7 +67,7 @@ impl Mailbox {
         self.kept().iter().rev().find(|mail| mail.id == id).cloned()
     }
 
-    /// How many mails have come since the mailbox was opened, kept or not.
+    /// The number of mails received since the start, dropped ones included.
     pub fn count(&self) -> u64 {
         *self.0.count.borrow()
     }

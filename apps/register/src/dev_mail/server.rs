@@ -44,7 +44,7 @@ impl DevMail {
     ///
     /// # Errors
     ///
-    /// When no port can be had.
+    /// No port is free.
     pub async fn open(keep: usize) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -54,14 +54,14 @@ impl DevMail {
         Ok(Self { address, mailbox, stop, task: Arc::new(Mutex::new(Some(task))) })
     }
 
-    /// Where SES's client is to be pointed at.
+    /// The endpoint for SES's client.
     pub fn endpoint(&self) -> Url {
         let mut url = Url::parse("http://127.0.0.1").expect("it is a URL");
         let _ = url.set_port(Some(self.address.port()));
         url
     }
 
-    /// What was received.
+    /// The mailbox with the received mails.
     pub fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
     }
@@ -117,7 +117,7 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
     let _ = served.await;
 }
 
-/// When it is to stop, be it that nobody is left to say so.
+/// Waits for the stop, or for the drop of its sender.
 async fn stop_of(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }

@@ -1,4 +1,4 @@
-//! What the mails say: one template for text and one for HTML, filled with the same words.
+//! Content of the mails: one template for text and one for HTML, filled with the same words.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ struct AlreadyRegisteredHtml<'a> {
 ///
 /// # Errors
 ///
-/// When the link is not a URL with a host. The error does not show it.
+/// The link is not a URL with a host. The error does not show it.
 pub fn activation(id: Uuid, to: &str, link: &str, expires_in: Duration) -> Result<Mail> {
     let site = &site(link).context("the activation link")?;
     let subject = "Activate your account";
@@ -59,11 +59,11 @@ pub fn activation(id: Uuid, to: &str, link: &str, expires_in: Duration) -> Resul
     })
 }
 
-/// The mail to somebody who has an active account, when it is asked for another with the address.
+/// The mail to an address with an active account that is registered again.
 ///
 /// # Errors
 ///
-/// When the URL is none, or has no host.
+/// The URL is invalid or has no host.
 pub fn already_registered(id: Uuid, to: &str, sign_up_url: &str) -> Result<Mail> {
     let site = &site(sign_up_url).context("the address of the sign-up page")?;
     let subject = "You already have an account";
@@ -76,7 +76,7 @@ pub fn already_registered(id: Uuid, to: &str, sign_up_url: &str) -> Result<Mail>
     })
 }
 
-/// How the service is called in its mails: its host, with the port if that is not the scheme's own.
+/// The name of the service in its mails: its host, with the port if it is not the scheme's default.
 fn site(url: &str) -> Result<String> {
     let url = Url::parse(url)?;
     let host = url.host_str().context("it names no host")?;

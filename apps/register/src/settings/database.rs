@@ -10,13 +10,13 @@ use sqlx::postgres::PgConnectOptions;
 /// The database, as [`Store::open`](crate::store::Store::open) takes it.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
-    /// Where it is.
+    /// The place of the database.
     pub place: DatabasePlace,
     /// The most connections to have open.
     pub connections: u32,
 }
 
-/// Where a database is.
+/// The place of a database.
 #[derive(Clone)]
 pub enum DatabasePlace {
     /// A file, made if there is none.
@@ -76,8 +76,8 @@ impl fmt::Debug for DatabasePlace {
     }
 }
 
-/// The parsed database URL, or the reason why it is wrong. clap's errors would repeat the value, which
-/// may hold a password, so [`Settings::check`](super::Settings) reports the reason instead.
+/// The parsed database URL, or the reason why it is wrong. clap's errors would repeat the value,
+/// which may hold a password, so [`Settings::check`](super::Settings) reports the reason instead.
 #[derive(Clone)]
 pub(super) struct DatabaseArgument(pub(super) Result<DatabasePlace, String>);
 

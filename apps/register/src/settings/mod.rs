@@ -48,7 +48,8 @@ pub struct Settings {
     #[arg(help_heading = "Web", value_parser = socket_address)]
     pub ops_listen: SocketAddr,
 
-    /// What links in mails begin with, as people reach this service [default: http:// and the address listened on]
+    /// The URL of this service as people reach it, for links in mails [default: http:// and the
+    /// address listened on]
     #[arg(long, env = "REGISTER_PUBLIC_URL", value_name = "URL", value_parser = web_address)]
     #[arg(help_heading = "Web")]
     pub public_url: Option<Url>,
@@ -78,12 +79,12 @@ pub struct Settings {
     #[arg(help_heading = "Database", value_parser = within(2..=10_000))]
     pub database_connections: u32,
 
-    /// How long to keep what is over: mails that were sent, registrations that nobody activated
+    /// The time that sent mails and registrations without activation are kept
     #[arg(long, env = "REGISTER_KEEP", value_name = "TIME", default_value = "30d", value_parser = span)]
     #[arg(help_heading = "Database")]
     pub keep: Duration,
 
-    /// Where mail goes: into a mailbox of this service's own, for development, or to Amazon SES
+    /// The recipient of mail: a mailbox of this service, for development, or Amazon SES
     #[arg(long, env = "REGISTER_MAIL", value_name = "WHERE", default_value = "dev", help_heading = "Mail")]
     pub mail: MailMode,
 
@@ -109,8 +110,8 @@ pub struct Settings {
     #[arg(help_heading = "Mail")]
     pub senders: NonZeroUsize,
 
-    /// How long a mail belongs to the copy that is sending it. If that is killed, another takes
-    /// over after this time
+    /// The time that a mail belongs to the copy that is sending it. If that copy is killed, another
+    /// takes over after this time
     #[arg(long, env = "REGISTER_LEASE", value_name = "TIME", default_value = "60s", value_parser = span)]
     #[arg(help_heading = "Mail")]
     pub lease: Duration,
@@ -120,7 +121,7 @@ pub struct Settings {
     #[arg(help_heading = "Mail")]
     pub mail_interval: Duration,
 
-    /// How long the link in a mail works
+    /// The lifetime of the link in a mail
     #[arg(long, env = "REGISTER_TOKEN_LIFETIME", value_name = "TIME", default_value = "24h", value_parser = span)]
     #[arg(help_heading = "Accounts")]
     pub token_lifetime: Duration,
@@ -147,23 +148,23 @@ pub struct Settings {
     #[arg(help_heading = "Running", value_parser = one_or_more::<NonZeroU32>)]
     pub session_limit: NonZeroU32,
 
-    /// How long requests may take to finish when the service is stopped, and then mails
+    /// The limit on requests, and then on mails, to finish when the service is stopped
     #[arg(long, env = "REGISTER_DRAIN", value_name = "TIME", default_value = "15s", value_parser = span)]
     #[arg(help_heading = "Running")]
     pub drain: Duration,
 
-    /// How long to go on before that, already not ready, for a load balancer to take note
+    /// The time between not ready and that, for a load balancer to notice
     #[arg(long, env = "REGISTER_DRAIN_PAUSE", value_name = "TIME", default_value = "0s", value_parser = span_or_zero)]
     #[arg(help_heading = "Running")]
     pub drain_pause: Duration,
 
-    /// How the log is written. `auto` is for humans on a terminal and JSON elsewhere. RUST_LOG says
-    /// how much
+    /// The format of the log. `auto` is for humans on a terminal and JSON elsewhere. RUST_LOG sets
+    /// the level
     #[arg(long, env = "REGISTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto", help_heading = "Running")]
     pub log_format: LogFormat,
 }
 
-/// Where mail goes.
+/// The recipient of mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MailMode {
     /// Into the development mailbox.
@@ -172,7 +173,7 @@ pub enum MailMode {
     Ses,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For humans on a terminal, else JSON.
@@ -202,7 +203,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What no single value shows.
+    /// Checks that involve several settings.
     fn check(&self) -> Result<(), String> {
         if let Err(wrong) = &self.database.0 {
             return Err(format!("invalid value for '--database <URL>' (REGISTER_DATABASE): {wrong}"));
@@ -249,7 +250,7 @@ impl Settings {
         }
     }
 
-    /// What to open as the database.
+    /// The settings of the database.
     ///
     /// # Errors
     ///

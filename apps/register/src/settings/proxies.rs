@@ -9,8 +9,8 @@ use ipnet::IpNet;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// Networks that `private` stands for: loopback, private (RFC 1918), unique local (RFC 4193) and link-local
-/// addresses.
+/// Networks that `private` stands for: loopback, private (RFC 1918), unique local (RFC 4193) and
+/// link-local addresses.
 const PRIVATE: [&str; 7] =
     ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
 

@@ -18,7 +18,7 @@ pub struct DeadLetter {
     pub address: String,
     /// Time of the refusal by the database's clock. Distinguishes two refusals of one mail.
     pub at: i64,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub reason: String,
 }
 

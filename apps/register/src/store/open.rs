@@ -157,7 +157,8 @@ pub(super) async fn migrate(database: &Database) -> anyhow::Result<()> {
 /// Migrates in one `BEGIN IMMEDIATE` transaction, because sqlx takes no lock of its own on SQLite.
 async fn migrate_sqlite(migrator: &Migrator, sqlite: &Sqlite) -> Result<(), MigrateError> {
     let mut transaction = sqlite.writer.begin_with("BEGIN IMMEDIATE").await?;
-    // `run_direct` is not meant for callers, but the future of `run` on a transaction is not `Send`.
+    // `run_direct` is not meant for callers, but the future of `run` on a transaction is not
+    // `Send`.
     migrator.run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)
 }

@@ -62,7 +62,9 @@ use crate::tree::Context;
 /// assert_eq!(submission.url().as_str(), "https://example.com/order?shop=7&size=L&gift=on&do=buy");
 ///
 /// let error = order.fill("colour", "red").unwrap_err();
-/// assert_eq!(error.to_string(), r#"the form has no field "colour"; it has "shop" (hidden), "size" (select), "gift" (checkbox)"#);
+/// let fields = r#""shop" (hidden), "size" (select), "gift" (checkbox)"#;
+/// let message = format!(r#"the form has no field "colour"; it has {fields}"#);
+/// assert_eq!(error.to_string(), message);
 /// # Ok(())
 /// # }
 /// ```

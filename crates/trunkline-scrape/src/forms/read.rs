@@ -14,7 +14,7 @@ use super::direction::Directions;
 use super::input::{InputType, integer};
 use super::owner::Owned;
 use crate::error::{Error, Result};
-use crate::tree::{Context, DEPTH, Parsed, Step, text_without, walk};
+use crate::tree::{Context, DEPTH, Parsed, WalkEvent, text_without, walk};
 
 /// All forms of a page, in its order.
 pub(crate) fn read(page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
@@ -23,8 +23,8 @@ pub(crate) fn read(page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
     let mut outside = Vec::new();
     for step in walk(&parsed.html) {
         match step {
-            Step::Leave => around = outside.pop().unwrap_or_default(),
-            Step::Enter(element) => {
+            WalkEvent::Leave => around = outside.pop().unwrap_or_default(),
+            WalkEvent::Enter(element) => {
                 let inside = reader.enter(element, &mut around);
                 outside.push(std::mem::replace(&mut around, inside));
             }

@@ -5,7 +5,6 @@
 
 mod detect;
 mod message;
-mod renewal;
 mod shared;
 mod state;
 mod success;
@@ -19,7 +18,6 @@ use trunkline::Session;
 use url::Url;
 
 pub(crate) use self::detect::LoginPage;
-pub(crate) use self::renewal::Renewal;
 pub use self::shared::{LoginContext, Renew, RenewFuture};
 pub(crate) use self::state::{ActiveLogin, LoginSnapshot, LoginState};
 pub use self::success::Expect;

@@ -33,11 +33,11 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// The rules of all hosts, for one name.
 pub(crate) struct Robots {
     agent: String,
-    known: StdMutex<Known<Mutex<State>>>,
+    known: StdMutex<Known<Mutex<FetchState>>>,
 }
 
 #[derive(Default)]
-enum State {
+enum FetchState {
     #[default]
     Unknown,
     Known {
@@ -92,19 +92,19 @@ impl Robots {
         let mut state = state.lock().await;
         let now = Instant::now();
         let failures = match &*state {
-            State::Known { rules, at } if now < *at + DAY => return Answer::Rules(rules.clone()),
-            State::Unreadable { failures, until, why } if now < *until => {
+            FetchState::Known { rules, at } if now < *at + DAY => return Answer::Rules(rules.clone()),
+            FetchState::Unreadable { failures, until, why } if now < *until => {
                 let pause = (*failures < attempts).then(|| *until - now);
                 return Answer::Unreadable { why: why.clone(), pause };
             }
-            State::Unreadable { failures, .. } if *failures < attempts => *failures,
+            FetchState::Unreadable { failures, .. } if *failures < attempts => *failures,
             _ => 0,
         };
         match fetch(origin, &self.agent, session).await {
             Ok(rules) => {
                 self.known().says(origin, rules.bytes);
                 let rules = Arc::new(rules);
-                *state = State::Known { rules: rules.clone(), at: Instant::now() };
+                *state = FetchState::Known { rules: rules.clone(), at: Instant::now() };
                 Answer::Rules(rules)
             }
             // That tells nothing of the host.
@@ -116,13 +116,13 @@ impl Robots {
                 let pause = asked.unwrap_or_else(|| retries::backoff(failures));
                 let last = failures >= attempts;
                 let until = Instant::now() + if last { GIVEN_UP } else { pause };
-                *state = State::Unreadable { failures, until, why: why.clone() };
+                *state = FetchState::Unreadable { failures, until, why: why.clone() };
                 Answer::Unreadable { why, pause: (!last).then_some(pause) }
             }
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known<Mutex<State>>> {
+    fn known(&self) -> MutexGuard<'_, Known<Mutex<FetchState>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -117,12 +117,12 @@ impl Meter {
 /// only while the parser itself shows nothing.
 #[derive(Default)]
 pub(super) struct Tags {
-    state: State,
+    state: TagState,
     attributes: u32,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
-enum State {
+enum TagState {
     #[default]
     Outside,
     Opening,
@@ -138,23 +138,23 @@ impl Tags {
         let mut most = 0;
         for byte in text.bytes() {
             self.state = match (self.state, byte) {
-                (State::Outside, b'<') => State::Opening,
-                (State::Outside, _) => State::Outside,
-                (State::Opening, b'a'..=b'z' | b'A'..=b'Z' | b'/') => {
+                (TagState::Outside, b'<') => TagState::Opening,
+                (TagState::Outside, _) => TagState::Outside,
+                (TagState::Opening, b'a'..=b'z' | b'A'..=b'Z' | b'/') => {
                     self.attributes = 0;
-                    State::Inside
+                    TagState::Inside
                 }
-                (State::Opening, _) => State::Outside,
-                (State::Quoted(quote), _) if byte != quote => State::Quoted(quote),
-                (State::Equals, b'"' | b'\'') => State::Quoted(byte),
-                (State::Equals, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c') => State::Equals,
-                (State::Inside | State::Equals, b'>') => State::Outside,
-                (State::Inside, b'=') => State::Equals,
-                (State::Inside, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b'/') | (State::Quoted(_), _) => {
+                (TagState::Opening, _) => TagState::Outside,
+                (TagState::Quoted(quote), _) if byte != quote => TagState::Quoted(quote),
+                (TagState::Equals, b'"' | b'\'') => TagState::Quoted(byte),
+                (TagState::Equals, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c') => TagState::Equals,
+                (TagState::Inside | TagState::Equals, b'>') => TagState::Outside,
+                (TagState::Inside, b'=') => TagState::Equals,
+                (TagState::Inside, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' | b'/') | (TagState::Quoted(_), _) => {
                     self.attributes += 1;
-                    State::Inside
+                    TagState::Inside
                 }
-                (State::Inside | State::Equals, _) => State::Inside,
+                (TagState::Inside | TagState::Equals, _) => TagState::Inside,
             };
             most = most.max(self.attributes);
         }

@@ -19,7 +19,7 @@ pub(crate) use self::parse::{Parsed, parse};
 pub(crate) use self::referrer::Policy;
 pub(crate) use self::select::{collapsed, text_without};
 pub(crate) use self::sink::Owners;
-pub(crate) use self::walk::{Step, walk};
+pub(crate) use self::walk::{WalkEvent, walk};
 
 /// The context of a page's forms.
 pub(crate) struct Context {

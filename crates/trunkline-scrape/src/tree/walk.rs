@@ -4,13 +4,13 @@ use ego_tree::iter::Edge;
 use html5ever::ns;
 use scraper::{ElementRef, Html};
 
-pub(crate) enum Step<'a> {
+pub(crate) enum WalkEvent<'a> {
     Enter(ElementRef<'a>),
     Leave,
 }
 
 /// Into each element and out of it again.
-pub(crate) fn walk(html: &Html) -> impl Iterator<Item = Step<'_>> {
+pub(crate) fn walk(html: &Html) -> impl Iterator<Item = WalkEvent<'_>> {
     let mut templates = 0_usize;
     html.tree.root().traverse().filter_map(move |edge| {
         let (node, enter) = match edge {
@@ -21,14 +21,14 @@ pub(crate) fn walk(html: &Html) -> impl Iterator<Item = Step<'_>> {
             templates = if enter { templates + 1 } else { templates - 1 };
         }
         let element = ElementRef::wrap(node).filter(|_| templates == 0)?;
-        Some(if enter { Step::Enter(element) } else { Step::Leave })
+        Some(if enter { WalkEvent::Enter(element) } else { WalkEvent::Leave })
     })
 }
 
 /// Those of HTML.
 pub(super) fn elements(html: &Html) -> impl Iterator<Item = ElementRef<'_>> {
     walk(html).filter_map(|step| match step {
-        Step::Enter(element) if element.value().name.ns == ns!(html) => Some(element),
+        WalkEvent::Enter(element) if element.value().name.ns == ns!(html) => Some(element),
         _ => None,
     })
 }

@@ -1,4 +1,4 @@
-//! Which form, which button; what a page says of itself.
+//! Choice of a form and a button; base URL and referrer of a page.
 
 use http::HeaderMap;
 use trunkline_scrape::{Document, FormChoice, Submitter};
@@ -24,7 +24,7 @@ fn a_form_is_chosen_in_five_ways() {
     assert_eq!(page.forms().len(), 2);
 }
 
-/// Where an account is made, or a password changed, it is asked for twice.
+/// A form that creates an account or changes a password asks for it twice.
 #[test]
 fn a_form_to_log_in_with_asks_for_one_password() {
     let twice = "<form id=new><input type=password name=one><input type=password name=two></form>";

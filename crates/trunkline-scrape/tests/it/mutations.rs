@@ -81,7 +81,7 @@ fn no_damage_to_a_page_is_too_much() {
     assert!(sent > count / 2, "only {sent} forms could be sent: the mutations are too wild to be of use");
 }
 
-/// How many forms could be sent.
+/// The number of forms that could be sent.
 fn use_all(document: &Document) -> usize {
     let mut sent = 0;
     for form in document.forms() {

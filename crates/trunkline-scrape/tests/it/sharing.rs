@@ -10,7 +10,7 @@ use trunkline_scrape::{Error, Login, LoginContext, Renew, RenewFuture, Scraper};
 
 use crate::support::site::Site;
 
-/// What the last login has left, with its number.
+/// The cookies of the last login, with its number.
 type Place = Arc<Mutex<(u64, Vec<u8>)>>;
 
 #[derive(Default)]
@@ -79,7 +79,7 @@ async fn shared_logins_that_let_nobody_in_come_to_an_end() {
     scraper.session().close().await;
 }
 
-/// Where it is shared breaks: for now at first, then for good.
+/// A shared place that fails: for now at first, then for good.
 #[derive(Default)]
 struct Broken {
     asked: Arc<AtomicUsize>,
@@ -98,7 +98,7 @@ impl Renew for Broken {
 }
 
 #[tokio::test]
-async fn what_cannot_be_shared_for_now_is_tried_again_and_otherwise_not() {
+async fn a_passing_failure_of_sharing_is_tried_again_a_lasting_is_not() {
     let (site, broken) = (Site::start(1).await, Broken::default());
     let asked = broken.asked.clone();
     let scraper = Scraper::new(Session::new());

@@ -142,14 +142,14 @@ pub(super) struct Handle {
 
 impl Handle {
     pub(super) fn new(file: std::fs::File) -> Self {
-        let state = State::Open(File::from_std(file));
+        let state = ReadState::Open(File::from_std(file));
         let reader = Reader { state, name: "open file".into(), left: None, buffer: BytesMut::new() };
         Self { reading: Streamed::new(reader, "open file"), measured: false }
     }
 
     async fn look(&mut self) -> Result<()> {
         self.measured = true;
-        let State::Open(file) = &mut self.reading.pieces_mut().state else { return Ok(()) };
+        let ReadState::Open(file) = &mut self.reading.pieces_mut().state else { return Ok(()) };
         let unusable = |error: io::Error| Error::input("the open file cannot be sent").because(error);
         let metadata = file.metadata().await.map_err(unusable)?;
         // A file that the kernel makes up as it is read (`/proc`) has a size of 0 and yet a
@@ -199,14 +199,14 @@ impl Source for Handle {
 
 /// The content of a file, read in pieces.
 struct Reader {
-    state: State,
+    state: ReadState,
     name: String,
     /// The number of bytes still to read. None reads to the end of the file.
     left: Option<u64>,
     buffer: BytesMut,
 }
 
-enum State {
+enum ReadState {
     Opening(Pin<Box<dyn Future<Output = io::Result<File>> + Send>>),
     Open(File),
 }
@@ -222,14 +222,14 @@ impl Reader {
             Ok(file)
         };
         let left = end.map(|end| end.saturating_sub(start));
-        Self { state: State::Opening(Box::pin(opening)), name, left, buffer: BytesMut::new() }
+        Self { state: ReadState::Opening(Box::pin(opening)), name, left, buffer: BytesMut::new() }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         loop {
             match &mut self.state {
-                State::Opening(opening) => self.state = State::Open(ready!(opening.as_mut().poll(cx))?),
-                State::Open(file) => {
+                ReadState::Opening(opening) => self.state = ReadState::Open(ready!(opening.as_mut().poll(cx))?),
+                ReadState::Open(file) => {
                     let most = self.left.and_then(|left| usize::try_from(left).ok()).map_or(PIECE, |n| n.min(PIECE));
                     self.buffer.reserve(PIECE);
                     // Nothing is lost with this future: the file keeps what it has begun to read.

@@ -25,11 +25,11 @@ pub(super) struct Streamed<B> {
     /// The piece that completes the announced length. It stays until nothing follows it, or the
     /// message would be complete and wrong.
     last: Option<Bytes>,
-    state: State,
+    state: StreamState,
 }
 
 #[derive(PartialEq, Eq)]
-enum State {
+enum StreamState {
     Going,
     /// Being polled. If it is found so, that has panicked: it must not be polled again.
     Polled,
@@ -45,7 +45,7 @@ where
 {
     pub(super) fn new(pieces: B, what: &'static str) -> Self {
         let announced = pieces.size_hint().exact();
-        Self { pieces, what, name: what.into(), announced, passed: 0, last: None, state: State::Going }
+        Self { pieces, what, name: what.into(), announced, passed: 0, last: None, state: StreamState::Going }
     }
 
     pub(super) fn named(self, name: String) -> Self {
@@ -66,9 +66,9 @@ where
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         loop {
-            match std::mem::replace(&mut self.state, State::Polled) {
-                State::Going => {}
-                State::Polled => return Poll::Ready(Some(Err(self.failed("panicked").into()))),
+            match std::mem::replace(&mut self.state, StreamState::Polled) {
+                StreamState::Going => {}
+                StreamState::Polled => return Poll::Ready(Some(Err(self.failed("panicked").into()))),
                 // A later poll finds the end.
                 other => {
                     self.state = other;
@@ -76,7 +76,7 @@ where
                 }
             }
             let polled = Pin::new(&mut self.pieces).poll_frame(cx);
-            self.state = State::Going;
+            self.state = StreamState::Going;
             let Some(frame) = ready!(polled) else { return Poll::Ready(self.end()) };
             let frame = match frame {
                 Ok(frame) => frame.map_data(Into::into),
@@ -85,7 +85,7 @@ where
                         Ok(known) => known.0,
                         Err(error) => self.failed("failed").because(error),
                     };
-                    self.state = State::Failed;
+                    self.state = StreamState::Failed;
                     return Poll::Ready(Some(Err(error.into())));
                 }
             };
@@ -112,7 +112,7 @@ where
             }
             Some(announced) if self.passed == announced => {
                 if self.pieces.is_end_stream() {
-                    self.state = State::Ended;
+                    self.state = StreamState::Ended;
                     return Some(Ok(Frame::data(data)));
                 }
                 self.last = Some(data);
@@ -128,12 +128,12 @@ where
             let how = format!("ended after {passed} bytes, where {announced} were announced");
             return Some(Err(self.failed(&how).into()));
         }
-        self.state = State::Ended;
+        self.state = StreamState::Ended;
         self.last.take().map(|last| Ok(Frame::data(last)))
     }
 
     fn failed(&mut self, how: &str) -> Error {
-        self.state = State::Failed;
+        self.state = StreamState::Failed;
         self.last = None;
         Error::new(Kind::Body).detail(format!("the {} {how}", self.name))
     }
@@ -151,10 +151,12 @@ where
 
     fn has_ended(&self) -> bool {
         match self.state {
-            State::Ended => true,
+            StreamState::Ended => true,
             // One that says so too early is asked once more, and told.
-            State::Going => self.pieces.is_end_stream() && self.announced.is_none_or(|length| length == self.passed),
-            State::Polled | State::Failed => false,
+            StreamState::Going => {
+                self.pieces.is_end_stream() && self.announced.is_none_or(|length| length == self.passed)
+            }
+            StreamState::Polled | StreamState::Failed => false,
         }
     }
 

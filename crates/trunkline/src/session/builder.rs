@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::headers::{header, is_secret};
 use super::into_url::IntoUrl;
 use super::redirect::{Policy, RedirectAction, RedirectAttempt};
-use super::request_settings::Settings;
+use super::request_settings::SharedSettings;
 use super::request_url::UrlCache;
 use super::{Inner, Session};
 use crate::cookies::CookieJar;
@@ -18,7 +18,7 @@ use crate::error::{BoxError, Error, Result};
 use crate::pool::{InFlight, Pool, PoolBuilder};
 use crate::timeouts::Timeouts;
 
-/// Settings for a [`Session`]. The setters record; [`build`](Self::build) checks.
+/// SharedSettings for a [`Session`]. The setters record; [`build`](Self::build) checks.
 #[must_use = "settings do nothing until they are built"]
 pub struct SessionBuilder {
     pool: Option<Pool>,
@@ -26,7 +26,7 @@ pub struct SessionBuilder {
     base_url: Option<Result<url::Url>>,
     headers: Result<HeaderMap>,
     cookies: CookieJar,
-    settings: Settings,
+    settings: SharedSettings,
     redirect_policy: Option<Policy>,
 }
 
@@ -43,7 +43,7 @@ impl SessionBuilder {
             base_url: None,
             headers: Ok(HeaderMap::from_iter(headers)),
             cookies: CookieJar::new(),
-            settings: Settings {
+            settings: SharedSettings {
                 timeouts: Timeouts::new(),
                 max_redirects: 10,
                 error_for_status: false,

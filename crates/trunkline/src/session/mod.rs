@@ -36,7 +36,7 @@ pub use self::into_url::IntoUrl;
 use self::redirect::Policy;
 pub use self::redirect::{RedirectAction, RedirectAttempt};
 pub use self::request::RequestBuilder;
-use self::request_settings::Settings;
+use self::request_settings::SharedSettings;
 use self::request_url::{RequestUrl, UrlCache};
 pub use self::response::Response;
 pub use self::service::ResponseFuture;
@@ -80,7 +80,7 @@ use crate::stats::{CloseReport, PoolStats};
 /// `ConcurrencyLimitLayer` over it. A closed session is ready too, and its requests fail with an
 /// error that [`is_closed`](crate::Error::is_closed).
 ///
-/// [`Session::execute`] documents the behaviour. Settings of a
+/// [`Session::execute`] documents the behaviour. SharedSettings of a
 /// [`RequestBuilder`](crate::RequestBuilder), time limits for instance, travel in the request that
 /// [`build`](crate::RequestBuilder::build) makes. The response's extensions hold its
 /// [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`](crate::ResponseHistory).
@@ -143,7 +143,7 @@ struct Inner {
     cookies: CookieJar,
     /// The content codings that it can decode.
     codings: Option<HeaderValue>,
-    settings: Settings,
+    settings: SharedSettings,
     redirect_policy: Option<Policy>,
 }
 
@@ -155,7 +155,7 @@ impl Session {
         Self::builder().build().expect("the default settings are valid")
     }
 
-    /// Settings for a session.
+    /// SharedSettings for a session.
     #[track_caller]
     pub fn builder() -> SessionBuilder {
         SessionBuilder::new()

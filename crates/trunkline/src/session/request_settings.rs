@@ -1,10 +1,10 @@
-//! Settings that a request may set for itself and otherwise has from its session.
+//! SharedSettings that a request may set for itself and otherwise has from its session.
 
 use super::redirect::Policy;
 use crate::timeouts::Timeouts;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
+pub(super) struct SharedSettings {
     pub(super) timeouts: Timeouts,
     pub(super) max_redirects: usize,
     pub(super) error_for_status: bool,
@@ -16,7 +16,7 @@ pub(super) struct Settings {
 /// [`RequestBuilder::build`](super::RequestBuilder::build) makes.
 #[derive(Clone)]
 pub(super) struct RequestSettings {
-    pub(super) settings: Settings,
+    pub(super) settings: SharedSettings,
     /// Instead of the session's.
     pub(super) redirect_policy: Option<Policy>,
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::decoded::DecodedBody;
 use super::history::RedirectHop;
-use super::request_settings::Settings;
+use super::request_settings::SharedSettings;
 use super::request_url::RequestUrl;
 use crate::body::{Charset, without_bom};
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
@@ -47,7 +47,7 @@ impl Response {
         method: Method,
         request_url: Arc<RequestUrl>,
         history: Vec<RedirectHop>,
-        settings: &Settings,
+        settings: &SharedSettings,
         deadline: Option<Instant>,
     ) -> Self {
         let (mut head, body) = response.into_parts();

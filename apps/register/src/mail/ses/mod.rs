@@ -30,8 +30,8 @@ impl Ses {
     ///
     /// # Errors
     ///
-    /// When the sender is no address, or there is no region or no credentials. It says where they
-    /// were looked for.
+    /// The sender is not an address, or there is no region or no credentials. The error says where
+    /// they were looked for.
     pub async fn open(settings: SesSettings, pool: &Pool) -> Result<Self> {
         let from = settings.checked_from()?;
         let within = settings.send_within;
@@ -47,7 +47,7 @@ impl Ses {
     ///
     /// # Errors
     ///
-    /// [`Unsent`] says whom it concerns: this mail, or all of them.
+    /// [`Unsent`] tells a failure of this mail from one of all mails.
     ///
     /// # Cancel safety
     ///

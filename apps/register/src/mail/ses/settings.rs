@@ -23,7 +23,7 @@ pub const SEND_WITHIN: Duration = Duration::from_secs(20);
 /// some seconds.
 const FIND_WITHIN: Duration = Duration::from_secs(15);
 
-/// What [`Ses`](super::Ses) is opened with.
+/// The settings of [`Ses`](super::Ses).
 #[derive(Clone, Debug)]
 pub struct SesSettings {
     /// The sender: `mail@example.com`, or `Example <mail@example.com>`. SES has to know it, or its
@@ -44,8 +44,8 @@ pub struct SesSettings {
 /// Credentials for SES.
 #[derive(Clone)]
 pub enum Credentials {
-    /// What the AWS SDK finds: environment, profile, web identity, ECS, EC2. Those that expire are
-    /// fetched anew in time.
+    /// Those that the AWS SDK finds: environment, profile, web identity, ECS, EC2. They are renewed
+    /// before they expire.
     Ambient,
     /// These.
     Fixed {

@@ -28,7 +28,7 @@ pub enum Unsent {
 }
 
 impl Unsent {
-    /// What happened, in one line.
+    /// The error in one line.
     pub fn reason(&self) -> &anyhow::Error {
         match self {
             Self::Throttled(error) | Self::Refused(error) | Self::Paused(error) | Self::Failed(error) => error,
@@ -64,7 +64,7 @@ pub(super) fn classed(error: &Failure, from: &str) -> Unsent {
             let (status, refusal) = (answer.raw().status().as_u16(), answer.err());
             let (code, message) = (refusal.code().unwrap_or_default(), refusal.message().unwrap_or_default());
             let mut told = format!("SES answered {status} {code}").trim_end().to_owned();
-            // What is not in SES's format is most likely not from SES but from a proxy, whose page says more
+            // A response that is not in SES's format is most likely a proxy's, whose page says more
             // than its status.
             let page = answer.raw().body().bytes().filter(|_| code.is_empty()).map(String::from_utf8_lossy);
             if let Some(said) =
@@ -80,7 +80,7 @@ pub(super) fn classed(error: &Failure, from: &str) -> Unsent {
         }
         SdkError::DispatchFailure(failure) => {
             let on_the_wire = failure.is_io() || failure.is_timeout() || failure.is_user() || is_the_pools(error);
-            // What fails before there is a request, or a pool to send it: credentials, region, endpoint.
+            // Credentials, region and endpoint fail before there is a request or a pool to send it.
             let class = if on_the_wire { Unsent::Failed } else { Unsent::Paused };
             class(anyhow!(without_secrets(&chain(error))))
         }
@@ -144,9 +144,8 @@ fn sources(error: &Failure) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(error.source(), |&error| error.source())
 }
 
-/// What the other side says goes into logs and the database, and it was sent a mail with a token: a
-/// server that echoes what it does not like must not bring it there. Nothing that long is needed to
-/// understand an error.
+/// Removes tokens and limits the length. The text of the other side goes into logs and the
+/// database, and a server may echo the mail with its token.
 fn without_secrets(told: &str) -> String {
     const TOKEN: usize = 40;
     const WHOLE: usize = 500;

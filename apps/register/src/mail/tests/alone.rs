@@ -15,7 +15,7 @@ pub(super) fn inside() -> bool {
 pub(super) async fn assert_passes_with(test: &str, environment: &[(&str, &str)]) {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", &format!("mail::tests::{test}"), "--nocapture"]);
-    // Where the tests run there may be an EC2 to ask, and that is none of their business.
+    // The machine of the tests may be an EC2 instance; its credentials are not used.
     command.env_clear().env(INSIDE, "1").env("AWS_EC2_METADATA_DISABLED", "true").envs(environment.iter().copied());
     for variable in ["TMPDIR", "TRUNKLINE_TEST_RUN"] {
         command.envs(env::var_os(variable).map(|value| (variable, value)));

@@ -67,7 +67,7 @@ async fn vault(State(asked): State<Arc<AtomicUsize>>) -> Result<Json<Value>, Sta
 }
 
 #[tokio::test]
-async fn credentials_come_over_the_same_pool_and_their_loss_pauses_everything() {
+async fn credentials_use_the_same_pool_and_their_loss_pauses_all() {
     if inside() {
         let server = DevMail::open(10).await.unwrap();
         let pool = Pool::new();
@@ -83,7 +83,7 @@ async fn credentials_come_over_the_same_pool_and_their_loss_pauses_everything() 
     let router = Router::new().route("/credentials", get(vault)).with_state(Arc::default());
     let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
     let environment = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", address.as_str()), ("AWS_REGION", "eu-central-1")];
-    let test = "ambient::credentials_come_over_the_same_pool_and_their_loss_pauses_everything";
+    let test = "ambient::credentials_use_the_same_pool_and_their_loss_pauses_all";
     assert_passes_with(test, &environment).await;
     server.abort();
 }

@@ -1,4 +1,4 @@
-//! Whom an error concerns: answers as SES gives them, and what a network does.
+//! Classes of errors: responses as SES sends them, and failures of the network.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -174,7 +174,7 @@ async fn an_error_does_not_repeat_the_mail_though_the_server_does() {
 }
 
 #[tokio::test]
-async fn an_address_that_ses_cannot_be_given_is_refused_before_it_is_asked() {
+async fn an_address_that_ses_cannot_take_is_refused_without_a_request() {
     let server = Scripted::start().await;
     server.set(200, "", r#"{"MessageId":"0100-1"}"#);
     let ses = ses(&server.endpoint).await;
@@ -213,7 +213,7 @@ async fn an_answer_cut_off_is_a_failure() {
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_given_up_in_time() {
-    // The kernel takes the connection; nobody reads it.
+    // The kernel accepts the connection; no program reads it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let pool = Pool::new();

@@ -1,4 +1,4 @@
-//! What is in the mails.
+//! Content of the mails.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn html_in_a_link_stays_text() {
     assert!(mail.html.contains("&#60;script&#62;&#34;&#39;"), "{}", mail.html);
 }
 
-/// What mail clients block, cut off or take for a trick.
+/// Markup that mail clients block, cut off or take for a trick.
 #[test]
 fn the_html_is_fit_for_mail() {
     let fit = |mail: Mail| {

@@ -1,4 +1,4 @@
-//! What is in a mail is in no log, be it as talkative as it can be.
+//! The content of a mail stays out of the log at every level.
 
 use std::io;
 use std::sync::{Arc, Mutex};

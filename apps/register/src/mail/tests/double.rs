@@ -1,4 +1,4 @@
-//! Somebody else's SES, run as a process that cannot outlive the test's.
+//! An SES of another project, run as a process that cannot outlive the test.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// How long a server may take to be ready.
+/// The limit on the start of a server.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs the server until it ends or the watchdog's input does. The test process holds the other end
@@ -30,7 +30,7 @@ kill -KILL -$$
 pub(super) struct Double {
     watchdog: Child,
     lifeline: Option<ChildStdin>,
-    /// Where it is, as it said itself.
+    /// The endpoint that it announced.
     pub(super) endpoint: String,
 }
 

@@ -28,7 +28,7 @@ fn mail_to(address: &str) -> Mail {
     activation(Uuid::now_v7(), address, &link(), Duration::from_secs(86_400)).unwrap()
 }
 
-/// SES at this address, asked by whomever.
+/// Settings for an SES at this endpoint, with any credentials.
 fn settings(endpoint: &str) -> SesSettings {
     SesSettings::development("mail@example.com".to_owned(), Url::parse(endpoint).unwrap())
 }

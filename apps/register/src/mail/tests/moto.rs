@@ -10,8 +10,8 @@ use super::double::{Double, installed};
 use super::{Credentials, Ses, SesSettings, mail_to, settings};
 use crate::mail::Unsent;
 
-/// What moto takes without a signature: a user, what the user may do, the user's key, an identity.
-/// Then it checks.
+/// The number of calls that moto takes without a signature: a user, its policy, its key, an
+/// identity. Then it checks signatures.
 const UNSIGNED: &str = "4";
 
 const VERIFIED: &str = "mail@example.com";
@@ -62,7 +62,7 @@ impl Moto {
         Ses::open(self.settings(&self.secret), &Pool::new()).await.unwrap()
     }
 
-    /// What was sent to this address.
+    /// The mails sent to this address.
     async fn sent_to(&self, address: &str) -> Vec<Value> {
         let url = format!("{}/moto-api/data.json", self.server.endpoint);
         let all: Value = Session::new().get(url).await.unwrap().json().await.unwrap();

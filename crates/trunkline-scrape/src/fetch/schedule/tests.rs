@@ -112,7 +112,7 @@ fn rule_2_a_host_may_be_held_while_it_has_nothing_to_do() {
 }
 
 #[test]
-fn rule_3_what_comes_again_waits_for_its_time_and_then_goes_first() {
+fn rule_3_a_retry_waits_for_its_time_and_then_goes_first() {
     let mut play = Play::new(Duration::ZERO);
     play.push("a", [1]);
     assert_eq!(play.all(), [1]);
@@ -261,7 +261,7 @@ struct Seen {
 /// are fewer than they: whatever happens, each URL is done once, no host is asked before its time,
 /// and there is no time at which something may start and nothing does.
 #[test]
-fn at_random_nothing_is_lost_nothing_is_early_and_nobody_starves() {
+fn at_random_no_job_is_lost_or_early_and_no_host_starves() {
     for seed in 1..=60 {
         simulate(seed);
     }

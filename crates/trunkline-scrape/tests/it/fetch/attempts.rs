@@ -1,4 +1,4 @@
-//! What is tried again, how often, and what comes of it in the end.
+//! Repeated attempts: their causes, number and result.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -122,14 +122,14 @@ async fn whoever_asks_for_no_pause_gets_one_all_the_same() {
     session.close().await;
 }
 
-/// The port was somebody's a moment ago.
+/// The port was in use a moment ago.
 async fn nobody_there() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_again_and_then_an_error_that_says_so() {
+async fn a_refused_connection_is_tried_again_and_then_an_error() {
     let (session, nobody) = (Session::new(), nobody_there().await);
     let scraper = Scraper::new(session.clone()).retries(1);
     let pages = all(scraper.fetch([format!("{nobody}/path?token=se-cret")])).await;
@@ -153,7 +153,7 @@ async fn a_certificate_that_is_not_accepted_is_not_tried_again() {
     session.close().await;
 }
 
-/// What breaks in the handshake is no verdict.
+/// A handshake that breaks does not judge the certificate.
 #[tokio::test]
 async fn a_handshake_that_is_reset_is_tried_again() {
     let (raw, session) = (Raw::start(|_| End::Refuse).await, Session::new());

@@ -1,4 +1,4 @@
-//! What is counted, by host.
+//! Totals by host.
 
 use std::time::Duration;
 

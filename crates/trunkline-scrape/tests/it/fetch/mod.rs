@@ -25,7 +25,7 @@ where
     all
 }
 
-/// What came, by the path that was asked for: the status, or the error.
+/// The results by the requested path: the status, or the error.
 fn by_path(pages: Vec<Result<Page>>) -> HashMap<String, Result<u16, Error>> {
     let came = pages.into_iter().map(|page| match page {
         Ok(page) => (page.requested.path().to_owned(), Ok(page.status.as_u16())),

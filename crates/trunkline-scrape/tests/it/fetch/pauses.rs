@@ -8,8 +8,7 @@ use trunkline_scrape::Scraper;
 use super::all;
 use crate::support::web::Web;
 
-/// What a start may be late by and still count: the server's clock begins when the request is
-/// there.
+/// The tolerance of a start: the server's clock begins when the request arrives.
 const SLACK: Duration = Duration::from_millis(60);
 
 #[tokio::test]

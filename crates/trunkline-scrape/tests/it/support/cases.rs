@@ -15,7 +15,7 @@ pub(crate) struct Case {
     pub(crate) rule: String,
     /// The name of its page, without `.html`.
     pub(crate) page: String,
-    /// Where the page is found.
+    /// The path of the page.
     #[serde(default = "root")]
     pub(crate) path: String,
     /// Its `Content-Type`.
@@ -34,7 +34,7 @@ pub(crate) struct Case {
     /// The id of a button, `enter` for the key, or `none`.
     #[serde(default = "none")]
     pub(crate) press: String,
-    /// Where an image is clicked: in its middle, for that is where a browser that is driven clicks.
+    /// The clicked point of an image: its middle, where a driven browser clicks.
     pub(crate) at: Option<(u32, u32)>,
 }
 

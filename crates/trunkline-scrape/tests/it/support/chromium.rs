@@ -19,7 +19,7 @@ pub(crate) struct Chromium {
 
 /// The key by its name in WebDriver.
 const ENTER: &str = "\u{e007}";
-/// What an element is called in its answers.
+/// The name of an element in WebDriver's responses.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Chromium {
@@ -103,7 +103,7 @@ impl Chromium {
     }
 }
 
-/// As somebody at the keyboard would.
+/// Fills a field in as a person at the keyboard would.
 const FILL: &str = r"
     const [form, name, value] = arguments;
     const fields = [...document.querySelector(form).elements].filter(field => field.name === name && field.type !== 'hidden');

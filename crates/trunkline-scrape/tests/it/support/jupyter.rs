@@ -9,7 +9,7 @@ pub(crate) struct Jupyter {
 }
 
 pub(crate) const PASSWORD: &str = "s3cret";
-/// What `jupyter_server.auth.passwd` makes of it.
+/// The hash that `jupyter_server.auth.passwd` makes of the password.
 const HASHED: &str = "sha256:e5f0732b0fdc:a27fb7057b2086c97f55523beabc32ce028528f467754a381136b63a69fd53a5";
 
 impl Jupyter {

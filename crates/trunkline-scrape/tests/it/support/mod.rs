@@ -1,5 +1,5 @@
-//! What the tests stand on: a server that records, a browser that sends, the corpus that both are
-//! given, sites to log in to.
+//! Support of the tests: a recording server, a browser, the corpus for both, and sites with a
+//! login.
 
 pub(crate) mod cases;
 pub(crate) mod chromium;

@@ -14,7 +14,7 @@ pub(crate) struct Raw {
     serving: JoinHandle<()>,
 }
 
-/// What becomes of a connection.
+/// The end of a connection.
 #[derive(Clone)]
 pub(crate) enum End {
     /// It is closed behind these bytes.
@@ -59,7 +59,7 @@ async fn answer(mut socket: TcpStream, end: End) {
     let (text, reset) = match &end {
         End::Close(text) => (text, false),
         End::Reset(text) => (text, true),
-        // Whoever has gone has reset it already.
+        // A client that is gone has reset the connection already.
         End::Refuse => return drop(socket.set_zero_linger()),
     };
     let mut head = Vec::new();
@@ -69,7 +69,7 @@ async fn answer(mut socket: TcpStream, end: End) {
             Err(_) => return,
         }
     }
-    // Whoever has gone wants no answer.
+    // A client that is gone needs no response.
     let _ = socket.write_all(text.as_bytes()).await;
     if reset {
         let _ = socket.set_zero_linger();

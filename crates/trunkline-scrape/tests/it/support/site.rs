@@ -21,16 +21,16 @@ pub(crate) struct Site {
 
 #[derive(Default)]
 struct Seen {
-    /// How many pages a session is good for.
+    /// The number of pages that a session may fetch.
     pages: usize,
     /// Logins that worked, and all that were tried.
     logins: AtomicUsize,
     tries: AtomicUsize,
     /// The session that holds, and the pages it has been shown.
     session: Mutex<(String, usize)>,
-    /// How often each page was delivered.
+    /// The number of deliveries of each page.
     delivered: Mutex<HashMap<usize, usize>>,
-    /// Nobody is let in any more.
+    /// True if every login is refused.
     locked: Mutex<bool>,
     /// Logins meet a 503.
     ill: Mutex<bool>,
@@ -80,7 +80,7 @@ impl Site {
 }
 
 impl Site {
-    /// The session ends, and while it is ill, nobody can log in.
+    /// Ends the session; while the site is ill, no login succeeds.
     pub(crate) fn set_ill(&self, ill: bool) {
         *self.seen.ill.lock().unwrap() = ill;
         self.seen.session.lock().unwrap().0.clear();

@@ -79,7 +79,7 @@ impl Web {
         self.asked().into_iter().map(|(path, _)| path).collect()
     }
 
-    /// When this was asked for.
+    /// The times of the requests for this path.
     pub(crate) fn times(&self, path: &str) -> Vec<Instant> {
         self.asked().into_iter().filter(|(asked, _)| asked == path).map(|(_, at)| at).collect()
     }

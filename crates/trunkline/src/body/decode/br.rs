@@ -3,7 +3,7 @@
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
 use super::trailing::TrailingBytes;
-use super::{Codec, Step};
+use super::{Codec, Progress};
 use crate::error::BoxError;
 
 pub(super) struct Br {
@@ -24,11 +24,11 @@ impl Br {
 }
 
 impl Codec for Br {
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, BoxError> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, BoxError> {
         if self.ended {
             return self.trailing.ignore(input);
         }
-        let mut step = Step::default();
+        let mut step = Progress::default();
         let (mut unread, mut room, mut total) = (input.len(), output.len(), 0);
         let result = BrotliDecompressStream(
             &mut unread,

@@ -34,11 +34,11 @@ const PATIENCE: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Decoded<B> {
     source: B,
-    state: State,
+    state: DecodeState,
 }
 
 #[derive(Debug)]
-enum State {
+enum DecodeState {
     Plain,
     /// In the order in which they were applied: the last one reads from the source.
     Coded(Box<[Layer]>),
@@ -61,31 +61,31 @@ struct Layer {
 /// A decoder of one coding, one step at a time.
 trait Codec: Send + Sync {
     /// Decodes some of the input. All of it is read, or the output filled, unless the stream ends.
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, BoxError>;
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, BoxError>;
 
     /// May the body end here?
     fn is_complete(&self) -> bool;
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Step {
+struct Progress {
     read: usize,
     written: usize,
 }
 
 impl<B> Decoded<B> {
     pub(crate) const fn plain(source: B) -> Self {
-        Self { source, state: State::Plain }
+        Self { source, state: DecodeState::Plain }
     }
 
     /// True if the body has, or had, a coding.
     pub(crate) const fn is_coded(&self) -> bool {
-        !matches!(self.state, State::Plain)
+        !matches!(self.state, DecodeState::Plain)
     }
 
     /// Nothing more comes.
     pub(crate) fn end(&mut self) {
-        self.state = State::Ended;
+        self.state = DecodeState::Ended;
     }
 
     /// The coded body.
@@ -112,7 +112,7 @@ impl<B: Body> Decoded<B> {
         }
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
-        Self { source, state: State::Coded(codings.into_iter().map(Layer::new).collect()) }
+        Self { source, state: DecodeState::Coded(codings.into_iter().map(Layer::new).collect()) }
     }
 }
 
@@ -154,10 +154,12 @@ impl Layer {
 
     fn decode(&mut self) -> Result<Option<Bytes>> {
         let stepped = match self.codec.step(&self.input, &mut self.output) {
-            Ok(Step { read: 0, written: 0 }) if !self.input.is_empty() => Err("the decoder takes no more of it".into()),
+            Ok(Progress { read: 0, written: 0 }) if !self.input.is_empty() => {
+                Err("the decoder takes no more of it".into())
+            }
             stepped => stepped,
         };
-        let Step { read, written } = stepped.map_err(|cause| self.fault("cannot be decoded").because(cause))?;
+        let Progress { read, written } = stepped.map_err(|cause| self.fault("cannot be decoded").because(cause))?;
         self.input.advance(read);
         self.full = written == self.output.len();
         Ok((written > 0).then(|| Bytes::copy_from_slice(&self.output[..written])))
@@ -183,8 +185,8 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Decoded<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         let Self { source, state } = &mut *self;
         let frame = match state {
-            State::Plain => return Pin::new(source).poll_frame(cx),
-            State::Coded(layers) => {
+            DecodeState::Plain => return Pin::new(source).poll_frame(cx),
+            DecodeState::Coded(layers) => {
                 // A few bytes may decode to many pieces, each ready at once: other tasks get a turn
                 // all the same.
                 let turn = ready!(tokio::task::coop::poll_proceed(cx));
@@ -192,27 +194,27 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Decoded<B> {
                 turn.made_progress();
                 frame
             }
-            State::Ended => None,
+            DecodeState::Ended => None,
         };
         if !matches!(frame, Some(Ok(_))) {
-            *state = State::Ended;
+            *state = DecodeState::Ended;
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match self.state {
-            State::Plain => self.source.is_end_stream(),
-            State::Coded(_) => false,
-            State::Ended => true,
+            DecodeState::Plain => self.source.is_end_stream(),
+            DecodeState::Coded(_) => false,
+            DecodeState::Ended => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.state {
-            State::Plain => self.source.size_hint(),
-            State::Coded(_) => SizeHint::default(),
-            State::Ended => SizeHint::with_exact(0),
+            DecodeState::Plain => self.source.size_hint(),
+            DecodeState::Coded(_) => SizeHint::default(),
+            DecodeState::Ended => SizeHint::with_exact(0),
         }
     }
 }

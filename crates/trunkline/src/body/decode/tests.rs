@@ -136,7 +136,7 @@ async fn what_is_not_known_is_left_as_it_is() {
     for coding in odd {
         let mut headers = headers(coding);
         let body = Decoded::new(&mut headers, Pieces::new(b"as it is", 3));
-        assert!(matches!(body.state, State::Plain), "{coding}");
+        assert!(matches!(body.state, DecodeState::Plain), "{coding}");
         assert_eq!(body.size_hint().exact(), Some(8));
         assert_eq!((headers[CONTENT_ENCODING].to_str().unwrap(), headers.len()), (coding, 2));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "as it is");
@@ -315,7 +315,7 @@ async fn trailers_pass_and_the_source_is_read_to_its_end() {
     let whole = (&mut body).collect().await.unwrap();
     assert_eq!(whole.trailers(), Some(&trailers));
     assert_eq!(whole.to_bytes(), "text");
-    assert!(body.is_end_stream() && matches!(body.state, State::Ended));
+    assert!(body.is_end_stream() && matches!(body.state, DecodeState::Ended));
 
     let mut cut = Pieces::new(&gzip(b"text")[..9], 4);
     cut.0.push_back(Frame::trailers(trailers));

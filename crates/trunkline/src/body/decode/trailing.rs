@@ -1,6 +1,6 @@
 //! Trailing bytes after the end of a coded stream: ignored up to a limit, as in browsers and gzip.
 
-use super::Step;
+use super::Progress;
 use crate::error::BoxError;
 
 /// The limit on ignored bytes. The connection is free only after them.
@@ -11,11 +11,11 @@ pub(super) struct TrailingBytes(usize);
 
 impl TrailingBytes {
     /// Ignores input after the end.
-    pub(super) fn ignore(&mut self, input: &[u8]) -> Result<Step, BoxError> {
+    pub(super) fn ignore(&mut self, input: &[u8]) -> Result<Progress, BoxError> {
         self.0 += input.len();
         if self.0 > LIMIT {
             return Err(format!("more than {LIMIT} bytes follow its end").into());
         }
-        Ok(Step { read: input.len(), written: 0 })
+        Ok(Progress { read: input.len(), written: 0 })
     }
 }

@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::trailing::TrailingBytes;
-use super::{Codec, Step};
+use super::{Codec, Progress};
 use crate::error::BoxError;
 
 /// The first bytes of each member.
@@ -42,18 +42,18 @@ impl Gzip {
         }
     }
 
-    fn next_member(&mut self, output: &mut [u8]) -> Result<Step, BoxError> {
+    fn next_member(&mut self, output: &mut [u8]) -> Result<Progress, BoxError> {
         self.member = Decompress::new_gzip(WINDOW_BITS);
         self.position = Position::Member;
         // Its first byte may have been part of the previous input.
         inflate(&mut self.member, &MAGIC, output)?;
-        Ok(Step { read: 1, written: 0 })
+        Ok(Progress { read: 1, written: 0 })
     }
 }
 
 #[cfg(feature = "gzip")]
 impl Codec for Gzip {
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, BoxError> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, BoxError> {
         if self.position == Position::Member {
             let (step, ended) = inflate(&mut self.member, input, output)?;
             if ended {
@@ -62,10 +62,10 @@ impl Codec for Gzip {
             return Ok(step);
         }
         match (self.position, input.first()) {
-            (_, None) => Ok(Step::default()),
+            (_, None) => Ok(Progress::default()),
             (Position::Between, Some(&first)) if first == MAGIC[0] => {
                 self.position = Position::Begun;
-                Ok(Step { read: 1, written: 0 })
+                Ok(Progress { read: 1, written: 0 })
             }
             (Position::Begun, Some(&second)) if second == MAGIC[1] => self.next_member(output),
             _ => {
@@ -96,14 +96,14 @@ pub(super) struct Deflate {
 
 #[cfg(feature = "deflate")]
 impl Codec for Deflate {
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, BoxError> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, BoxError> {
         if self.ended {
             return self.trailing.ignore(input);
         }
         let stream = match (&mut self.stream, input.first()) {
             (Some(stream), _) => stream,
             (none, Some(first)) => none.insert(Decompress::new(first & 0x0f == DEFLATE)),
-            (None, None) => return Ok(Step::default()),
+            (None, None) => return Ok(Progress::default()),
         };
         let (step, ended) = inflate(stream, input, output)?;
         self.ended = ended;
@@ -116,10 +116,10 @@ impl Codec for Deflate {
 }
 
 /// Inflates a piece of input. Returns the step, and true at the end of the stream.
-fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Step, bool), BoxError> {
+fn inflate(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> Result<(Progress, bool), BoxError> {
     let before = (stream.total_in(), stream.total_out());
     let status = stream.decompress(input, output, FlushDecompress::None)?;
     let since = |now: u64, then: u64| usize::try_from(now - then);
-    let step = Step { read: since(stream.total_in(), before.0)?, written: since(stream.total_out(), before.1)? };
+    let step = Progress { read: since(stream.total_in(), before.0)?, written: since(stream.total_out(), before.1)? };
     Ok((step, status == Status::StreamEnd))
 }

@@ -2,7 +2,7 @@
 
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
 
-use super::{Codec, Step};
+use super::{Codec, Progress};
 use crate::error::BoxError;
 
 /// A frame says itself how much memory it wants. RFC 9659: in HTTP it is 8 MiB at most.
@@ -23,10 +23,10 @@ impl Zstd {
 }
 
 impl Codec for Zstd {
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, BoxError> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, BoxError> {
         let (mut source, mut target) = (InBuffer::around(input), OutBuffer::around(output));
         let wanted = self.context.decompress_stream(&mut target, &mut source).map_err(get_error_name)?;
-        let step = Step { read: source.pos(), written: target.pos() };
+        let step = Progress { read: source.pos(), written: target.pos() };
         // Asked again at the end of a frame, it wants the next.
         if step.read > 0 || step.written > 0 {
             self.complete = wanted == 0;
