@@ -143,7 +143,7 @@ impl Error {
     /// is busy or ill (429, 5xx). A certificate that is not accepted, a page that is too large,
     /// a wrong password are the same the next time.
     pub fn is_passing(&self) -> bool {
-        self.http().map_or(self.0.passing, retries::may_pass)
+        self.http().map_or(self.0.passing, retries::is_transient_failure)
     }
 
     /// A form, field, button or choice is not on the page; or a selector is invalid, or a field

@@ -45,7 +45,7 @@ impl<'a> Renewal<'a> {
         // A login that has served no page yet cannot have expired.
         let useless = self.renewals > 0 && !self.scraper.logins().current().let_in;
         if useless || self.renewals == MOST {
-            let told = format!("logged in again, and still the page is not to be had (status {status})");
+            let told = format!("logged in again, and the page still fails (status {status})");
             return Err(Error::login(told));
         }
         self.scraper.logins().renew(self.scraper.session(), self.scraper.parses(), self.before.turn).await?;

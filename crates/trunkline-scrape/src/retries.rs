@@ -6,24 +6,24 @@ use std::time::{Duration, SystemTime};
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
-/// The longest that a server is waited for.
-pub(crate) const LONGEST: Duration = Duration::from_secs(600);
+/// The longest `Retry-After` that is waited for.
+pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 
-/// Before the second attempt, at most. It doubles with each.
-const FIRST: Duration = Duration::from_millis(500);
-/// However many attempts there have been.
-const LAST: Duration = Duration::from_secs(30);
+/// The bound of the pause before the second attempt. It doubles with each attempt.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// The upper limit of the bound.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
-/// A status that may be another one soon.
-pub(crate) fn is_passing(status: StatusCode) -> bool {
+/// True for a status that another attempt may not have.
+pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
-/// May the same request go well the next time?
-pub(crate) fn may_pass(http: &trunkline::Error) -> bool {
+/// True for a failure that another attempt may not have.
+pub(crate) fn is_transient_failure(http: &trunkline::Error) -> bool {
     if http.is_body() {
-        // One that broke off has a cause. One that is too large, or compressed wrongly, is so the
-        // next time.
+        // A body that broke off has a cause. One that is too large, or badly compressed, fails
+        // again.
         return http.source().is_some();
     }
     let of_ours = http.is_input() || http.is_closed() || http.is_file();
@@ -39,11 +39,11 @@ pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 fn wanted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number has are as long as can be.
+        // A number out of range is the longest time.
         return Some(Duration::from_secs(asked.parse().unwrap_or(u64::MAX)));
     }
     let until = httpdate::parse_http_date(asked).ok()?;
-    // Its clock may go otherwise than ours.
+    // The server's clock may differ from this one.
     let now = date(headers, DATE).unwrap_or(now);
     Some(until.duration_since(now).unwrap_or_default())
 }
@@ -56,14 +56,14 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
 /// failed together do not come back together ("full jitter").
 pub(crate) fn backoff(attempts: u32) -> Duration {
     let mut random = [0; 4];
-    // Without any, all of it.
+    // Without random bytes, the whole bound.
     let share = getrandom::getrandom(&mut random).map_or(u32::MAX, |()| u32::from_ne_bytes(random));
     bound(attempts).mul_f64(f64::from(share) / f64::from(u32::MAX))
 }
 
 fn bound(attempts: u32) -> Duration {
     let doubled = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-    FIRST.saturating_mul(doubled).min(LAST)
+    FIRST_BACKOFF.saturating_mul(doubled).min(LONGEST_BACKOFF)
 }
 
 #[cfg(test)]

@@ -31,11 +31,11 @@ pub enum Visit<T> {
         /// The server asks for it: the pause is the whole host's, and not this page's alone.
         host: bool,
     },
-    /// There is nothing to be had, or the attempts are used up.
+    /// The page failed for good, or the attempts are used up.
     Failed(Error),
 }
 
-/// The same, and what else there is to know.
+/// The result of an attempt with the facts that only the fetch needs.
 pub(crate) struct VisitOutcome<T> {
     pub(crate) visit: Visit<T>,
     /// The server wants to be left alone for so long. (It may have been the last attempt, so that
@@ -220,7 +220,7 @@ impl Scraper {
         })
     }
 
-    /// Asks, and asks again for as long as the login was over and could be renewed.
+    /// Requests the page, again after each renewal of a login that ran out.
     async fn exchange<T, E, R, F>(
         &self,
         attempt: Attempt<'_>,
@@ -264,9 +264,9 @@ impl Scraper {
 /// The pause that a server asks for.
 #[derive(Clone, Copy)]
 enum HostPause {
-    /// Nothing.
+    /// No pause.
     None,
-    /// To be left alone for so long.
+    /// A pause of this length.
     For(Duration),
     /// Longer than the limit on waiting.
     TooLong,
@@ -280,20 +280,20 @@ impl HostPause {
 
 fn hold(response: &Response, number: u32) -> HostPause {
     let status = response.status();
-    if !retries::is_passing(status) {
+    if !retries::is_transient(status) {
         return HostPause::None;
     }
     match asked(response.headers(), SystemTime::now()) {
-        Some(pause) if pause > retries::LONGEST => HostPause::TooLong,
+        Some(pause) if pause > retries::LONGEST_RETRY_AFTER => HostPause::TooLong,
         Some(pause) => HostPause::For(pause),
-        // Too many are too many from all pages of the host.
+        // The limit of a 429 holds for all pages of the host.
         None if status == StatusCode::TOO_MANY_REQUESTS => HostPause::For(backoff(number)),
         None => HostPause::None,
     }
 }
 
 fn again<T>(status: StatusCode, hold: HostPause, attempt: Attempt<'_>) -> Option<Visit<T>> {
-    if attempt.last || !retries::is_passing(status) {
+    if attempt.last || !retries::is_transient(status) {
         return None;
     }
     let (pause, host) = match hold {

@@ -94,7 +94,7 @@ impl Phase {
     }
 }
 
-/// The chance that a failed request has reached the server.
+/// Says if a failed request may have reached the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RequestSent {
@@ -238,7 +238,7 @@ impl Error {
         self.0.phase
     }
 
-    /// The chance that the server has seen the request: needed before it is sent again.
+    /// Says if the server may have seen the request. Check it before sending the request again.
     pub fn request_sent(&self) -> RequestSent {
         self.0.sent
     }
@@ -344,7 +344,21 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_the_address_are_not_shown() {
+    fn a_message_leaves_request_and_setting_to_its_reader() {
+        let url = Url::parse("https://example.com/a?token=se-cret").unwrap();
+        let error = Error::timeout(Phase::Response).detail("the deadline passed").by_setting("total");
+        let error = error.of(&Method::GET, &url).because("a cause");
+        let message = "timed out while waiting for the response: the deadline passed";
+        assert_eq!((error.message(), error.setting()), (message.to_owned(), Some("total")));
+        let shown = format!("GET https://example.com/a: {message} (timeout `total`)");
+        assert_eq!(error.to_string(), shown);
+        assert_eq!(format!("{error:?}"), format!("{shown}\n  caused by: a cause"));
+        let input = Error::input("a value");
+        assert_eq!((input.message(), input.to_string()), ("a value".into(), "unusable value: a value".into()));
+    }
+
+    #[test]
+    fn secrets_in_the_url_are_not_shown() {
         let url = Url::parse("https://ann:pass-word@example.com/activate?token=se-cret#frag").unwrap();
         let error = Error::timeout(Phase::Acquire).of(&Method::GET, &url);
         let shown = format!("{error} {error:?}");

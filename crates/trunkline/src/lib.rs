@@ -295,10 +295,10 @@
 //! # }
 //! ```
 //!
-//! The session sends a request twice in one case only: on a connection that was kept alive, and
-//! that fails before the first byte of a response, a request that provably never left, or is
-//! idempotent and [can be sent again](Body::is_replayable), goes out once more on a new connection.
-//! [`PoolBuilder::replay`] switches that off.
+//! Apart from redirects, the session sends a request twice in one case only: its reused connection
+//! fails before the first byte of a response, and the request provably never left, or is idempotent
+//! and [can be sent again](Body::is_replayable). It is then sent once more on a new connection, but
+//! not after a timeout. [`PoolBuilder::replay`] turns that off; docs/POOL.md has the rule, P10.
 //!
 //! # Cancel safety
 //!

@@ -12,16 +12,16 @@ use crate::accounts::Token;
 use crate::mail::{self, Mail, Unsent};
 use crate::store::{Claimed, Recipient, answered};
 
-/// The pause between two tries to write down that a mail was sent.
-const AGAIN: Duration = Duration::from_millis(250);
+/// The pause between two tries to record that a mail was sent.
+const RECORD_PAUSE: Duration = Duration::from_millis(250);
 
 impl Outbox {
-    /// Sends a mail that was claimed just now, and writes down what became of it.
+    /// Sends a mail that was claimed just now, and records the outcome.
     pub(super) async fn attempt(&self, mail: Claimed) {
         let lease_ends = Instant::now() + self.settings.lease;
         // The last quarter of the lease is for recording the outcome.
-        let give_up = lease_ends - self.settings.lease / 4;
-        let sent = timeout_at(give_up, self.send(mail)).await;
+        let send_deadline = lease_ends - self.settings.lease / 4;
+        let sent = timeout_at(send_deadline, self.send(mail)).await;
         let late = || Err(Unsent::Failed(anyhow!("it took as long as its lease allows")));
         let noted = match sent.unwrap_or_else(|_| late().map(Some)) {
             Ok(Some(message_id)) => self.note_sent(mail, &message_id, lease_ends).await,
@@ -30,13 +30,13 @@ impl Outbox {
             Err(unsent) => answered(self.note_unsent(mail, &unsent)).await,
         };
         if let Err(error) = noted {
-            tracing::error!(id = %mail.id, error = format!("{error:#}"), "could not write down what became of a mail");
+            tracing::error!(id = %mail.id, error = format!("{error:#}"), "could not record the outcome of a mail");
         }
     }
 
     /// Sends the mail and returns SES's message id, or None if the lease has ended.
     async fn send(&self, mail: Claimed) -> Result<Option<String>, Unsent> {
-        // It exists here, in the mail, and nowhere else.
+        // The token exists in this function and in the mail only; its digest is stored.
         let token = Token::draw();
         let recipient = self.store.address(mail, &token.digest(), self.settings.token_lifetime).await;
         let Some(recipient) = recipient.map_err(Unsent::Failed)? else { return Ok(None) };
@@ -68,7 +68,7 @@ impl Outbox {
         tracing::debug!(id = %mail.id, attempt = mail.attempt, message_id, "a mail was sent");
         loop {
             match answered(self.store.sent(mail, message_id)).await {
-                Err(_) if Instant::now() + AGAIN < lease_ends => sleep(AGAIN).await,
+                Err(_) if Instant::now() + RECORD_PAUSE < lease_ends => sleep(RECORD_PAUSE).await,
                 noted => return noted,
             }
         }

@@ -2,17 +2,17 @@
 //!
 //! A failed or throttled mail is retried without an end: after 1 s, 2 s, 4 s and so on up to 1 h,
 //! each pause shortened at random by up to a half ([`FIRST_RETRY`], [`LONGEST_RETRY`]). A mail that
-//! SES refuses is never retried. The functions are pure: the caller passes the time and the random
-//! number.
+//! SES refuses is never retried; one that a paused account holds up does not count as an attempt.
+//! The functions are pure: the caller passes the time and the random number.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Longest pause before the second attempt to send a mail. Each further pause doubles.
+/// Pause before the second attempt to send a mail, before its random cut. Each further one doubles.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// Limit of the doubled pauses between attempts. The number of attempts has no limit.
+/// Upper limit of the doubled pauses. The number of attempts has no limit.
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
 /// Pauses of the whole sender after SES throttles it: first and longest.

@@ -123,7 +123,7 @@ async fn a_body_of_another_length_than_announced_is_a_user_error() {
         drop(sender);
         let error = within(SOON, put).await.unwrap().unwrap_err();
         assert!(is_user_error(&error), "{error:?}");
-        assert!(cause(&error).to_string().contains(length), "{error:?}");
+        assert!(format!("{:?}", cause(&error)).contains(length), "{error:?}");
     }
 }
 

@@ -112,8 +112,7 @@ impl Login {
         Self { over: Some(Arc::new(over)), ..self }
     }
 
-    /// The same besides the default, or what [`is_over_when`](Self::is_over_when) has put in its
-    /// place.
+    /// Adds a test to the default one, or to that of [`is_over_when`](Self::is_over_when).
     pub fn is_over_also_when(self, over: impl Fn(&Page) -> bool + Send + Sync + 'static) -> Self {
         Self { over_too: Some(Arc::new(over)), ..self }
     }
@@ -122,12 +121,12 @@ impl Login {
         &self.url
     }
 
-    /// Logs in. What comes out is the page that it led to, and where it went in.
+    /// Logs in. Returns the page after the login, and the login page.
     pub(crate) async fn perform(&self, session: &Session, parser: &Parser) -> Result<(Page, LoginPage)> {
         // The conditions of success judge the status, so the session does not.
         let page = parser.page(session.get(&self.url).error_for_status(false).await?).await?;
         let document = page.document_if_html()?;
-        let form = self.filled(&document, page.status).map_err(|error| excused(error, &page))?;
+        let form = self.filled(&document, page.status).map_err(|error| mark_passing(error, &page))?;
         let submission = form.submit_with(&self.submitter)?;
         check_secrecy(&form, &page.url, submission.url())?;
         let answer = parser.page(submission.request(session)?.error_for_status(false).await?).await?;
@@ -140,7 +139,7 @@ impl Login {
             Some(why) => {
                 let message = message::of(&document, &self.secrets(&form));
                 let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-                Err(excused(Error::login(format!("login failed: {why}{message}")), &answer))
+                Err(mark_passing(Error::login(format!("login failed: {why}{message}")), &answer))
             }
         }
     }
@@ -170,12 +169,12 @@ impl Login {
     }
 }
 
-/// The same, where this page says that it may be otherwise soon. A server that wants to be left
-/// alone for too long is not waited for.
-fn excused(error: Error, page: &Page) -> Error {
+/// The error, marked as passing if the page's status may change soon. A `Retry-After` beyond the
+/// limit is not waited for.
+fn mark_passing(error: Error, page: &Page) -> Error {
     let busy = page.status.is_server_error() || page.status == StatusCode::TOO_MANY_REQUESTS;
     let asked = retries::asked(&page.headers, SystemTime::now()).filter(|_| busy);
-    let pause = asked.filter(|pause| *pause <= retries::LONGEST);
+    let pause = asked.filter(|pause| *pause <= retries::LONGEST_RETRY_AFTER);
     error.passing(busy && pause == asked).pausing(pause)
 }
 

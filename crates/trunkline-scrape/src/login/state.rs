@@ -107,7 +107,7 @@ impl LoginState {
         }
         let in_vain = if let_in { 0 } else { in_vain + 1 };
         if in_vain > MAX_USELESS_LOGINS {
-            return Err(Error::login(format!("logged in {in_vain} times, and no page was to be had")));
+            return Err(Error::login(format!("logged in {in_vain} times, and no page could be fetched")));
         }
         match known.again(session, parser).await {
             Ok(known) => {

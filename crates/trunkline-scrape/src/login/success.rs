@@ -120,7 +120,7 @@ impl FromStr for Expect {
 
     fn from_str(text: &str) -> Result<Self> {
         const FORMS: &str = "status=200, url=/path, cookie=name, present=selector, absent=selector or text=words";
-        let unknown = || Error::input(format!("{text:?} is nothing to be expected; write {FORMS}"));
+        let unknown = || Error::input(format!("{text:?} is not a condition of success; write {FORMS}"));
         let (what, value) = text.split_once('=').filter(|(_, value)| !value.is_empty()).ok_or_else(unknown)?;
         let owned = value.to_owned();
         Ok(match what {

@@ -111,7 +111,7 @@ impl Robots {
             Err(Unread::Closed(error)) => Answer::Closed(error),
             Err(Unread::Failed { why, asked }) => {
                 // A pause longer than the limit is not waited for.
-                let too_long = asked.is_some_and(|asked| asked > retries::LONGEST);
+                let too_long = asked.is_some_and(|asked| asked > retries::LONGEST_RETRY_AFTER);
                 let failures = if too_long { attempts } else { failures + 1 };
                 let pause = asked.unwrap_or_else(|| retries::backoff(failures));
                 let last = failures >= attempts;
@@ -167,7 +167,7 @@ impl Unread {
             return Self::Closed(error);
         }
         // A lasting failure, such as a bad certificate, is not waited for.
-        let asked = (!retries::may_pass(&error)).then_some(Duration::MAX);
+        let asked = (!retries::is_transient_failure(&error)).then_some(Duration::MAX);
         Self::Failed { why: format!("its robots.txt could not be read: {error}"), asked }
     }
 }

@@ -273,7 +273,7 @@ async fn a_page_that_nobody_may_see_ends_in_an_error() {
     scraper.login(login(&site, "s3cret")).await.unwrap();
     let error = scraper.get(site.url("/forbidden")).await.unwrap_err();
     assert!(
-        error.is_login() && error.to_string().contains("still the page is not to be had (status 401 Unauthorized)"),
+        error.is_login() && error.to_string().contains("and the page still fails (status 401 Unauthorized)"),
         "{error}"
     );
     assert_eq!(site.tries(), 2);

@@ -83,7 +83,7 @@ impl PoolBuilder {
 
     /// Replays requests: one that fails on a reused connection, before a byte of its response, is
     /// sent once more on a new connection, if it was provably not sent or is idempotent (RFC 9110
-    /// section 9.2.2). Default: yes.
+    /// section 9.2.2). Not after a timeout, a close or a failure of its own body. Default: yes.
     pub fn replay(mut self, replay: bool) -> Self {
         self.replay = replay;
         self

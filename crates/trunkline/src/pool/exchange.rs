@@ -57,15 +57,18 @@ impl Inner {
             }
             Checkout::Closed => return Err(Error::closed()),
         };
-        let mut before = RequestSent::No;
+        let mut sent_before = RequestSent::No;
         loop {
             let again = outgoing.body().try_clone();
+            // A request that may be replayed needs no probe of a connection used a moment ago.
             let replayable = self.replay && again.is_some() && outgoing.method().is_idempotent();
             let mut in_doubt = lease.idle().is_some_and(|idle| idle >= PROBE_AFTER || !replayable);
             let served = loop {
                 if in_doubt {
-                    lease =
-                        self.validate_reused(lease, &key, call).await.map_err(|error| error.sent_at_least(before))?;
+                    lease = self
+                        .validate_reused(lease, &key, call)
+                        .await
+                        .map_err(|error| error.sent_at_least(sent_before))?;
                     if lease.idle().is_none() {
                         waited = call.begun.elapsed();
                     }
@@ -83,15 +86,16 @@ impl Inner {
                     let info = ConnectionInfo { reused: served && lease.idle().is_some(), peer, waited };
                     return Ok(response.map(|received| ResponseBody::new(received, lease, info, handle, uploading)));
                 }
-                Err(failure) if self.replay && lease.idle().is_some() => recover(failure, again, outgoing),
+                Err(failure) if self.replay && lease.idle().is_some() => allow_replay(failure, again, outgoing),
                 Err(failure) => Err(failure.error),
             };
-            before = before.max(sent.map_err(|error| error.sent_at_least(before))?);
-            tracing::debug!(target: "trunkline::pool", host = %key.target, sent = ?before, "replay: the reused connection was gone");
+            // A redialed lease is not a reused connection, so there is no second replay.
+            sent_before = sent_before.max(sent.map_err(|error| error.sent_at_least(sent_before))?);
+            tracing::debug!(target: "trunkline::pool", host = %key.target, sent = ?sent_before, "replay: the reused connection was gone");
             let dialing = timeouts::now();
             // Boxed: a redial is rare, and the future of each request would carry its size.
             let redialed = Box::pin(lease.redial(self.dialer(&key, call))).await;
-            lease = redialed.map_err(|error| error.sent_at_least(before))?;
+            lease = redialed.map_err(|error| error.sent_at_least(sent_before))?;
             waited += dialing.elapsed();
         }
     }
@@ -212,18 +216,18 @@ async fn probe(lease: &PoolLease) -> Result<Probe> {
     lease.with(Connection::probe)
 }
 
-/// P10: puts the body of a failed request back in its place, if the request may be sent again.
-/// Returns the server's possible knowledge of the request; fails with the request's error
-/// otherwise.
-fn recover(failed: ExchangeFailure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
+/// P10: decides whether a failed request is sent again, and puts its body back in place. Returns
+/// the chance that the server has seen the request; fails with the request's error if it is not
+/// sent again, as after a timeout, a close and a failure of its own body.
+fn allow_replay(failed: ExchangeFailure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
     let ExchangeFailure { error, unsent, sent } = failed;
     if error.is_timeout() || error.is_closed() || error.is_body() {
         return Err(error);
     }
-    let harmless = sent == RequestSent::No || sent == RequestSent::Maybe && outgoing.method().is_idempotent();
+    let is_safe = sent == RequestSent::No || sent == RequestSent::Maybe && outgoing.method().is_idempotent();
     *outgoing.body() = match (unsent, again) {
         (Some(unsent), _) => unsent,
-        (None, Some(again)) if harmless => again,
+        (None, Some(again)) if is_safe => again,
         _ => return Err(error),
     };
     Ok(sent)

@@ -85,7 +85,7 @@ pub(crate) struct Inner {
     connector: Arc<Connector>,
     maintenance: Arc<Maintenance>,
     http1: Http1,
-    /// Setting that turns P10's replay on.
+    /// True if a request may be sent once more when its reused connection fails (P10).
     replay: bool,
     /// Requests under way, of all sessions.
     in_flight: Arc<InFlight>,

@@ -1,9 +1,10 @@
-//! A response's body written to a file: under a temporary name beside it, renamed when it is whole.
+//! Saving of a response's body: written under a temporary name, renamed when it is complete.
 
 use std::fs::{self, File, Permissions};
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use super::Response;
 use crate::error::{Error, Kind, Phase, RequestSent, Result};
@@ -35,7 +36,7 @@ impl Response {
     ///
     /// A body that breaks off or cannot be decoded; a passed deadline; a closed session; and one
     /// that [`is_file`](Error::is_file) and names the path: its directory is not there or not
-    /// writable, it is no ordinary file, the disk is full.
+    /// writable, it is not a regular file, the disk is full.
     ///
     /// # Cancel safety
     ///
@@ -49,16 +50,16 @@ impl Response {
 }
 
 async fn save(response: &mut Response, target: PathBuf) -> Result<u64> {
-    let mut part = blocking(move || Part::create(target)).await?;
+    let mut partial = blocking(move || PartialFile::create(target)).await?;
     let (mut held, mut size) = (Vec::new(), 0);
     while let Some(chunk) = response.chunk().await? {
         size += chunk.len() as u64;
         held.extend_from_slice(&chunk);
         if held.len() >= BLOCK {
-            (part, held) = blocking(move || part.append(held)).await?;
+            (partial, held) = blocking(move || partial.append(held)).await?;
         }
     }
-    blocking(move || part.append(held)?.0.publish()).await?;
+    blocking(move || partial.append(held)?.0.publish()).await?;
     Ok(size)
 }
 
@@ -68,56 +69,47 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }
 
-/// A file in the making. Unless it was published, it is removed when this is dropped.
-struct Part {
-    /// Until it is published.
-    file: Option<File>,
-    temporary: PathBuf,
+/// A file under a temporary name beside its target. Its drop removes the file, unless it was
+/// published.
+struct PartialFile {
+    file: NamedTempFile,
     target: PathBuf,
 }
 
-impl Part {
+impl PartialFile {
     fn create(path: PathBuf) -> Result<Self> {
-        let target = settled(path);
+        let target = resolved(path);
         let failed = |error| unwritable(&target, error);
         let permissions = replaceable(&target).map_err(failed)?;
         let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let temporary = dir.join(format!(".trunkline-{:016x}.part", RandomState::new().hash_one(&target)));
-        let file = File::create_new(&temporary).map_err(failed)?;
-        let part = Self { file: Some(file), temporary, target };
-        if let (Some(permissions), Some(file)) = (permissions, &part.file) {
-            file.set_permissions(permissions).map_err(|error| unwritable(&part.target, error))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".trunkline-").suffix(".part");
+        // The permissions of a new file, less the process's umask.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(dir).map_err(failed)?;
+        if let Some(permissions) = permissions {
+            file.as_file().set_permissions(permissions).map_err(failed)?;
         }
-        Ok(part)
+        Ok(Self { file, target })
     }
 
-    /// Returns the bytes' room as well, to be filled again.
+    /// Returns the buffer as well, to be filled again.
     fn append(mut self, mut bytes: Vec<u8>) -> Result<(Self, Vec<u8>)> {
-        if let Some(file) = &mut self.file {
-            file.write_all(&bytes).map_err(|error| unwritable(&self.target, error))?;
-        }
+        self.file.as_file_mut().write_all(&bytes).map_err(|error| unwritable(&self.target, error))?;
         bytes.clear();
         Ok((self, bytes))
     }
 
-    fn publish(mut self) -> Result<()> {
-        fs::rename(&self.temporary, &self.target).map_err(|error| unwritable(&self.target, error))?;
-        self.file = None;
+    fn publish(self) -> Result<()> {
+        let Self { file, target } = self;
+        file.persist(&target).map_err(|failed| unwritable(&target, failed.error))?;
         Ok(())
     }
 }
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            // If even that fails, its name tells what it is.
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
-}
-
-/// The file that a link leads to, and the same wherever the process goes meanwhile.
-fn settled(path: PathBuf) -> PathBuf {
+/// The absolute path with links resolved: the same file if the process changes its directory.
+fn resolved(path: PathBuf) -> PathBuf {
     fs::canonicalize(&path).or_else(|_| std::path::absolute(&path)).unwrap_or(path)
 }
 
@@ -130,7 +122,7 @@ fn replaceable(target: &Path) -> io::Result<Option<Permissions>> {
         Err(error) => return Err(error),
     };
     if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is there already and no ordinary file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it exists and is not a regular file"));
     }
     File::options().write(true).open(target)?;
     Ok(Some(found.permissions()))
@@ -146,8 +138,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_it_goes_is_settled_before_it_is_there() {
+    fn a_path_is_resolved_before_its_file_exists() {
         let here = std::env::current_dir().unwrap();
-        assert_eq!(settled("is not here".into()), here.join("is not here"));
+        assert_eq!(resolved("is not here".into()), here.join("is not here"));
     }
 }

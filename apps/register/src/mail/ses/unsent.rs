@@ -16,14 +16,14 @@ type Failure = SdkError<SendEmailError, HttpResponse>;
 /// be logged and stored.
 #[derive(Debug)]
 pub enum Unsent {
-    /// More than SES lets this account send: slower, then again.
+    /// SES throttles the account. The mail is retried, at a lower rate.
     Throttled(anyhow::Error),
-    /// This mail, to this address, is one that SES does not take, now or later.
+    /// SES refuses this mail to this address for good.
     Refused(anyhow::Error),
     /// No mail is sent until an operator fixes the account, the sender's verification, the
     /// credentials, the configuration.
     Paused(anyhow::Error),
-    /// The network, SES itself, or something unknown: the same again later.
+    /// The network or SES failed, or the cause is unknown. The mail is retried.
     Failed(anyhow::Error),
 }
 
