@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::login::Renewal;
 use crate::page::Page;
 use crate::retries::{self, asked, backoff};
-use crate::robots::Answer;
+use crate::robots::RulesResult;
 use crate::scraper::Scraper;
 
 /// The result of one attempt at a page; see [`Scraper::visit`].
@@ -40,7 +40,7 @@ pub(crate) struct VisitOutcome<T> {
     pub(crate) visit: Visit<T>,
     /// The server wants to be left alone for so long. (It may have been the last attempt, so that
     /// the page is there all the same.)
-    pub(crate) hold: Option<Duration>,
+    pub(crate) host_pause: Option<Duration>,
     /// If there was an answer: had its connection served before?
     pub(crate) reused: Option<bool>,
 }
@@ -157,8 +157,8 @@ impl Scraper {
         let settings = self.settings();
         let Some(robots) = &settings.robots else { return settings.delay };
         match robots.of(origin, self.session(), settings.attempts()).await {
-            Answer::Rules(rules) => settings.delay.max(rules.delay()),
-            Answer::Unreadable { .. } | Answer::Closed(_) => settings.delay,
+            RulesResult::Rules(rules) => settings.delay.max(rules.delay()),
+            RulesResult::Unreadable { .. } | RulesResult::Closed(_) => settings.delay,
         }
     }
 
@@ -180,7 +180,7 @@ impl Scraper {
     pub(crate) async fn attempt<T, E, R, F>(
         &self,
         attempt: Attempt<'_>,
-        judge: LoginCheck<T>,
+        login_check: LoginCheck<T>,
         read: R,
     ) -> VisitOutcome<T>
     where
@@ -191,7 +191,7 @@ impl Scraper {
         if let Some(refused) = self.refused(attempt).await {
             return refused;
         }
-        match self.exchange(attempt, judge, read).await {
+        match self.exchange(attempt, login_check, read).await {
             Ok(seen) => seen,
             Err(error) if !attempt.last && error.is_passing() => {
                 let pause = error.pause().unwrap_or_else(|| backoff(attempt.number));
@@ -206,14 +206,14 @@ impl Scraper {
         let robots = self.settings().robots.as_ref()?;
         let origin = attempt.url.origin().ascii_serialization();
         let (why, pause) = match robots.of(&origin, self.session(), self.settings().attempts()).await {
-            Answer::Rules(rules) => (rules.refusal(attempt.url, robots.agent())?, None),
-            Answer::Unreadable { why, pause } => (why, pause),
-            Answer::Closed(error) => return Some(VisitOutcome::new(Visit::Failed(error.into()))),
+            RulesResult::Rules(rules) => (rules.refusal(attempt.url, robots.agent())?, None),
+            RulesResult::Unreadable { why, pause } => (why, pause),
+            RulesResult::Closed(error) => return Some(VisitOutcome::new(Visit::Failed(error.into()))),
         };
         let cause = Error::robots(why).passing(pause.is_some());
         Some(match pause.filter(|_| !attempt.last) {
             Some(pause) => {
-                VisitOutcome { hold: Some(pause), ..VisitOutcome::new(Visit::Again { cause, pause, host: true }) }
+                VisitOutcome { host_pause: Some(pause), ..VisitOutcome::new(Visit::Again { cause, pause, host: true }) }
             }
             None => VisitOutcome::new(Visit::Failed(cause)),
         })
@@ -223,7 +223,7 @@ impl Scraper {
     async fn exchange<T, E, R, F>(
         &self,
         attempt: Attempt<'_>,
-        judge: LoginCheck<T>,
+        login_check: LoginCheck<T>,
         mut read: R,
     ) -> Result<VisitOutcome<T>>
     where
@@ -235,7 +235,7 @@ impl Scraper {
         loop {
             let response = self.session().get(attempt.url).error_for_status(false).send().await?;
             let (status, reused) = (response.status(), Some(response.connection().reused));
-            if matches!(judge, LoginCheck::Head)
+            if matches!(login_check, LoginCheck::Head)
                 && renewal.is_possible()
                 && renewal.is_over(&Page::head(attempt.url, &response, self.parses()))
             {
@@ -243,19 +243,19 @@ impl Scraper {
                 renewal.renew(status).await?;
                 continue;
             }
-            let hold = hold(&response, attempt.number);
-            if let Some(again) = again(status, hold, attempt) {
-                return Ok(VisitOutcome { visit: again, hold: hold.wanted(), reused });
+            let pause_asked = host_pause(&response, attempt.number);
+            if let Some(again) = again(status, pause_asked, attempt) {
+                return Ok(VisitOutcome { visit: again, host_pause: pause_asked.wanted(), reused });
             }
-            let came = read(response).await.map_err(Into::into)?;
-            if let LoginCheck::Whole(page) = judge
-                && renewal.is_over(page(&came))
+            let content = read(response).await.map_err(Into::into)?;
+            if let LoginCheck::Whole(page) = login_check
+                && renewal.is_over(page(&content))
             {
                 renewal.renew(status).await?;
                 continue;
             }
-            renewal.let_in();
-            return Ok(VisitOutcome { visit: Visit::Done(came), hold: hold.wanted(), reused });
+            renewal.mark_useful();
+            return Ok(VisitOutcome { visit: Visit::Done(content), host_pause: pause_asked.wanted(), reused });
         }
     }
 }
@@ -277,7 +277,7 @@ impl HostPause {
     }
 }
 
-fn hold(response: &Response, number: u32) -> HostPause {
+fn host_pause(response: &Response, number: u32) -> HostPause {
     let status = response.status();
     if !retries::is_passing(status) {
         return HostPause::None;
@@ -291,11 +291,11 @@ fn hold(response: &Response, number: u32) -> HostPause {
     }
 }
 
-fn again<T>(status: StatusCode, hold: HostPause, attempt: Attempt<'_>) -> Option<Visit<T>> {
+fn again<T>(status: StatusCode, pause_asked: HostPause, attempt: Attempt<'_>) -> Option<Visit<T>> {
     if attempt.last || !retries::is_passing(status) {
         return None;
     }
-    let (pause, host) = match hold {
+    let (pause, host) = match pause_asked {
         HostPause::TooLong => return None,
         HostPause::For(pause) => (pause, true),
         HostPause::None => (backoff(attempt.number), false),
@@ -305,6 +305,6 @@ fn again<T>(status: StatusCode, hold: HostPause, attempt: Attempt<'_>) -> Option
 
 impl<T> VisitOutcome<T> {
     fn new(visit: Visit<T>) -> Self {
-        Self { visit, hold: None, reused: None }
+        Self { visit, host_pause: None, reused: None }
     }
 }

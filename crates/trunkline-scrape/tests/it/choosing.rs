@@ -1,4 +1,4 @@
-//! Which form, which button; what a page says of itself.
+//! Choice of a form of a page.
 
 use http::HeaderMap;
 use trunkline_scrape::{Document, FormChoice, Submitter};

@@ -10,7 +10,7 @@ use crate::support::recorder::Recorder;
 const LEGACY: &str = "<form action=/to method=post enctype=multipart/form-data accept-charset=windows-1252><input type=file name=f></form>";
 
 #[tokio::test]
-async fn a_page_is_read_from_a_response_and_no_more_of_it_than_is_allowed() {
+async fn a_page_is_read_from_a_response_up_to_the_limit() {
     let (recorder, session) = (Recorder::start().await, Session::new());
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "text/html; charset=utf-8".parse().unwrap());

@@ -1,4 +1,4 @@
-//! What is tried again, how often, and what comes of it in the end.
+//! Attempts of a fetch: retries, pauses and the final error.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -129,7 +129,7 @@ async fn nobody_there() -> String {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_again_and_then_an_error_that_says_so() {
+async fn a_refused_connection_is_retried_and_then_reported() {
     let (session, nobody) = (Session::new(), nobody_there().await);
     let scraper = Scraper::new(session.clone()).retries(1);
     let pages = all(scraper.fetch([format!("{nobody}/path?token=se-cret")])).await;

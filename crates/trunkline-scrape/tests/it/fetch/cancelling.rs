@@ -126,7 +126,7 @@ async fn stopped_it_forgets_what_was_not_asked_for_yet() {
 }
 
 #[tokio::test]
-async fn a_session_that_closes_while_robots_txt_is_asked_for_says_nothing_of_the_page() {
+async fn a_session_closed_during_robots_txt_does_not_refuse_the_page() {
     let (web, session) = (stuck().await, Session::new());
     let scraper = Scraper::new(session.clone()).robots("tester").retries(0);
     let url = scraper.url(web.url("/page")).unwrap();

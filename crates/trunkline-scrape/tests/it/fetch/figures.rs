@@ -1,4 +1,4 @@
-//! What is counted, by host.
+//! Figures of a fetch, by host.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ fn size() -> (usize, usize) {
 /// The site ends the session again and again: each page comes, none twice, with one login for each
 /// time that it ended.
 #[tokio::test]
-async fn all_pages_come_from_a_site_that_ends_the_session_again_and_again() {
+async fn all_pages_come_from_a_site_that_keeps_ending_the_session() {
     let (pages, good_for) = size();
     let (site, session) = (Site::start(good_for).await, Session::new());
     let scraper = Scraper::new(session.clone());
@@ -65,7 +65,7 @@ async fn it_is_found_out_without_reading_pages_as_well() {
 }
 
 #[tokio::test]
-async fn a_login_that_cannot_be_renewed_fails_each_page_and_is_not_tried_for_each() {
+async fn a_login_that_cannot_be_renewed_fails_all_pages_at_once() {
     let (site, session) = (Site::start(5).await, Session::new());
     let scraper = Scraper::new(session.clone());
     scraper.login(login(&site)).await.unwrap();

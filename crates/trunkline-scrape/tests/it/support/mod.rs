@@ -1,5 +1,4 @@
-//! What the tests stand on: a server that records, a browser that sends, the corpus that both are
-//! given, sites to log in to.
+//! Servers, browsers and cases that the tests share.
 
 pub(crate) mod cases;
 pub(crate) mod chromium;
