@@ -67,7 +67,8 @@
 //! // No more than four connections to a host, and two requests a second at most.
 //! let pool = Pool::builder().limit_per_host(4).build()?;
 //! let session = Session::builder().pool(pool).user_agent("example-bot/1.0 (+https://example.com/bot)").build()?;
-//! let scraper = Scraper::new(session.clone()).concurrency(32).delay(Duration::from_millis(500)).robots("example-bot");
+//! let delay = Duration::from_millis(500);
+//! let scraper = Scraper::new(session.clone()).concurrency(32).delay(delay).robots("example-bot");
 //!
 //! let mut pages = scraper.fetch((1..=500).map(|number| format!("https://example.com/page/{number}")));
 //! while let Some(page) = pages.next().await {
@@ -77,7 +78,8 @@
 //!     }
 //! }
 //! for host in pages.figures() {
-//!     println!("{}: {} pages, {} retries, p99 {:?}", host.host, host.pages, host.retries, host.elapsed.quantile(0.99));
+//!     let p99 = host.elapsed.quantile(0.99);
+//!     println!("{}: {} pages, {} retries, p99 {p99:?}", host.host, host.pages, host.retries);
 //! }
 //! # session.close().await;
 //! # Ok(())

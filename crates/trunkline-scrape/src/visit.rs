@@ -110,7 +110,8 @@ impl Scraper {
     /// fails with is judged as what the session fails with.
     ///
     /// ```no_run
-    /// # async fn example(scraper: trunkline_scrape::Scraper) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use trunkline_scrape::Scraper;
+    /// # async fn example(scraper: Scraper) -> Result<(), Box<dyn std::error::Error>> {
     /// use trunkline_scrape::Visit;
     ///
     /// let url = scraper.url("https://example.com/page")?;

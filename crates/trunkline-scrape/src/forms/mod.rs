@@ -58,7 +58,8 @@ use crate::tree::Context;
 /// assert_eq!(submission.url().as_str(), "https://example.com/order?shop=7&size=L&gift=on&do=buy");
 ///
 /// let error = order.fill("colour", "red").unwrap_err();
-/// assert_eq!(error.to_string(), r#"the form has no field "colour"; it has "shop" (hidden), "size" (select), "gift" (checkbox)"#);
+/// let fields = r#""shop" (hidden), "size" (select), "gift" (checkbox)"#;
+/// assert_eq!(error.to_string(), format!(r#"the form has no field "colour"; it has {fields}"#));
 /// # Ok(())
 /// # }
 /// ```

@@ -56,9 +56,9 @@ pub type RenewFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>
 /// }
 /// ```
 pub trait Renew: Send + Sync + 'static {
-    /// Logs the scraper's session in: with [`log_in`](LoginContext::log_in), or by other requests of
-    /// the [session](LoginContext::session). One page calls it at a time; other pages that find the
-    /// login expired wait.
+    /// Logs the scraper's session in: with [`log_in`](LoginContext::log_in), or by other requests
+    /// of the [session](LoginContext::session). One page calls it at a time; other pages that
+    /// find the login expired wait.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ pub trait Renew: Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any await, together with the page that needs the login. The next
-    /// waiting page calls `renew` again.
+    /// The future may be dropped at any await, together with the page that needs the login. The
+    /// next waiting page calls `renew` again.
     fn renew<'a>(&'a self, context: LoginContext<'a>) -> RenewFuture<'a>;
 }
 
@@ -88,7 +88,8 @@ impl LoginContext<'_> {
     }
 
     /// Fills in the form, sends it and checks the result, as
-    /// [`Scraper::login`](crate::Scraper::login) does. Returns the page at the end of the redirects.
+    /// [`Scraper::login`](crate::Scraper::login) does. Returns the page at the end of the
+    /// redirects.
     ///
     /// # Errors
     ///

@@ -57,8 +57,8 @@ struct FailedRenewal {
 }
 
 impl ActiveLogin {
-    /// Login with a renewal of the caller's. `at` is taken for its login page until the form has been
-    /// found.
+    /// Login with a renewal of the caller's. `at` is taken for its login page until the form has
+    /// been found.
     pub(crate) fn shared(login: Login, renew: Arc<dyn Renew>, at: Url) -> Self {
         Self { login, renew: Some(renew), login_page: LoginPage::at(at) }
     }

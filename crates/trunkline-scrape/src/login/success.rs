@@ -1,8 +1,8 @@
 //! Success of a login: the conditions on the page at the end of its redirects.
 //!
 //! By default the login succeeded if that page has the status 200 and no form with a password
-//! field. Conditions given with [`Login::expect`](super::Login::expect) replace the default, and all
-//! of them must hold.
+//! field. Conditions given with [`Login::expect`](super::Login::expect) replace the default, and
+//! all of them must hold.
 
 use std::str::FromStr;
 

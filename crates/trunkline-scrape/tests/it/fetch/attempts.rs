@@ -122,7 +122,7 @@ async fn whoever_asks_for_no_pause_gets_one_all_the_same() {
     session.close().await;
 }
 
-/// The port was somebody's a moment ago.
+/// Returns the address of a port that was closed a moment ago.
 async fn nobody_there() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())

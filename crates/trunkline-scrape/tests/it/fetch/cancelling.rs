@@ -39,7 +39,7 @@ async fn dropped_mid_way_it_leaves_nothing() {
     assert_no_connections(web.port()).await;
 }
 
-/// Whoever waits may be cancelled at any time.
+/// A waiting caller may be cancelled at any time.
 #[tokio::test]
 async fn a_wait_that_is_given_up_loses_nothing() {
     let web = Web::start(|path, _| async move {

@@ -84,7 +84,7 @@ async fn a_login_that_cannot_be_renewed_fails_all_pages_at_once() {
     session.close().await;
 }
 
-/// Every login works, and none lets anybody in: that is not gone on with for as long as there are
+/// Every login works, and none opens a page: that is not gone on with for as long as there are
 /// pages.
 #[tokio::test]
 async fn logins_that_let_nobody_in_come_to_an_end() {
@@ -98,7 +98,7 @@ async fn logins_that_let_nobody_in_come_to_an_end() {
     session.close().await;
 }
 
-/// A page may link to it: whoever asks for it is not outside.
+/// A page may link to it: a request for it does not mean a lost session.
 #[tokio::test]
 async fn the_login_page_is_a_page_as_any_other() {
     let (site, session) = (Site::start(100).await, Session::new());
@@ -175,7 +175,7 @@ async fn a_session_that_makes_errors_of_statuses_logs_in_as_any_other() {
 }
 
 /// One page logs in, others use up what that is good for, and it is over for the first one once
-/// more: as it has let somebody in, it is renewed.
+/// more: as it has given a page, it is renewed.
 #[tokio::test]
 async fn a_login_that_others_have_used_up_is_renewed_once_more() {
     let (used_up, session) = (Arc::new(Notify::new()), Session::new());

@@ -30,7 +30,7 @@ struct Seen {
     session: Mutex<(String, usize)>,
     /// How often each page was delivered.
     delivered: Mutex<HashMap<usize, usize>>,
-    /// Nobody is let in any more.
+    /// True if no login opens a page any more.
     locked: Mutex<bool>,
     /// Logins meet a 503.
     ill: Mutex<bool>,
@@ -80,7 +80,7 @@ impl Site {
 }
 
 impl Site {
-    /// The session ends, and while it is ill, nobody can log in.
+    /// The session ends, and while it is ill, no login succeeds.
     pub(crate) fn set_ill(&self, ill: bool) {
         *self.seen.ill.lock().unwrap() = ill;
         self.seen.session.lock().unwrap().0.clear();
