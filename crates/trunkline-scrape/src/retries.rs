@@ -22,8 +22,8 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 /// May the same request go well the next time?
 pub(crate) fn may_pass(http: &trunkline::Error) -> bool {
     if http.is_body() {
-        // One that broke off has a cause. One that is too large, or compressed wrongly, is so the next
-        // time.
+        // One that broke off has a cause. One that is too large, or compressed wrongly, is so
+        // the next time.
         return http.source().is_some();
     }
     let of_ours = http.is_input() || http.is_closed() || http.is_file();

@@ -55,8 +55,8 @@ impl Directions {
 /// That of the first letter that has one.
 pub(super) fn of_text(text: &str) -> Option<Direction> {
     text.chars().find_map(|letter| match letter {
-        // Hebrew, Arabic, Syriac, Thaana, N'Ko, Samaritan and Mandaic; their presentation forms; the scripts of old,
-        // Adlam and Mende Kikakui.
+        // Hebrew, Arabic, Syriac, Thaana, N'Ko, Samaritan and Mandaic; their presentation forms;
+        // the scripts of old, Adlam and Mende Kikakui.
         '\u{590}'..='\u{8ff}'
         | '\u{fb1d}'..='\u{fdff}'
         | '\u{fe70}'..='\u{fefe}'

@@ -174,8 +174,8 @@ impl Range {
         let middle = if max < min { min } else { min + (max - min) / 2.0 };
         let mut number = number(value).unwrap_or(middle).min(max).max(min);
         if let Some(step) = step {
-            // "If two numbers match these constraints, user agents must use the one nearest to positive
-            // infinity."
+            // "If two numbers match these constraints, user agents must use the one nearest to
+            // positive infinity."
             let nearest = base + ((number - base) / step + 0.5).floor() * step;
             number = if nearest > max && nearest - step >= min { nearest - step } else { nearest };
             number = if number < min && number + step <= max { number + step } else { number };

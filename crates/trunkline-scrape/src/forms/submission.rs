@@ -234,8 +234,8 @@ fn enctype(attribute: &str) -> Enctype {
 
 fn address(form: &Form, action: &str) -> Result<Url> {
     let page = &form.page;
-    // "If action is the empty string, let action be the URL of the form document": the `<base>` of the
-    // page does not count.
+    // "If action is the empty string, let action be the URL of the form document": the `<base>` of
+    // the page does not count.
     let action = action.trim_matches([' ', '\t', '\n', '\r', '\x0c']);
     let url = if action.is_empty() { Some(page.url.clone()) } else { resolve(&page.base, action, page.encoding) };
     let url = url.ok_or_else(|| Error::form("the form's action is no address"))?;
