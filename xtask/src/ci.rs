@@ -144,11 +144,10 @@ impl Ci {
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let finished = self.run.logged(command, &folder.join(log))?;
         self.outputs.push(finished.output);
-        if finished.succeeded {
-            Ok(())
-        } else {
-            Err(format!("failed; its output is in {}", folder.join(log).display()))
+        if !finished.succeeded {
+            return Err(format!("failed; its output is in {}", folder.join(log).display()));
         }
+        finished.left
     }
 
     /// The last lines: the number of tests, and each failure.

@@ -23,6 +23,8 @@ pub(crate) struct TestRun {
 pub(crate) struct Finished {
     pub(crate) output: String,
     pub(crate) succeeded: bool,
+    /// The processes that were left running.
+    pub(crate) left: Step,
 }
 
 impl TestRun {
@@ -46,8 +48,7 @@ impl TestRun {
         let left = self.none_left();
         self.kill_left();
         let output = copy.join().expect("the copying thread does not panic")?;
-        left?;
-        Ok(Finished { output, succeeded: status.success() })
+        Ok(Finished { output, succeeded: status.success(), left })
     }
 
     /// # Errors

@@ -20,7 +20,8 @@ pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
 pub(crate) fn of_page(error: &trunkline_scrape::Error, requested: &Url) -> String {
     let option = error.http().map(option_of).unwrap_or_default();
     let causes = chain(error).skip(1).map(text_of);
-    let text = [error.message() + option].into_iter().chain(causes).collect::<Vec<_>>().join(": ");
+    let text =
+        [error.message() + option + &attempts_of(error)].into_iter().chain(causes).collect::<Vec<_>>().join(": ");
     match error.failed_url() {
         Some(at) if at != redact_url(requested) => format!("at {at}: {text}"),
         _ => text,
@@ -34,14 +35,23 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 /// The text of one error of a chain. Errors of the library name the option of this command instead
 /// of the library's setting.
 fn text_of(error: &(dyn Error + 'static)) -> String {
-    let http = error.downcast_ref::<trunkline::Error>();
-    if let Some(http) = http.or_else(|| error.downcast_ref::<trunkline_scrape::Error>()?.http()) {
+    let page = error.downcast_ref::<trunkline_scrape::Error>();
+    if let Some(http) = error.downcast_ref().or_else(|| page?.http()) {
         let request = http.method().zip(http.url()).map(|(method, url)| format!("{method} {url}: "));
-        return request.unwrap_or_default() + &http.message() + option_of(http);
+        let attempts = page.map(attempts_of).unwrap_or_default();
+        return request.unwrap_or_default() + &http.message() + option_of(http) + &attempts;
     }
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) {
         Some(TOO_MANY_FILES) => "too many open files: use a smaller --limit".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+/// The number of attempts, if there were several.
+fn attempts_of(error: &trunkline_scrape::Error) -> String {
+    match error.attempts() {
+        0 | 1 => String::new(),
+        several => format!(" ({several} attempts)"),
     }
 }
 
@@ -92,7 +102,7 @@ mod tests {
             format!("GET {url}: timed out while waiting for the response: the request's deadline passed (--timeout)");
         assert_eq!(describe(&error), text);
         let refused = trunkline::Session::builder().base_url("nowhere").build().unwrap_err();
-        assert!(!describe(&refused).contains("unusable value"), "{refused}");
+        assert_eq!(describe(&refused), refused.message());
         let full = std::io::Error::from_raw_os_error(24);
         assert_eq!(describe(&full), "too many open files: use a smaller --limit");
     }

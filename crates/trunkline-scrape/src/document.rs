@@ -23,8 +23,8 @@ use trunkline::redact_url;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = Url::parse("https://example.com/login")?;
-/// let html = r#"<form action=/in method=post>
-///     <input name=user><input name=pass type=password><button>Go</button></form>"#;
+/// let html = r#"<form action=/in method=post><input name=user>
+///     <input name=pass type=password><button>Go</button></form>"#;
 /// let document = Document::parse(&url, &HeaderMap::new(), html)?;
 ///
 /// let mut form = document.form(&FormChoice::Password)?;

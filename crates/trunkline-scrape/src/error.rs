@@ -206,14 +206,13 @@ impl Error {
         self.http().and_then(trunkline::Error::url).cloned().or_else(requested)
     }
 
-    /// The message without the request: `Display` writes `GET <url>: ` before it. For output that
-    /// names the URL already.
+    /// The message without the request and the number of [`attempts`](Self::attempts), which
+    /// `Display` adds. For output that names the URL already.
     pub fn message(&self) -> String {
-        let text = match self.http() {
+        match self.http() {
             None => self.0.detail.clone(),
             Some(error) => error.message(),
-        };
-        if self.0.attempts > 1 { format!("{text} ({} attempts)", self.0.attempts) } else { text }
+        }
     }
 
     /// Error of the session, if the exchange with the server failed.
@@ -267,9 +266,9 @@ mod tests {
     fn message_leaves_the_request_to_the_caller() {
         let url = Url::parse("https://ann:pass-word@example.com/a?token=se-cret").unwrap();
         let error = Error::answered(StatusCode::SERVICE_UNAVAILABLE).of(&url, 2);
-        let message = "it answers with the status 503 Service Unavailable (2 attempts)";
+        let message = "it answers with the status 503 Service Unavailable";
         assert_eq!(error.message(), message);
-        assert_eq!(error.to_string(), format!("GET https://example.com/a: {message}"));
+        assert_eq!(error.to_string(), format!("GET https://example.com/a: {message} (2 attempts)"));
         assert_eq!(error.failed_url().unwrap().as_str(), "https://example.com/a");
         assert_eq!(format!("{error:?}"), error.to_string());
     }

@@ -34,19 +34,19 @@ impl<'a> Renewal<'a> {
     }
 
     /// Records that the page was served to the login.
-    pub(crate) fn let_in(&self) {
+    pub(crate) fn mark_useful(&self) {
         if self.is_possible() {
-            self.scraper.logins().let_in(self.before.turn);
+            self.scraper.logins().mark_useful(self.before.turn);
         }
     }
 
     /// Logs in again. `status` is the status of the page that showed the expiry.
     pub(crate) async fn renew(&mut self, status: StatusCode) -> Result<()> {
         // A login that has served no page yet cannot have expired.
-        let useless = self.renewals > 0 && !self.scraper.logins().current().let_in;
+        let useless = self.renewals > 0 && !self.scraper.logins().current().useful;
         if useless || self.renewals == MOST {
-            let told = format!("logged in again, and the page still fails (status {status})");
-            return Err(Error::login(told));
+            let message = format!("logged in again, and the page still fails (status {status})");
+            return Err(Error::login(message));
         }
         self.scraper.logins().renew(self.scraper.session(), self.scraper.parses(), self.before.turn).await?;
         self.renewals += 1;

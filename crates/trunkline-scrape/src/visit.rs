@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::page::Page;
 use crate::renewal::Renewal;
 use crate::retries::{self, asked, backoff};
-use crate::robots::Answer;
+use crate::robots::RulesResult;
 use crate::scraper::Scraper;
 
 /// The result of one attempt at a page; see [`Scraper::visit`].
@@ -40,7 +40,7 @@ pub(crate) struct VisitOutcome<T> {
     pub(crate) visit: Visit<T>,
     /// The server wants to be left alone for so long. (It may have been the last attempt, so that
     /// the page is there all the same.)
-    pub(crate) hold: Option<Duration>,
+    pub(crate) host_pause: Option<Duration>,
     /// If there was an answer: had its connection served before?
     pub(crate) reused: Option<bool>,
 }
@@ -110,8 +110,8 @@ impl Scraper {
     /// fails with is judged as what the session fails with.
     ///
     /// ```no_run
-    /// # type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-    /// # async fn example(scraper: trunkline_scrape::Scraper) -> Result<()> {
+    /// # use trunkline_scrape::Scraper;
+    /// # async fn example(scraper: Scraper) -> Result<(), Box<dyn std::error::Error>> {
     /// use trunkline_scrape::Visit;
     ///
     /// let url = scraper.url("https://example.com/page")?;
@@ -158,8 +158,8 @@ impl Scraper {
         let settings = self.settings();
         let Some(robots) = &settings.robots else { return settings.delay };
         match robots.of(origin, self.session(), settings.attempts()).await {
-            Answer::Rules(rules) => settings.delay.max(rules.delay()),
-            Answer::Unreadable { .. } | Answer::Closed(_) => settings.delay,
+            RulesResult::Rules(rules) => settings.delay.max(rules.delay()),
+            RulesResult::Unreadable { .. } | RulesResult::Closed(_) => settings.delay,
         }
     }
 
@@ -181,7 +181,7 @@ impl Scraper {
     pub(crate) async fn attempt<T, E, R, F>(
         &self,
         attempt: Attempt<'_>,
-        judge: LoginCheck<T>,
+        login_check: LoginCheck<T>,
         read: R,
     ) -> VisitOutcome<T>
     where
@@ -192,7 +192,7 @@ impl Scraper {
         if let Some(refused) = self.refused(attempt).await {
             return refused;
         }
-        match self.exchange(attempt, judge, read).await {
+        match self.exchange(attempt, login_check, read).await {
             Ok(seen) => seen,
             Err(error) if !attempt.last && error.is_passing() => {
                 let pause = error.pause().unwrap_or_else(|| backoff(attempt.number));
@@ -207,14 +207,14 @@ impl Scraper {
         let robots = self.settings().robots.as_ref()?;
         let origin = attempt.url.origin().ascii_serialization();
         let (why, pause) = match robots.of(&origin, self.session(), self.settings().attempts()).await {
-            Answer::Rules(rules) => (rules.refusal(attempt.url, robots.agent())?, None),
-            Answer::Unreadable { why, pause } => (why, pause),
-            Answer::Closed(error) => return Some(VisitOutcome::new(Visit::Failed(error.into()))),
+            RulesResult::Rules(rules) => (rules.refusal(attempt.url, robots.agent())?, None),
+            RulesResult::Unreadable { why, pause } => (why, pause),
+            RulesResult::Closed(error) => return Some(VisitOutcome::new(Visit::Failed(error.into()))),
         };
         let cause = Error::robots(why).passing(pause.is_some());
         Some(match pause.filter(|_| !attempt.last) {
             Some(pause) => {
-                VisitOutcome { hold: Some(pause), ..VisitOutcome::new(Visit::Again { cause, pause, host: true }) }
+                VisitOutcome { host_pause: Some(pause), ..VisitOutcome::new(Visit::Again { cause, pause, host: true }) }
             }
             None => VisitOutcome::new(Visit::Failed(cause)),
         })
@@ -224,7 +224,7 @@ impl Scraper {
     async fn exchange<T, E, R, F>(
         &self,
         attempt: Attempt<'_>,
-        judge: LoginCheck<T>,
+        login_check: LoginCheck<T>,
         mut read: R,
     ) -> Result<VisitOutcome<T>>
     where
@@ -236,7 +236,7 @@ impl Scraper {
         loop {
             let response = self.session().get(attempt.url).error_for_status(false).send().await?;
             let (status, reused) = (response.status(), Some(response.connection().reused));
-            if matches!(judge, LoginCheck::Head)
+            if matches!(login_check, LoginCheck::Head)
                 && renewal.is_possible()
                 && renewal.is_over(&Page::head(attempt.url, &response, self.parses()))
             {
@@ -244,19 +244,19 @@ impl Scraper {
                 renewal.renew(status).await?;
                 continue;
             }
-            let hold = hold(&response, attempt.number);
-            if let Some(again) = again(status, hold, attempt) {
-                return Ok(VisitOutcome { visit: again, hold: hold.wanted(), reused });
+            let pause_asked = host_pause(&response, attempt.number);
+            if let Some(again) = again(status, pause_asked, attempt) {
+                return Ok(VisitOutcome { visit: again, host_pause: pause_asked.wanted(), reused });
             }
-            let came = read(response).await.map_err(Into::into)?;
-            if let LoginCheck::Whole(page) = judge
-                && renewal.is_over(page(&came))
+            let content = read(response).await.map_err(Into::into)?;
+            if let LoginCheck::Whole(page) = login_check
+                && renewal.is_over(page(&content))
             {
                 renewal.renew(status).await?;
                 continue;
             }
-            renewal.let_in();
-            return Ok(VisitOutcome { visit: Visit::Done(came), hold: hold.wanted(), reused });
+            renewal.mark_useful();
+            return Ok(VisitOutcome { visit: Visit::Done(content), host_pause: pause_asked.wanted(), reused });
         }
     }
 }
@@ -278,7 +278,7 @@ impl HostPause {
     }
 }
 
-fn hold(response: &Response, number: u32) -> HostPause {
+fn host_pause(response: &Response, number: u32) -> HostPause {
     let status = response.status();
     if !retries::is_transient(status) {
         return HostPause::None;
@@ -292,11 +292,11 @@ fn hold(response: &Response, number: u32) -> HostPause {
     }
 }
 
-fn again<T>(status: StatusCode, hold: HostPause, attempt: Attempt<'_>) -> Option<Visit<T>> {
+fn again<T>(status: StatusCode, pause_asked: HostPause, attempt: Attempt<'_>) -> Option<Visit<T>> {
     if attempt.last || !retries::is_transient(status) {
         return None;
     }
-    let (pause, host) = match hold {
+    let (pause, host) = match pause_asked {
         HostPause::TooLong => return None,
         HostPause::For(pause) => (pause, true),
         HostPause::None => (backoff(attempt.number), false),
@@ -306,6 +306,6 @@ fn again<T>(status: StatusCode, hold: HostPause, attempt: Attempt<'_>) -> Option
 
 impl<T> VisitOutcome<T> {
     fn new(visit: Visit<T>) -> Self {
-        Self { visit, hold: None, reused: None }
+        Self { visit, host_pause: None, reused: None }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Waiting for a connection or for leave to open one.
+    /// Waiting for a connection or for a permit to dial.
     Acquire,
     /// Looking up the host's addresses.
     Resolve,

@@ -231,7 +231,7 @@
 //! | | what it bounds | default |
 //! |---|---|---|
 //! | [`total`](Timeouts::total) | everything, from the call to the last byte of the body, redirects included | 300 s |
-//! | [`acquire`](Timeouts::acquire) | waiting for a connection, or for leave to make one | none but `total` |
+//! | [`acquire`](Timeouts::acquire) | waiting for a connection, or for a permit to dial | none but `total` |
 //! | [`connect`](Timeouts::connect) | making one: name, TCP and TLS | 30 s |
 //! | [`read`](Timeouts::read) | silence in both directions, while a response is awaited or read | 60 s |
 //!

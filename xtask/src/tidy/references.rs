@@ -20,7 +20,10 @@ pub(super) fn tests(sources: &Sources) -> Vec<String> {
     }
     let mut faults = Vec::new();
     for document in DOCUMENTS {
-        let Some(file) = sources.markdown.iter().find(|file| file.path == Path::new(document)) else { continue };
+        let Some(file) = sources.markdown.iter().find(|file| file.path == Path::new(document)) else {
+            faults.push(format!("{document}:1: is missing"));
+            continue;
+        };
         let mut named = 0;
         for (line, number) in file.text.lines().zip(1..) {
             for name in line.split('`').skip(1).step_by(2).filter(|code| is_test_path(code)) {

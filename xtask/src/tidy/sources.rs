@@ -1,5 +1,6 @@
 //! The files of the repository, read once and split into tokens.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,8 +39,9 @@ impl Sources {
             return Err(format!("git ls-files: {}", String::from_utf8_lossy(&git.stderr)));
         }
         let listed = String::from_utf8_lossy(&git.stdout);
-        let paths = listed.split_terminator('\0').map(PathBuf::from).filter(|path| root.join(path).is_file());
-        Self::read(root, paths)
+        // A file in conflict is listed several times.
+        let paths: BTreeSet<_> = listed.split_terminator('\0').map(PathBuf::from).collect();
+        Self::read(root, paths.into_iter().filter(|path| root.join(path).is_file()))
     }
 
     /// # Errors

@@ -35,6 +35,7 @@ fn a_sound_repository_has_no_fault() {
         ("crates/trunkline/src/error.rs", "//! The error.\n"),
         ("crates/trunkline/tests/it/pool.rs", test),
         ("docs/aiohttp.md", document),
+        ("docs/POOL.md", document),
     ];
     assert_eq!(check(&files, faults), [""; 0]);
 }
@@ -163,8 +164,10 @@ fn no_two_crates_hold_nearly_equal_files() {
 fn tests_that_documents_name_exist() {
     let tests = "//! Tests.\n#[tokio::test(start_paused = true)]\nasync fn waits() {}\nfn helps() {}\n";
     let document = "`pool::waits` and `pool::helps`, but `trunkline::send` is no test\n";
-    let found = check(&[("crates/a/tests/it/pool.rs", tests), ("docs/aiohttp.md", document)], references::tests);
+    let other = ("docs/POOL.md", "`pool::waits`\n");
+    let files = [("crates/a/tests/it/pool.rs", tests), ("docs/aiohttp.md", document), other];
+    let found = check(&files, references::tests);
     assert_eq!(found, ["docs/aiohttp.md:1: there is no test `pool::helps`"]);
     let found = check(&[("docs/aiohttp.md", "nothing\n")], references::tests);
-    assert_eq!(found, ["docs/aiohttp.md:1: it names no test"]);
+    assert_eq!(found, ["docs/POOL.md:1: is missing", "docs/aiohttp.md:1: it names no test"]);
 }

@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, Sleep, sleep_until};
 use url::Url;
 
-use super::figures::{Figures, HostFigures};
+use super::figures::{FetchFigures, HostFigures};
 use super::schedule::{Schedule, Start};
 use super::seen::SeenUrls;
 use crate::error::{Error, Result};
@@ -37,10 +37,10 @@ pub struct Fetch<K, T> {
     measure: Option<Measure<T>>,
     schedule: Schedule<Job<K>>,
     under_way: JoinSet<Exchanged<T>>,
-    started: HashMap<Id, Started<K>>,
+    started: HashMap<Id, StartedJob<K>>,
     clock: Option<Pin<Box<Sleep>>>,
     seen: Option<SeenUrls>,
-    figures: Figures,
+    figures: FetchFigures,
     stopped: bool,
 }
 
@@ -71,7 +71,7 @@ struct Job<K> {
     attempts: u32,
 }
 
-enum Started<K> {
+enum StartedJob<K> {
     /// For the rules of a host.
     Ask(Arc<str>, AbortHandle),
     Visit(Arc<str>, Job<K>),
@@ -96,7 +96,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
             started: HashMap::new(),
             clock: None,
             seen: None,
-            figures: Figures::default(),
+            figures: FetchFigures::default(),
             stopped: false,
         }
     }
@@ -170,7 +170,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         self.stopped = true;
         for started in self.started.values() {
             // The fetch was dropped.
-            if let Started::Ask(_, task) = started {
+            if let StartedJob::Ask(_, task) = started {
                 task.abort();
             }
         }
@@ -206,7 +206,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
             }
             match self.under_way.poll_join_next_with_id(cx) {
                 Poll::Ready(Some(joined)) => {
-                    if let Some(fetched) = self.came(joined) {
+                    if let Some(fetched) = self.finish_job(joined) {
                         return Poll::Ready(Some(fetched));
                     }
                 }
@@ -227,7 +227,7 @@ impl<K, T: Send + 'static> Fetch<K, T> {
                     let (scraper, origin) = (self.scraper.clone(), host.clone());
                     let task =
                         self.under_way.spawn(async move { Exchanged::Pause(scraper.pause_of_origin(&origin).await) });
-                    self.started.insert(task.id(), Started::Ask(host, task));
+                    self.started.insert(task.id(), StartedJob::Ask(host, task));
                 }
                 Some(Start::Visit(host, mut job)) => {
                     job.attempts += 1;
@@ -237,35 +237,35 @@ impl<K, T: Send + 'static> Fetch<K, T> {
                         let seen = visiting.await;
                         Exchanged::Visit(seen, begun.elapsed())
                     });
-                    self.started.insert(task.id(), Started::Visit(host, job));
+                    self.started.insert(task.id(), StartedJob::Visit(host, job));
                 }
             }
         }
     }
 
     /// A page, unless it is to be tried again.
-    fn came(&mut self, joined: Result<(Id, Exchanged<T>), JoinError>) -> Option<Fetched<K, T>> {
+    fn finish_job(&mut self, joined: Result<(Id, Exchanged<T>), JoinError>) -> Option<Fetched<K, T>> {
         let now = now();
-        let (id, came) = match joined {
-            Ok((id, came)) => (id, Ok(came)),
+        let (id, outcome) = match joined {
+            Ok((id, outcome)) => (id, Ok(outcome)),
             Err(error) => (error.id(), Err(error)),
         };
-        match (self.started.remove(&id)?, came) {
+        match (self.started.remove(&id)?, outcome) {
             (_, Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            (Started::Ask(host, _), came) => {
-                if let Ok(Exchanged::Pause(pause)) = came {
+            (StartedJob::Ask(host, _), outcome) => {
+                if let Ok(Exchanged::Pause(pause)) = outcome {
                     self.schedule.ruled(&host, pause, now);
                 }
                 self.schedule.finished(&host, now);
                 None
             }
-            (Started::Visit(host, job), Ok(Exchanged::Visit(seen, elapsed))) => {
+            (StartedJob::Visit(host, job), Ok(Exchanged::Visit(seen, elapsed))) => {
                 let fetched = self.seen(&host, job, seen, elapsed);
                 self.schedule.finished(&host, now);
                 fetched
             }
             // Only a runtime that ends cancels them.
-            (Started::Visit(host, job), _) => {
+            (StartedJob::Visit(host, job), _) => {
                 self.schedule.finished(&host, now);
                 Some(homeless(job))
             }
@@ -284,12 +284,12 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         if let Some(reused) = seen.reused {
             figures.answered(reused);
         }
-        if let Some(pause) = seen.hold {
-            self.schedule.hold(host, now + pause, now);
+        if let Some(pause) = seen.host_pause {
+            self.schedule.pause_host(host, now + pause, now);
         }
         let result = match seen.visit {
             Visit::Done(page) => {
-                figures.came(self.measure.as_ref().map_or(0, |bytes| bytes(&page)), elapsed);
+                figures.record_page(self.measure.as_ref().map_or(0, |bytes| bytes(&page)), elapsed);
                 Ok(page)
             }
             Visit::Again { pause, .. } if !self.stopped => {

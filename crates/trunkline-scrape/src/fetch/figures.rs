@@ -34,11 +34,11 @@ const MOST_HOSTS: usize = 10_000;
 
 /// Those of all hosts.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(super) struct FetchFigures {
     hosts: HashMap<Arc<str>, HostFigures>,
 }
 
-impl Figures {
+impl FetchFigures {
     pub(super) fn of(&mut self, host: &Arc<str>) -> &mut HostFigures {
         let known = self.hosts.len() < MOST_HOSTS || self.hosts.contains_key(host);
         let host = if known { host.clone() } else { Arc::from("others") };
@@ -61,7 +61,7 @@ impl HostFigures {
         self.reused += u64::from(reused);
     }
 
-    pub(super) fn came(&mut self, bytes: u64, elapsed: Duration) {
+    pub(super) fn record_page(&mut self, bytes: u64, elapsed: Duration) {
         self.pages += 1;
         self.bytes += bytes;
         self.elapsed.record(elapsed);

@@ -4,9 +4,8 @@ use encoding_rs::Encoding;
 
 use super::control::{Control, Direction, Dirname, Kind};
 use super::direction;
-use super::submitter::Clicked;
+use super::submission::Clicked;
 use super::upload::Upload;
-use super::wrap::wrapped;
 
 pub(super) struct Entry {
     pub(super) name: String,
@@ -72,4 +71,29 @@ fn named(control: &Control, encoding: &'static Encoding, entries: &mut Vec<Entry
         let direction = if *direction == Direction::Auto { direction::of_text(value) } else { Some(*direction) };
         entries.push(Entry::text(name, if direction == Some(Direction::Rtl) { "rtl" } else { "ltr" }));
     }
+}
+
+/// Lines of so many characters, broken behind white space where there is some, else anywhere.
+fn wrapped(text: &str, columns: usize) -> String {
+    let lines = text.split('\n').map(|line| broken(line, columns));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn broken(line: &str, columns: usize) -> String {
+    let letters: Vec<char> = line.chars().collect();
+    let mut rest = &letters[..];
+    let mut result = String::with_capacity(line.len());
+    while rest.len() > columns {
+        // White space that does not fit hangs over the end of the line.
+        let overhang = rest[columns..].iter().take_while(|letter| **letter == ' ').count();
+        let fitting = rest[..columns].iter().rposition(|letter| *letter == ' ').map_or(columns, |space| space + 1);
+        let (line, behind) = rest.split_at(if overhang > 0 { columns + overhang } else { fitting });
+        result.extend(line);
+        if !behind.is_empty() {
+            result.push('\n');
+        }
+        rest = behind;
+    }
+    result.extend(rest);
+    result
 }

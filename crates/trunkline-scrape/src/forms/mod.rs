@@ -1,25 +1,22 @@
 //! The forms of a page: chosen, filled in, and sent as a browser would send them.
 
-mod around;
 mod choice;
 mod control;
-mod defaults;
 mod direction;
 mod encode;
 mod entries;
 mod field;
 mod fill;
+mod form_owner;
+mod inherited;
+mod initial_state;
 mod input;
 mod moment;
 mod multipart;
-mod owner;
 mod read;
 mod submission;
-mod submit;
-mod submitter;
 mod upload;
 mod value;
-mod wrap;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,8 +28,7 @@ pub use self::choice::FormChoice;
 use self::control::{Control, Sending};
 pub use self::field::Field;
 pub(crate) use self::read::read;
-pub use self::submission::Submission;
-pub use self::submitter::Submitter;
+pub use self::submission::{Submission, Submitter};
 pub use self::upload::Upload;
 pub use self::value::Value;
 use crate::error::Result;
@@ -63,8 +59,7 @@ use crate::tree::Context;
 ///
 /// let error = order.fill("colour", "red").unwrap_err();
 /// let fields = r#""shop" (hidden), "size" (select), "gift" (checkbox)"#;
-/// let message = format!(r#"the form has no field "colour"; it has {fields}"#);
-/// assert_eq!(error.to_string(), message);
+/// assert_eq!(error.to_string(), format!(r#"the form has no field "colour"; it has {fields}"#));
 /// # Ok(())
 /// # }
 /// ```
@@ -172,7 +167,7 @@ impl Form {
     /// As [`submit`](Self::submit), and one that [`is_input`](crate::Error::is_input), and lists
     /// the buttons there are, for a button that it has not.
     pub fn submit_with(&self, submitter: &Submitter) -> Result<Submission> {
-        submit::submit(self, submitter)
+        submission::submit(self, submitter)
     }
 
     pub(crate) fn node(&self) -> NodeId {

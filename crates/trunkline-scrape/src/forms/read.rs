@@ -8,25 +8,25 @@ use html5ever::ns;
 use scraper::ElementRef;
 
 use super::Form;
-use super::around::Around;
 use super::control::{Button, Choice, Control, Direction, Dirname, Kind, Sending, Tick};
 use super::direction::Directions;
+use super::form_owner::FormOwners;
+use super::inherited::Inherited;
 use super::input::{InputType, integer};
-use super::owner::Owned;
 use crate::error::{Error, Result};
 use crate::tree::{Context, DEPTH, Parsed, WalkEvent, text_without, walk};
 
 /// All forms of a page, in its order.
 pub(crate) fn read(page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
     let mut reader = Reader::default();
-    let mut around = Around::default();
+    let mut inherited = Inherited::default();
     let mut outside = Vec::new();
     for step in walk(&parsed.html) {
         match step {
-            WalkEvent::Leave => around = outside.pop().unwrap_or_default(),
+            WalkEvent::Leave => inherited = outside.pop().unwrap_or_default(),
             WalkEvent::Enter(element) => {
-                let inside = reader.enter(element, &mut around);
-                outside.push(std::mem::replace(&mut around, inside));
+                let inside = reader.enter(element, &mut inherited);
+                outside.push(std::mem::replace(&mut inherited, inside));
             }
         }
         // The parser may have moved elements deeper than they were when they were counted.
@@ -42,22 +42,22 @@ struct Reader<'a> {
     forms: Vec<ElementRef<'a>>,
     /// The first element of each id.
     ids: HashMap<&'a str, NodeId>,
-    found: Vec<Found<'a>>,
+    found: Vec<FoundControl<'a>>,
 }
 
-struct Found<'a> {
+struct FoundControl<'a> {
     control: Control,
     /// Its `form` attribute.
     names: Option<&'a str>,
     /// The form around it.
-    around: Option<NodeId>,
+    parent_form: Option<NodeId>,
     direction: Option<Directions>,
 }
 
 impl<'a> Reader<'a> {
     /// Returns the properties that the element passes on to its children.
-    fn enter(&mut self, element: ElementRef<'a>, around: &mut Around) -> Around {
-        let mut inside = around.inside(element);
+    fn enter(&mut self, element: ElementRef<'a>, inherited: &mut Inherited) -> Inherited {
+        let mut inside = inherited.inside(element);
         if let Some(id) = element.attr("id") {
             self.ids.entry(id).or_insert(element.id());
         }
@@ -66,52 +66,57 @@ impl<'a> Reader<'a> {
         }
         match element.value().name() {
             "form" => self.forms.push(element),
-            "option" => self.option(element, around),
+            "option" => self.option(element, inherited),
             name @ ("input" | "button" | "select" | "textarea") => {
                 if name == "select" {
                     inside.select = Some(self.found.len());
                 }
                 let control = control(element, name, &inside);
                 let direction = control.dirname.is_some().then_some(inside.direction);
-                self.found.push(Found { control, names: element.attr("form"), around: around.form, direction });
+                self.found.push(FoundControl {
+                    control,
+                    names: element.attr("form"),
+                    parent_form: inherited.form,
+                    direction,
+                });
             }
             _ => {}
         }
         inside
     }
 
-    fn option(&mut self, element: ElementRef<'a>, around: &Around) {
-        let Some(found) = around.select.and_then(|at| self.found.get_mut(at)) else { return };
+    fn option(&mut self, element: ElementRef<'a>, inherited: &Inherited) {
+        let Some(found) = inherited.select.and_then(|at| self.found.get_mut(at)) else { return };
         let Kind::Select { options, .. } = &mut found.control.kind else { return };
         let text = || text_without(element, &["script"]);
         let value = element.attr("value").map_or_else(text, str::to_owned);
         let label = element.attr("label").filter(|label| !label.is_empty()).map_or_else(text, str::to_owned);
-        let disabled = element.attr("disabled").is_some() || around.optgroup == Some(true);
+        let disabled = element.attr("disabled").is_some() || inherited.optgroup == Some(true);
         options.push(Choice { value, label, disabled, selected: element.attr("selected").is_some() });
     }
 
     fn finish(self, page: &Arc<Context>, parsed: &Parsed) -> Result<Vec<Form>> {
         let Self { forms, ids, found } = self;
-        let owned = Owned::new(&forms, &ids, &parsed.owners);
+        let owners = FormOwners::new(&forms, &ids, &parsed.owners);
         let mut controls: Vec<Vec<Control>> = forms.iter().map(|_| Vec::new()).collect();
         let mut directions = HashMap::new();
-        for Found { mut control, names, around, direction } in found {
-            let Some(form) = owned.owner(control.node, names, around) else { continue };
+        for FoundControl { mut control, names, parent_form, direction } in found {
+            let Some(form) = owners.owner(control.node, names, parent_form) else { continue };
             if let (Some(dirname), Some(direction)) = (&mut control.dirname, direction) {
                 dirname.direction = direction.resolved(&parsed.html, &mut directions);
             }
             controls[form].push(control);
         }
         let forms = forms.iter().zip(controls).map(|(element, mut controls)| {
-            super::defaults::settle(&mut controls);
+            super::initial_state::settle(&mut controls);
             Form::new(page.clone(), *element, controls)
         });
         Ok(forms.collect())
     }
 }
 
-fn control(element: ElementRef<'_>, name: &str, around: &Around) -> Control {
-    let owned = |name| element.attr(name).map(str::to_owned);
+fn control(element: ElementRef<'_>, name: &str, inherited: &Inherited) -> Control {
+    let owners = |name| element.attr(name).map(str::to_owned);
     let kind = match name {
         "input" => input(element),
         "button" => button(element),
@@ -123,12 +128,12 @@ fn control(element: ElementRef<'_>, name: &str, around: &Around) -> Control {
         Kind::Textarea { .. } | Kind::Submit(_) => true,
         _ => false,
     };
-    let dirname = owned("dirname").filter(|name| has_direction && !name.is_empty());
+    let dirname = owners("dirname").filter(|name| has_direction && !name.is_empty());
     Control {
         node: element.id(),
-        id: owned("id").filter(|id| !id.is_empty()),
-        name: owned("name").unwrap_or_default(),
-        disabled: around.disabled || element.attr("disabled").is_some(),
+        id: owners("id").filter(|id| !id.is_empty()),
+        name: owners("name").unwrap_or_default(),
+        disabled: inherited.disabled || element.attr("disabled").is_some(),
         dirname: dirname.map(|name| Dirname { name, direction: Direction::Ltr }),
         kind,
     }
@@ -165,8 +170,9 @@ fn button(element: ElementRef<'_>) -> Kind {
 }
 
 fn submitting(element: ElementRef<'_>, value: &str) -> Button {
-    let owned = |name| element.attr(name).map(str::to_owned);
-    let instead = Sending { action: owned("formaction"), method: owned("formmethod"), enctype: owned("formenctype") };
+    let owners = |name| element.attr(name).map(str::to_owned);
+    let instead =
+        Sending { action: owners("formaction"), method: owners("formmethod"), enctype: owners("formenctype") };
     Button { value: value.to_owned(), instead: Box::new(instead) }
 }
 

@@ -25,8 +25,8 @@ const LONGEST: usize = 300;
 /// The first such message, unless it says one of these secrets.
 pub(super) fn of(document: &Document, secrets: &[String]) -> Option<String> {
     let found = PLACES.iter().filter_map(|selector| document.text_of(selector).ok().flatten());
-    let said = found.map(|text| text.chars().filter(|letter| !letter.is_control()).collect::<String>());
-    let text = said.into_iter().find(|text| !text.is_empty())?;
+    let printable = found.map(|text| text.chars().filter(|letter| !letter.is_control()).collect::<String>());
+    let text = printable.into_iter().find(|text| !text.is_empty())?;
     if secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret)) {
         return None;
     }

@@ -229,8 +229,8 @@ mod tests {
         }
         let button = format!("<form method=post>{password}<button formaction=http://a.test/in?t0k>x</button></form>");
         let error = checked("https://a.test/login?t0k", &button).unwrap_err();
-        let told = "the form on https://a.test/login would send the password to http://a.test/in, where others can read it on its way";
-        assert_eq!((error.is_form(), error.to_string().as_str()), (true, told));
+        let message = "the form on https://a.test/login would send the password to http://a.test/in, where others can read it on its way";
+        assert_eq!((error.is_form(), error.to_string().as_str()), (true, message));
         assert!(checked("https://a.test/", "<form action=http://a.test/search><input name=q></form>").is_ok());
     }
 }

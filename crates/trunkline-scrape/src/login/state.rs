@@ -33,9 +33,9 @@ pub(crate) struct LoginSnapshot {
     pub(crate) turn: u64,
     pub(crate) login: Option<Arc<ActiveLogin>>,
     /// True if a page has been fetched with this login.
-    pub(crate) let_in: bool,
+    pub(crate) useful: bool,
     /// Number of consecutive logins before this one that served no page.
-    in_vain: u32,
+    useless_logins: u32,
     /// Failed attempts to renew this login: they are not repeated for each page.
     failed: Option<FailedRenewal>,
 }
@@ -100,28 +100,28 @@ impl LoginState {
     /// Logs in again, unless that has happened since this turn.
     pub(crate) async fn renew(&self, session: &Session, parser: &Parser, turn: u64) -> Result<()> {
         let _turn = self.renewing.lock().await;
-        let LoginSnapshot { turn: now, login, failed, let_in, in_vain } = self.current();
+        let LoginSnapshot { turn: now, login, failed, useful, useless_logins } = self.current();
         let Some(known) = login.filter(|_| now == turn) else { return Ok(()) };
         if let Some(error) = failed.as_ref().and_then(FailedRenewal::stands) {
             return Err(error);
         }
-        let in_vain = if let_in { 0 } else { in_vain + 1 };
-        if in_vain > MAX_USELESS_LOGINS {
-            return Err(Error::login(format!("logged in {in_vain} times, and no page could be fetched")));
+        let useless_logins = if useful { 0 } else { useless_logins + 1 };
+        if useless_logins > MAX_USELESS_LOGINS {
+            return Err(Error::login(format!("logged in {useless_logins} times, and no page could be fetched")));
         }
         match known.again(session, parser).await {
             Ok(known) => {
-                self.entered(known, in_vain);
+                self.entered(known, useless_logins);
                 Ok(())
             }
             Err(error) => Err(self.failed(error, failed.map_or(0, |failed| failed.attempts) + 1)),
         }
     }
 
-    fn entered(&self, known: ActiveLogin, in_vain: u32) {
+    fn entered(&self, known: ActiveLogin, useless_logins: u32) {
         let mut current = self.lock();
         let turn = current.turn + 1;
-        *current = LoginSnapshot { turn, login: Some(Arc::new(known)), in_vain, ..LoginSnapshot::default() };
+        *current = LoginSnapshot { turn, login: Some(Arc::new(known)), useless_logins, ..LoginSnapshot::default() };
     }
 
     /// Records a failed renewal: after a passing failure it is repeated after a pause, a refused
@@ -138,9 +138,9 @@ impl LoginState {
         self.lock().clone()
     }
 
-    pub(crate) fn let_in(&self, turn: u64) {
+    pub(crate) fn mark_useful(&self, turn: u64) {
         let mut current = self.lock();
-        current.let_in |= current.turn == turn;
+        current.useful |= current.turn == turn;
     }
 
     fn lock(&self) -> MutexGuard<'_, LoginSnapshot> {

@@ -1,6 +1,6 @@
 //! robots.txt (RFC 9309): fetched once for all callers and cached for a day.
 
-mod known;
+mod rules_cache;
 
 use std::fmt;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use trunkline::{Response, Session};
 use url::{Position, Url};
 
-use self::known::Known;
+use self::rules_cache::RulesCache;
 use crate::retries;
 
 /// RFC 9309 section 2.5: at least 500 kibibytes are read.
@@ -33,11 +33,11 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// The rules of all hosts, for one name.
 pub(crate) struct Robots {
     agent: String,
-    known: StdMutex<Known<Mutex<FetchState>>>,
+    cache: StdMutex<RulesCache<Mutex<RulesState>>>,
 }
 
 #[derive(Default)]
-enum FetchState {
+enum RulesState {
     #[default]
     Unknown,
     Known {
@@ -53,7 +53,7 @@ enum FetchState {
 }
 
 /// The result of the request for a host's robots.txt.
-pub(crate) enum Answer {
+pub(crate) enum RulesResult {
     Rules(Arc<Rules>),
     /// It is not known, so nothing is allowed. It may be known after that time, if there is one.
     Unreadable {
@@ -78,7 +78,7 @@ impl Robots {
     /// `agent` may have more to it than the name: `name/1.0 (https://…)`.
     pub(crate) fn new(agent: &str) -> Self {
         let name = agent.split(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_'))).next();
-        Self { agent: name.unwrap_or_default().to_owned(), known: StdMutex::default() }
+        Self { agent: name.unwrap_or_default().to_owned(), cache: StdMutex::default() }
     }
 
     pub(crate) fn agent(&self) -> &str {
@@ -87,28 +87,28 @@ impl Robots {
 
     /// The rules of this origin. Who asks first fetches them, after so many failed attempts no
     /// more; the others wait.
-    pub(crate) async fn of(&self, origin: &str, session: &Session, attempts: u32) -> Answer {
-        let state = self.known().of(origin);
+    pub(crate) async fn of(&self, origin: &str, session: &Session, attempts: u32) -> RulesResult {
+        let state = self.cache().of(origin);
         let mut state = state.lock().await;
         let now = Instant::now();
         let failures = match &*state {
-            FetchState::Known { rules, at } if now < *at + DAY => return Answer::Rules(rules.clone()),
-            FetchState::Unreadable { failures, until, why } if now < *until => {
+            RulesState::Known { rules, at } if now < *at + DAY => return RulesResult::Rules(rules.clone()),
+            RulesState::Unreadable { failures, until, why } if now < *until => {
                 let pause = (*failures < attempts).then(|| *until - now);
-                return Answer::Unreadable { why: why.clone(), pause };
+                return RulesResult::Unreadable { why: why.clone(), pause };
             }
-            FetchState::Unreadable { failures, .. } if *failures < attempts => *failures,
+            RulesState::Unreadable { failures, .. } if *failures < attempts => *failures,
             _ => 0,
         };
         match fetch(origin, &self.agent, session).await {
             Ok(rules) => {
-                self.known().says(origin, rules.bytes);
+                self.cache().set_size(origin, rules.bytes);
                 let rules = Arc::new(rules);
-                *state = FetchState::Known { rules: rules.clone(), at: Instant::now() };
-                Answer::Rules(rules)
+                *state = RulesState::Known { rules: rules.clone(), at: Instant::now() };
+                RulesResult::Rules(rules)
             }
             // That tells nothing of the host.
-            Err(Unread::Closed(error)) => Answer::Closed(error),
+            Err(Unread::Closed(error)) => RulesResult::Closed(error),
             Err(Unread::Failed { why, asked }) => {
                 // A pause longer than the limit is not waited for.
                 let too_long = asked.is_some_and(|asked| asked > retries::LONGEST_RETRY_AFTER);
@@ -116,14 +116,14 @@ impl Robots {
                 let pause = asked.unwrap_or_else(|| retries::backoff(failures));
                 let last = failures >= attempts;
                 let until = Instant::now() + if last { GIVEN_UP } else { pause };
-                *state = FetchState::Unreadable { failures, until, why: why.clone() };
-                Answer::Unreadable { why, pause: (!last).then_some(pause) }
+                *state = RulesState::Unreadable { failures, until, why: why.clone() };
+                RulesResult::Unreadable { why, pause: (!last).then_some(pause) }
             }
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known<Mutex<FetchState>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, RulesCache<Mutex<RulesState>>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -151,7 +151,7 @@ mod tests {
         let [same, other, plain] =
             ["https://a.test/in", "https://b.test/", "http://a.test/"].map(|url| Url::parse(url).unwrap());
         let (full, short) = (Some("https://a.test/login?x=1"), Some("https://a.test/"));
-        for (policy, told, origins) in [
+        for (policy, referers, origins) in [
             (Policy::NoReferrer, [None, None, None], [false, false, false]),
             (Policy::NoReferrerWhenDowngrade, [full, full, None], [true, true, false]),
             (Policy::SameOrigin, [full, None, None], [true, false, false]),
@@ -161,8 +161,8 @@ mod tests {
             (Policy::StrictOriginWhenCrossOrigin, [full, short, None], [true, true, false]),
             (Policy::UnsafeUrl, [full, full, full], [true, true, true]),
         ] {
-            for ((to, told), origin) in [&same, &other, &plain].into_iter().zip(told).zip(origins) {
-                assert_eq!(policy.referer(&page, to).as_deref(), told, "{policy:?} {to}");
+            for ((to, referers), origin) in [&same, &other, &plain].into_iter().zip(referers).zip(origins) {
+                assert_eq!(policy.referer(&page, to).as_deref(), referers, "{policy:?} {to}");
                 let expected = if origin { "https://a.test" } else { "null" };
                 assert_eq!(policy.origin(&page, to), expected, "{policy:?} {to}");
             }

@@ -1,4 +1,4 @@
-//! Choice of a form and a button; base URL and referrer of a page.
+//! Choice of a form of a page.
 
 use http::HeaderMap;
 use trunkline_scrape::{Document, FormChoice, Submitter};

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::web::Web;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_example_prints_ten_lengths_and_a_summary() {
+async fn the_example_prints_ten_lengths_then_its_time_and_count() {
     let web = Web::start(|path: String, _| async move { path.repeat(10) }).await;
     let urls: Vec<_> = (1..=10).map(|number| web.url(&format!("/{}", "p".repeat(number)))).collect();
     // target/debug/deps/it-… → target/debug/examples/ten_urls

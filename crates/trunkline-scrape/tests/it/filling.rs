@@ -40,7 +40,7 @@ fn a_field_that_is_not_there_is_told_with_those_that_are() {
 }
 
 #[test]
-fn a_refused_value_is_named_with_the_accepted_ones() {
+fn a_refused_value_is_reported_with_the_accepted_ones() {
     assert_eq!(refused("land", "it"), r#""it" is no option of "land", which has "de" (Germany), "fr" (France)"#);
     assert_eq!(refused("land", "xx"), r#""xx" is no option of "land", which has "de" (Germany), "fr" (France)"#);
     assert_eq!(refused("many", ["1", "3"]), r#""3" is no option of "many", which has "1", "2""#);

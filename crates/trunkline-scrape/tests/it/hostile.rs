@@ -98,7 +98,7 @@ fn formatting_that_is_opened_again_and_again_is_refused() {
 }
 
 #[test]
-fn tags_that_make_the_parser_search_all_open_elements_fail() {
+fn tags_that_make_the_parser_search_all_open_ones_are_refused() {
     let open: String = (0..500).map(|n| format!("<x{n}>")).collect();
     refused(format!("{open}{}", repeated("</y>")), "so misnested that it cannot be parsed in good time");
 }

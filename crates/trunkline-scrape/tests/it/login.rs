@@ -78,7 +78,7 @@ fn login(site: &Site, password: &str) -> Login {
 }
 
 #[tokio::test]
-async fn a_failed_login_names_the_condition_and_the_pages_message() {
+async fn a_failed_login_names_the_check_and_quotes_the_page() {
     let (site, session) = (Site::start(10).await, Session::new());
     let scraper = Scraper::new(session.clone());
     let home = site.url("/home");

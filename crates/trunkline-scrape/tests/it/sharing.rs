@@ -98,7 +98,7 @@ impl Renew for Broken {
 }
 
 #[tokio::test]
-async fn a_passing_failure_of_sharing_is_tried_again_a_lasting_is_not() {
+async fn only_a_passing_failure_to_share_is_tried_again() {
     let (site, broken) = (Site::start(1).await, Broken::default());
     let asked = broken.asked.clone();
     let scraper = Scraper::new(Session::new());

@@ -245,7 +245,8 @@ where
 impl fmt::Display for ConnectFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for (address, error) in &self.tried {
+        let last = self.tried.len().saturating_sub(1);
+        for (index, (address, error)) in self.tried.iter().enumerate() {
             f.write_str(separator)?;
             match error.kind() {
                 io::ErrorKind::ConnectionRefused => write!(f, "connection refused by {address}"),
@@ -253,8 +254,9 @@ impl fmt::Display for ConnectFailure {
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
                     write!(f, "no route to {address}")
                 }
-                // The kind only: the error itself may be the source.
-                _ => write!(f, "{address}: {}", error.kind()),
+                // The last error is the source: its text follows.
+                _ if index == last => write!(f, "{address}: {}", error.kind()),
+                _ => write!(f, "{address}: {error}"),
             }?;
             separator = "; ";
         }

@@ -192,7 +192,7 @@ impl Inner {
             Box::pin(async move {
                 let opened = connector.open(&target, &attempts, deadline.map(Into::into)).await;
                 let connected = match opened {
-                    Ok((stream, wire)) => Connection::open(stream, wire, http1),
+                    Ok((stream, socket)) => Connection::open(stream, socket, http1),
                     Err(error) => Err(error),
                 };
                 if let (Err(error), Some(pool)) = (&connected, pool.upgrade()) {

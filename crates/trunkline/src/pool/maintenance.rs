@@ -13,6 +13,7 @@ use tokio::runtime;
 use tokio::sync::Notify;
 
 use super::connection_slot::{ConnectionSlot, DialOutcome, SlotContent};
+use super::explain::chain;
 use super::key::{Key, Runtime};
 use super::shared::{Maintainer, SharedState};
 use super::state::{SlotId, WATCH_DELAY};
@@ -252,7 +253,7 @@ impl MaintenanceTask {
         match catch_unwind(AssertUnwindSafe(|| shared.poll_dial(slot, cx))) {
             Ok(Poll::Ready(DialOutcome::Open)) => drop(shared.dialed(slot)),
             Ok(Poll::Ready(DialOutcome::Failed(error))) => {
-                tracing::debug!(target: "trunkline::pool", %error, "a dial without a request failed");
+                tracing::debug!(target: "trunkline::pool", error = chain(&error), "a dial without a request failed");
                 shared.dial_failed(slot.id);
             }
             Ok(Poll::Ready(DialOutcome::NoDial | DialOutcome::Ended(_)) | Poll::Pending) => {}

@@ -18,7 +18,7 @@ use crate::error::{BoxError, Error, Result};
 use crate::pool::{InFlight, Pool, PoolBuilder};
 use crate::timeouts::Timeouts;
 
-/// SharedSettings for a [`Session`]. The setters record; [`build`](Self::build) checks.
+/// Settings for a [`Session`]. The setters record; [`build`](Self::build) checks.
 #[must_use = "settings do nothing until they are built"]
 pub struct SessionBuilder {
     pool: Option<Pool>,

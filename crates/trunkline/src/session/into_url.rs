@@ -66,13 +66,13 @@ fn check(url: Url) -> Result<Url> {
 }
 
 /// Names the address without what may be secret in it.
-pub(super) fn unusable(request_url: &str) -> Error {
-    let shown = match Url::parse(request_url) {
+pub(super) fn unusable(text: &str) -> Error {
+    let shown = match Url::parse(text) {
         Ok(url) if !url.cannot_be_a_base() => crate::redact::redact_url(&url).to_string(),
         // Without a scheme, `ann:secret@example.com` parses, as an address by the scheme `ann`.
         _ => {
             // Credentials end at the last `@`, whatever else is in them.
-            let bare = request_url.rsplit_once('@').map_or(request_url, |(_, rest)| rest);
+            let bare = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
             bare.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect()
         }
     };
@@ -95,15 +95,15 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_named_without_its_credentials() {
-        for (request_url, shown) in [
+        for (text, shown) in [
             ("ftp://ann:secret@example.com/x?key=secret", "ftp://example.com/x"),
             ("ann:secret@example.com/x", "example.com/x"),
             ("ann:sec/re?t@example.com/x#secret", "example.com/x"),
             ("localhost:8080/x?key=secret", "localhost:8080/x"),
             ("//ann:secret@example.com", "example.com"),
         ] {
-            let said = unusable(request_url).to_string();
-            assert!(said.contains(&format!("\"{shown}\"")) && !said.contains("secret"), "{request_url}: {said}");
+            let message = unusable(text).to_string();
+            assert!(message.contains(&format!("\"{shown}\"")) && !message.contains("secret"), "{text}: {message}");
         }
     }
 }

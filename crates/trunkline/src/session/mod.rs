@@ -80,7 +80,7 @@ use crate::stats::{CloseReport, PoolStats};
 /// `ConcurrencyLimitLayer` over it. A closed session is ready too, and its requests fail with an
 /// error that [`is_closed`](crate::Error::is_closed).
 ///
-/// [`Session::execute`] documents the behaviour. SharedSettings of a
+/// [`Session::execute`] documents the behaviour. Settings of a
 /// [`RequestBuilder`](crate::RequestBuilder), time limits for instance, travel in the request that
 /// [`build`](crate::RequestBuilder::build) makes. The response's extensions hold its
 /// [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`](crate::ResponseHistory).
@@ -155,7 +155,7 @@ impl Session {
         Self::builder().build().expect("the default settings are valid")
     }
 
-    /// SharedSettings for a session.
+    /// Begins a session with its settings.
     #[track_caller]
     pub fn builder() -> SessionBuilder {
         SessionBuilder::new()

@@ -124,20 +124,19 @@ pub(super) fn next(
     let mut headers = outgoing.all_headers();
     // A 303 is followed by a GET, or a HEAD after a HEAD (RFC 9110 section 15.4.4).
     let body = if method == request.method && status != StatusCode::SEE_OTHER {
-        body.map_err(|once| refused(once.to_string()))?
+        body.map_err(|not_replayable| refused(not_replayable.to_string()))?
     } else {
         remove_where(&mut headers, |name, _| describes_content(name));
         Body::empty()
     };
     match origin(&headers, from, &url) {
-        // Browsers tell it with what may change something, and so with no `GET`, unless a script
-        // asks: that was one before.
+        // A method that changed became GET, with which browsers send no `Origin`.
         Some(_) if method != request.method => drop(headers.remove(ORIGIN)),
         Some(origin) => drop(headers.insert(ORIGIN, origin)),
         None => {}
     }
     if url.origin() != from.origin() {
-        keep_secrets(&mut headers, &mut url);
+        remove_secrets(&mut headers, &mut url);
     }
     if from.scheme() == "https" && url.scheme() == "http" {
         // RFC 9110 section 10.1.3. We set none, but the caller may have.
@@ -148,7 +147,7 @@ pub(super) fn next(
         request_url: RequestUrl::new(url)
             .map_err(|error| refused("its Location cannot be asked for").because(error))?,
         headers,
-        // They are among them by now, and some may have been taken out.
+        // `headers` has the session's already, less those removed above.
         defaults: false,
         body,
     }))
@@ -194,11 +193,11 @@ fn describes_content(name: &HeaderName) -> bool {
 }
 
 /// Removes headers and credentials that another origin must not see.
-fn keep_secrets(headers: &mut HeaderMap, url: &mut Url) {
+fn remove_secrets(headers: &mut HeaderMap, url: &mut Url) {
     for secret in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, HOST] {
         headers.remove(secret);
     }
-    // The caller knows of other secrets, and has said so.
+    // Headers that the caller marked as sensitive.
     remove_where(headers, |_, value| value.is_sensitive());
     // Both fail only for addresses that cannot carry credentials in the first place.
     let _ = url.set_username("");

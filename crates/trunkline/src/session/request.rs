@@ -332,7 +332,7 @@ impl Parts {
         self.boundary = None;
     }
 
-    /// SharedSettings that depend on others, in whatever order they were made.
+    /// Settings that depend on others, in whatever order they were made.
     fn complete(mut self) -> Result<Self> {
         if self.headers.len() > MOST_HEADERS {
             return Err(too_many_headers());

@@ -1,4 +1,4 @@
-//! SharedSettings that a request may set for itself and otherwise has from its session.
+//! Settings that a request may set for itself and otherwise has from its session.
 
 use super::redirect::Policy;
 use crate::timeouts::Timeouts;

@@ -118,7 +118,7 @@ pub struct PoolStats {
     pub in_use: usize,
     /// Connections being made.
     pub dialing: usize,
-    /// Requests that wait for a connection or for leave to make one.
+    /// Requests that wait for a connection or for a permit to dial.
     pub waiting: usize,
     /// Connections begun since the pool was made, failed ones included.
     pub created: u64,

@@ -51,14 +51,14 @@ struct Host<J> {
     /// It is left alone until then.
     until: Instant,
     pause: Duration,
-    rules: RulesState,
+    rules: HostRules,
     /// The number of its last turn.
     turn: u64,
     place: Place,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RulesState {
+enum HostRules {
     Unknown,
     Asked,
     Known,
@@ -119,7 +119,7 @@ impl<J> Schedule<J> {
     }
 
     /// Leaves the host alone until then.
-    pub(super) fn hold(&mut self, host: &Arc<str>, until: Instant, now: Instant) {
+    pub(super) fn pause_host(&mut self, host: &Arc<str>, until: Instant, now: Instant) {
         let known = self.host(host, now);
         known.until = known.until.max(until);
         self.settle(host, now);
@@ -128,7 +128,7 @@ impl<J> Schedule<J> {
     /// The host's rules are known. Its pause is the longer one.
     pub(super) fn ruled(&mut self, host: &Arc<str>, pause: Duration, now: Instant) {
         let known = self.host(host, now);
-        known.rules = RulesState::Known;
+        known.rules = HostRules::Known;
         known.pause = known.pause.max(pause.min(FOREVER));
         self.settle(host, now);
     }
@@ -154,8 +154,8 @@ impl<J> Schedule<J> {
         let turn = self.turns;
         let known = self.host(&host, now);
         known.under_way += 1;
-        let start = if known.rules == RulesState::Unknown {
-            known.rules = RulesState::Asked;
+        let start = if known.rules == HostRules::Unknown {
+            known.rules = HostRules::Asked;
             Some(Start::Ask(host.clone()))
         } else {
             let job = known.next(now);
@@ -187,7 +187,7 @@ impl<J> Schedule<J> {
 
     fn host(&mut self, name: &Arc<str>, now: Instant) -> &mut Host<J> {
         let (turn, pause) = (self.turns + 1, self.pause);
-        let rules = if self.rules { RulesState::Unknown } else { RulesState::Known };
+        let rules = if self.rules { HostRules::Unknown } else { HostRules::Known };
         let host = self.hosts.entry(name.clone()).or_insert_with(|| Host {
             fresh: VecDeque::new(),
             again: BTreeMap::new(),
@@ -235,7 +235,7 @@ impl<J> Host<J> {
         let first_again = self.again.first_key_value().map(|(&(at, _), _)| at);
         let due = if self.fresh.is_empty() { first_again } else { Some(now) };
         match due {
-            _ if self.rules == RulesState::Asked => Place::Nowhere,
+            _ if self.rules == HostRules::Asked => Place::Nowhere,
             Some(due) if due.max(self.until) <= now => Place::Ready(self.under_way),
             Some(due) => Place::Resting(due.max(self.until)),
             None if now < self.until => Place::Resting(self.until),

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use super::*;
 
 /// A schedule with a clock that is set by hand. Jobs are numbers.
-struct Play {
+struct Simulation {
     schedule: Schedule<u32>,
     now: Instant,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
-impl Play {
+impl Simulation {
     fn new(pause: Duration) -> Self {
         Self { schedule: Schedule::new(pause, false), now: Instant::now() }
     }
@@ -56,184 +56,184 @@ impl Play {
 
 #[test]
 fn rule_1_between_two_starts_lies_the_pause() {
-    let mut play = Play::new(SECOND);
-    play.push("a", 1..=3);
-    assert_eq!((play.all(), play.wake()), (vec![1], Some(1_000)));
-    play.sleep(999);
-    assert_eq!((play.all(), play.wake()), (vec![], Some(1)));
+    let mut simulation = Simulation::new(SECOND);
+    simulation.push("a", 1..=3);
+    assert_eq!((simulation.all(), simulation.wake()), (vec![1], Some(1_000)));
+    simulation.sleep(999);
+    assert_eq!((simulation.all(), simulation.wake()), (vec![], Some(1)));
     // The end of the first job makes no difference.
-    play.sleep(1);
-    assert_eq!((play.all(), play.wake()), (vec![2], Some(1_000)));
-    play.done("a");
-    play.sleep(5_000);
-    assert_eq!(play.all(), [3], "what was not used is not saved up");
+    simulation.sleep(1);
+    assert_eq!((simulation.all(), simulation.wake()), (vec![2], Some(1_000)));
+    simulation.done("a");
+    simulation.sleep(5_000);
+    assert_eq!(simulation.all(), [3], "what was not used is not saved up");
 }
 
 #[test]
 fn rule_1_a_pause_ends_with_nothing_to_do_as_well() {
-    let mut play = Play::new(SECOND);
-    play.push("a", [1]);
-    assert_eq!(play.all(), [1]);
-    play.done("a");
-    play.sleep(400);
-    play.push("a", [2]);
-    assert_eq!((play.all(), play.wake()), (vec![], Some(600)));
+    let mut simulation = Simulation::new(SECOND);
+    simulation.push("a", [1]);
+    assert_eq!(simulation.all(), [1]);
+    simulation.done("a");
+    simulation.sleep(400);
+    simulation.push("a", [2]);
+    assert_eq!((simulation.all(), simulation.wake()), (vec![], Some(600)));
 }
 
 #[test]
 fn rule_1_a_host_that_waits_holds_up_no_other() {
-    let mut play = Play::new(SECOND);
-    play.push("a", 1..=500);
-    play.push("b", [501]);
-    assert_eq!(play.all(), [1, 501]);
+    let mut simulation = Simulation::new(SECOND);
+    simulation.push("a", 1..=500);
+    simulation.push("b", [501]);
+    assert_eq!(simulation.all(), [1, 501]);
 }
 
 #[test]
 fn rule_2_a_host_that_is_held_is_left_alone_until_then() {
-    let mut play = Play::new(Duration::ZERO);
-    play.push("a", 1..=2);
-    play.push("b", [3]);
-    let (later, sooner) = (play.at(2_000), play.at(1_000));
-    play.schedule.hold(&"a".into(), later, play.now);
+    let mut simulation = Simulation::new(Duration::ZERO);
+    simulation.push("a", 1..=2);
+    simulation.push("b", [3]);
+    let (later, sooner) = (simulation.at(2_000), simulation.at(1_000));
+    simulation.schedule.pause_host(&"a".into(), later, simulation.now);
     // A shorter hold does not shorten it.
-    play.schedule.hold(&"a".into(), sooner, play.now);
-    assert_eq!((play.all(), play.wake()), (vec![3], Some(2_000)));
-    play.sleep(2_000);
-    assert_eq!(play.all(), [1, 2]);
+    simulation.schedule.pause_host(&"a".into(), sooner, simulation.now);
+    assert_eq!((simulation.all(), simulation.wake()), (vec![3], Some(2_000)));
+    simulation.sleep(2_000);
+    assert_eq!(simulation.all(), [1, 2]);
 }
 
 #[test]
 fn rule_2_a_host_may_be_held_while_it_has_nothing_to_do() {
-    let mut play = Play::new(Duration::ZERO);
-    let until = play.at(500);
-    play.schedule.hold(&"a".into(), until, play.now);
-    play.push("a", [1]);
-    assert_eq!((play.all(), play.wake()), (vec![], Some(500)));
+    let mut simulation = Simulation::new(Duration::ZERO);
+    let until = simulation.at(500);
+    simulation.schedule.pause_host(&"a".into(), until, simulation.now);
+    simulation.push("a", [1]);
+    assert_eq!((simulation.all(), simulation.wake()), (vec![], Some(500)));
 }
 
 #[test]
 fn rule_3_a_retry_waits_for_its_time_and_then_goes_first() {
-    let mut play = Play::new(Duration::ZERO);
-    play.push("a", [1]);
-    assert_eq!(play.all(), [1]);
-    let at = play.at(300);
-    play.schedule.again(&"a".into(), 1, at, play.now);
-    play.done("a");
-    assert_eq!((play.all(), play.wake(), play.schedule.len()), (vec![], Some(300), 1));
-    play.push("a", [2]);
-    assert_eq!(play.all(), [2], "it takes nobody's place");
-    play.sleep(300);
-    play.push("a", [3]);
-    assert_eq!(play.all(), [1, 3]);
+    let mut simulation = Simulation::new(Duration::ZERO);
+    simulation.push("a", [1]);
+    assert_eq!(simulation.all(), [1]);
+    let at = simulation.at(300);
+    simulation.schedule.again(&"a".into(), 1, at, simulation.now);
+    simulation.done("a");
+    assert_eq!((simulation.all(), simulation.wake(), simulation.schedule.len()), (vec![], Some(300), 1));
+    simulation.push("a", [2]);
+    assert_eq!(simulation.all(), [2], "it takes nobody's place");
+    simulation.sleep(300);
+    simulation.push("a", [3]);
+    assert_eq!(simulation.all(), [1, 3]);
 }
 
 #[test]
 fn rule_4_the_host_with_the_fewest_under_way_is_next() {
-    let mut play = Play::new(Duration::ZERO);
-    play.push("slow", 1..=9);
-    assert_eq!((0..4).filter_map(|_| play.take()).count(), 4);
-    play.push("quick", 101..=109);
+    let mut simulation = Simulation::new(Duration::ZERO);
+    simulation.push("slow", 1..=9);
+    assert_eq!((0..4).filter_map(|_| simulation.take()).count(), 4);
+    simulation.push("quick", 101..=109);
     for _ in 0..4 {
-        assert_eq!(play.take().unwrap().0, "quick");
+        assert_eq!(simulation.take().unwrap().0, "quick");
     }
     // Four each. A free place goes back to the host that lost it.
-    play.done("quick");
-    assert_eq!(play.take().unwrap().0, "quick");
-    play.done("slow");
-    assert_eq!(play.take().unwrap().0, "slow");
+    simulation.done("quick");
+    assert_eq!(simulation.take().unwrap().0, "quick");
+    simulation.done("slow");
+    assert_eq!(simulation.take().unwrap().0, "slow");
 }
 
 #[test]
 fn rule_4_hosts_take_turns() {
-    let mut play = Play::new(Duration::ZERO);
-    play.push("a", 1..=3);
-    play.push("b", 11..=13);
-    play.push("c", 21..=23);
+    let mut simulation = Simulation::new(Duration::ZERO);
+    simulation.push("a", 1..=3);
+    simulation.push("b", 11..=13);
+    simulation.push("c", 21..=23);
     let mut order = Vec::new();
-    while let Some((host, job)) = play.take() {
+    while let Some((host, job)) = simulation.take() {
         order.push(job);
-        play.done(&host);
+        simulation.done(&host);
     }
     assert_eq!(order, [1, 11, 21, 2, 12, 22, 3, 13, 23]);
 }
 
 #[test]
 fn rule_5_a_host_is_asked_for_its_rules_first() {
-    let mut play = Play::new(Duration::ZERO);
-    play.schedule = Schedule::new(Duration::ZERO, true);
-    play.push("a", 1..=3);
+    let mut simulation = Simulation::new(Duration::ZERO);
+    simulation.schedule = Schedule::new(Duration::ZERO, true);
+    simulation.push("a", 1..=3);
     let host: Arc<str> = "a".into();
-    assert_eq!(play.schedule.take(play.now), Some(Start::Ask(host.clone())));
-    assert_eq!((play.schedule.take(play.now), play.schedule.wake()), (None, None));
-    play.schedule.ruled(&host, SECOND, play.now);
-    play.done("a");
-    assert_eq!((play.all(), play.wake()), (vec![1], Some(1_000)), "the pause is known before the second");
+    assert_eq!(simulation.schedule.take(simulation.now), Some(Start::Ask(host.clone())));
+    assert_eq!((simulation.schedule.take(simulation.now), simulation.schedule.wake()), (None, None));
+    simulation.schedule.ruled(&host, SECOND, simulation.now);
+    simulation.done("a");
+    assert_eq!((simulation.all(), simulation.wake()), (vec![1], Some(1_000)), "the pause is known before the second");
 }
 
 #[test]
 fn rule_5_the_longer_pause_counts() {
-    let mut play = Play::new(SECOND);
-    play.push("a", 1..=2);
-    play.schedule.ruled(&"a".into(), Duration::from_millis(10), play.now);
-    assert_eq!((play.all(), play.wake()), (vec![1], Some(1_000)));
+    let mut simulation = Simulation::new(SECOND);
+    simulation.push("a", 1..=2);
+    simulation.schedule.ruled(&"a".into(), Duration::from_millis(10), simulation.now);
+    assert_eq!((simulation.all(), simulation.wake()), (vec![1], Some(1_000)));
 }
 
 #[test]
 fn rule_6_more_is_wanted_until_enough_waits_that_may_start() {
-    let mut play = Play::new(SECOND);
-    play.push("a", 0..AHEAD as u32);
-    assert!(!play.schedule.has_room(), "one of them may start");
-    assert_eq!(play.all(), [0]);
-    assert!(play.schedule.has_room(), "none may: behind them may be another host's");
-    play.push("a", 0..(MOST - AHEAD) as u32);
-    assert!(play.schedule.has_room());
-    play.push("a", [0]);
-    assert_eq!((play.schedule.len(), play.schedule.has_room()), (MOST, false));
+    let mut simulation = Simulation::new(SECOND);
+    simulation.push("a", 0..AHEAD as u32);
+    assert!(!simulation.schedule.has_room(), "one of them may start");
+    assert_eq!(simulation.all(), [0]);
+    assert!(simulation.schedule.has_room(), "none may: behind them may be another host's");
+    simulation.push("a", 0..(MOST - AHEAD) as u32);
+    assert!(simulation.schedule.has_room());
+    simulation.push("a", [0]);
+    assert_eq!((simulation.schedule.len(), simulation.schedule.has_room()), (MOST, false));
 }
 
 #[test]
 fn rule_7_a_host_is_forgotten_when_it_has_had_its_pause() {
-    let mut play = Play::new(SECOND);
-    play.push("a", [1]);
-    assert_eq!(play.all(), [1]);
-    play.done("a");
-    assert_eq!((play.schedule.hosts.len(), play.wake()), (1, Some(1_000)));
-    play.sleep(1_000);
-    assert!(play.all().is_empty());
-    assert_eq!((play.schedule.hosts.len(), play.schedule.resting.len(), play.wake()), (0, 0, None));
+    let mut simulation = Simulation::new(SECOND);
+    simulation.push("a", [1]);
+    assert_eq!(simulation.all(), [1]);
+    simulation.done("a");
+    assert_eq!((simulation.schedule.hosts.len(), simulation.wake()), (1, Some(1_000)));
+    simulation.sleep(1_000);
+    assert!(simulation.all().is_empty());
+    assert_eq!((simulation.schedule.hosts.len(), simulation.schedule.resting.len(), simulation.wake()), (0, 0, None));
 }
 
 #[test]
 fn rule_7_not_while_something_is_under_way() {
-    let mut play = Play::new(Duration::ZERO);
-    play.push("a", [1]);
-    assert_eq!((play.all(), play.schedule.hosts.len()), (vec![1], 1));
-    play.done("a");
-    assert_eq!(play.schedule.hosts.len(), 0);
+    let mut simulation = Simulation::new(Duration::ZERO);
+    simulation.push("a", [1]);
+    assert_eq!((simulation.all(), simulation.schedule.hosts.len()), (vec![1], 1));
+    simulation.done("a");
+    assert_eq!(simulation.schedule.hosts.len(), 0);
 }
 
 #[test]
 fn what_is_given_up_is_gone() {
-    let mut play = Play::new(SECOND);
-    play.push("a", 1..=3);
-    play.push("b", [4]);
-    assert_eq!(play.take().unwrap().1, 1);
-    let (at, now) = (play.at(9_000), play.now);
-    play.schedule.again(&"a".into(), 1, at, now);
-    let mut given_up: Vec<_> = std::iter::from_fn(|| play.schedule.give_up(now)).collect();
+    let mut simulation = Simulation::new(SECOND);
+    simulation.push("a", 1..=3);
+    simulation.push("b", [4]);
+    assert_eq!(simulation.take().unwrap().1, 1);
+    let (at, now) = (simulation.at(9_000), simulation.now);
+    simulation.schedule.again(&"a".into(), 1, at, now);
+    let mut given_up: Vec<_> = std::iter::from_fn(|| simulation.schedule.give_up(now)).collect();
     given_up.sort_unstable();
-    assert_eq!((given_up, play.schedule.len()), (vec![1, 2, 3, 4], 0));
-    play.sleep(10_000);
-    assert!(play.all().is_empty());
+    assert_eq!((given_up, simulation.schedule.len()), (vec![1, 2, 3, 4], 0));
+    simulation.sleep(10_000);
+    assert!(simulation.all().is_empty());
 }
 
 #[test]
 fn the_longest_pause_there_is_is_one() {
-    let mut play = Play::new(Duration::MAX);
-    play.push("a", 1..=2);
-    assert_eq!(play.all(), [1]);
-    play.sleep(1_000_000_000);
-    assert!(play.all().is_empty());
+    let mut simulation = Simulation::new(Duration::MAX);
+    simulation.push("a", 1..=2);
+    assert_eq!(simulation.all(), [1]);
+    simulation.sleep(1_000_000_000);
+    assert!(simulation.all().is_empty());
 }
 
 /// Numbers that look random, the same ones for the same seed (Marsaglia's xorshift).
@@ -261,7 +261,7 @@ struct Seen {
 /// are fewer than they: whatever happens, each URL is done once, no host is asked before its time,
 /// and there is no time at which something may start and nothing does.
 #[test]
-fn at_random_no_job_is_lost_or_early_and_no_host_starves() {
+fn at_random_no_url_is_lost_or_early_and_no_host_starves() {
     for seed in 1..=60 {
         simulate(seed);
     }
@@ -342,7 +342,7 @@ fn simulate(seed: u64) {
                         let held = now + Duration::from_millis(dice.below(500));
                         let known = seen.get_mut(&host).unwrap();
                         known.held = known.held.max(Some(held));
-                        schedule.hold(&host, held, now);
+                        schedule.pause_host(&host, held, now);
                     }
                     if attempts[url] < 3 && dice.below(5) == 0 {
                         due[url] = now + Duration::from_millis(dice.below(300));

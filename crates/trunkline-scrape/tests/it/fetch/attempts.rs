@@ -1,4 +1,4 @@
-//! Repeated attempts: their causes, number and result.
+//! Attempts of a fetch: retries, pauses and the final error.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -122,14 +122,14 @@ async fn whoever_asks_for_no_pause_gets_one_all_the_same() {
     session.close().await;
 }
 
-/// The port was in use a moment ago.
+/// Returns the address of a port that was closed a moment ago.
 async fn nobody_there() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_again_and_then_an_error() {
+async fn a_refused_connection_is_retried_and_then_reported() {
     let (session, nobody) = (Session::new(), nobody_there().await);
     let scraper = Scraper::new(session.clone()).retries(1);
     let pages = all(scraper.fetch([format!("{nobody}/path?token=se-cret")])).await;

@@ -39,7 +39,7 @@ async fn dropped_mid_way_it_leaves_nothing() {
     assert_no_connections(web.port()).await;
 }
 
-/// A wait may be cancelled at any time.
+/// A waiting caller may be cancelled at any time.
 #[tokio::test]
 async fn a_wait_that_is_given_up_loses_nothing() {
     let web = Web::start(|path, _| async move {
@@ -126,7 +126,7 @@ async fn stopped_it_forgets_what_was_not_asked_for_yet() {
 }
 
 #[tokio::test]
-async fn a_close_while_robots_txt_is_fetched_does_not_judge_the_page() {
+async fn a_session_closed_during_robots_txt_does_not_refuse_the_page() {
     let (web, session) = (stuck().await, Session::new());
     let scraper = Scraper::new(session.clone()).robots("tester").retries(0);
     let url = scraper.url(web.url("/page")).unwrap();

@@ -1,4 +1,4 @@
-//! Totals by host.
+//! Figures of a fetch, by host.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ fn size() -> (usize, usize) {
 /// The site ends the session again and again: each page comes, none twice, with one login for each
 /// time that it ended.
 #[tokio::test]
-async fn all_pages_are_fetched_from_a_site_that_keeps_logging_out() {
+async fn all_pages_come_from_a_site_that_keeps_ending_the_session() {
     let (pages, good_for) = size();
     let (site, session) = (Site::start(good_for).await, Session::new());
     let scraper = Scraper::new(session.clone());
@@ -65,7 +65,7 @@ async fn it_is_found_out_without_reading_pages_as_well() {
 }
 
 #[tokio::test]
-async fn a_login_that_cannot_be_renewed_fails_each_page_but_runs_once() {
+async fn a_login_that_cannot_be_renewed_fails_all_pages_at_once() {
     let (site, session) = (Site::start(5).await, Session::new());
     let scraper = Scraper::new(session.clone());
     scraper.login(login(&site)).await.unwrap();
@@ -84,7 +84,8 @@ async fn a_login_that_cannot_be_renewed_fails_each_page_but_runs_once() {
     session.close().await;
 }
 
-/// Every login works and none gives access: the scraper stops before the pages end.
+/// Every login works, and none opens a page: that is not gone on with for as long as there are
+/// pages.
 #[tokio::test]
 async fn logins_that_let_nobody_in_come_to_an_end() {
     let (site, session) = (Site::start(5).await, Session::new());
@@ -97,7 +98,7 @@ async fn logins_that_let_nobody_in_come_to_an_end() {
     session.close().await;
 }
 
-/// A page may link to the login page: a request for it does not mean that the login ran out.
+/// A page may link to it: a request for it does not mean a lost session.
 #[tokio::test]
 async fn the_login_page_is_a_page_as_any_other() {
     let (site, session) = (Site::start(100).await, Session::new());
@@ -173,8 +174,8 @@ async fn a_session_that_makes_errors_of_statuses_logs_in_as_any_other() {
     session.close().await;
 }
 
-/// One page logs in, others use the login up, and it has run out for the first page again: the
-/// login gave access before, so it is renewed.
+/// One page logs in, others use up what that is good for, and it is over for the first one once
+/// more: as it has given a page, it is renewed.
 #[tokio::test]
 async fn a_login_that_others_have_used_up_is_renewed_once_more() {
     let (used_up, session) = (Arc::new(Notify::new()), Session::new());

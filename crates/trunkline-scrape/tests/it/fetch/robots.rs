@@ -101,7 +101,7 @@ async fn if_it_cannot_be_had_nothing_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_host_with_a_retry_after_of_an_hour_is_not_asked_again() {
+async fn a_retry_after_of_an_hour_ends_the_requests_for_robots_txt() {
     let web = Web::start(|_, _| async { (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "3600")]) }).await;
     let session = Session::new();
     let pages = all(Scraper::new(session.clone()).robots("tester").fetch([web.url("/1"), web.url("/2")])).await;
@@ -111,7 +111,7 @@ async fn a_host_with_a_retry_after_of_an_hour_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn a_host_with_an_untrusted_certificate_is_not_asked_again() {
+async fn a_bad_certificate_ends_the_requests_for_robots_txt() {
     let (server, session) = (Untrusted::start().await, Session::new());
     let pages = all(Scraper::new(session.clone()).robots("tester").fetch([server.url()])).await;
     let error = pages[0].as_ref().unwrap_err();

@@ -123,7 +123,7 @@ async fn an_endless_input_is_read_as_it_is_wanted() {
 
 /// The same if none of it may be fetched for now, or all of it was before.
 #[tokio::test]
-async fn an_endless_input_of_one_waiting_host_or_url_does_not_hang() {
+async fn an_endless_input_of_one_waiting_host_or_url_is_no_trap() {
     let (web, session) = (Web::plain().await, Session::new());
     let scraper = Scraper::new(session.clone()).delay(Duration::from_secs(3_600));
     let read = Rc::new(Cell::new(0_u64));

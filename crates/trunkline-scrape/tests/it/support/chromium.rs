@@ -103,7 +103,7 @@ impl Chromium {
     }
 }
 
-/// Fills a field in as a person at the keyboard would.
+/// Types as a user at the keyboard does.
 const FILL: &str = r"
     const [form, name, value] = arguments;
     const fields = [...document.querySelector(form).elements].filter(field => field.name === name && field.type !== 'hidden');

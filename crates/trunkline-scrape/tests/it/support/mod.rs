@@ -1,5 +1,4 @@
-//! Support of the tests: a recording server, a browser, the corpus for both, and sites with a
-//! login.
+//! Servers, browsers and cases that the tests share.
 
 pub(crate) mod cases;
 pub(crate) mod chromium;

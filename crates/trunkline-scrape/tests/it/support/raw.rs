@@ -59,7 +59,7 @@ async fn answer(mut socket: TcpStream, end: End) {
     let (text, reset) = match &end {
         End::Close(text) => (text, false),
         End::Reset(text) => (text, true),
-        // A client that is gone has reset the connection already.
+        // A client that has gone has reset it already.
         End::Refuse => return drop(socket.set_zero_linger()),
     };
     let mut head = Vec::new();
@@ -69,7 +69,7 @@ async fn answer(mut socket: TcpStream, end: End) {
             Err(_) => return,
         }
     }
-    // A client that is gone needs no response.
+    // A client that has gone wants no answer.
     let _ = socket.write_all(text.as_bytes()).await;
     if reset {
         let _ = socket.set_zero_linger();

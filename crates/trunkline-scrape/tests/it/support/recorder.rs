@@ -61,7 +61,7 @@ impl Recorder {
         waited.expect("nothing was sent within 120 s").unwrap()
     }
 
-    /// Asserts that no further request was sent.
+    /// Asserts that no unexpected request was sent.
     pub(crate) fn assert_silent(&mut self) {
         if let Ok(unexpected) = self.seen.try_recv() {
             panic!("one request too many: {unexpected:?}");
@@ -158,7 +158,7 @@ async fn line(socket: &mut BufReader<TcpStream>) -> Option<String> {
 }
 
 impl Recorded {
-    /// Each sender has its own boundary.
+    /// Each client has its own boundary.
     fn without_boundary(mut self) -> Self {
         if let Some((kind, boundary)) = self.content_type.as_deref().and_then(|value| value.split_once("; boundary=")) {
             let body: String = self.body.iter().copied().map(char::from).collect();

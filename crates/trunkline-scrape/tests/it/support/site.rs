@@ -30,7 +30,7 @@ struct Seen {
     session: Mutex<(String, usize)>,
     /// The number of deliveries of each page.
     delivered: Mutex<HashMap<usize, usize>>,
-    /// True if every login is refused.
+    /// True if no login opens a page any more.
     locked: Mutex<bool>,
     /// Logins meet a 503.
     ill: Mutex<bool>,
@@ -80,7 +80,7 @@ impl Site {
 }
 
 impl Site {
-    /// Ends the session; while the site is ill, no login succeeds.
+    /// The session ends, and while it is ill, no login succeeds.
     pub(crate) fn set_ill(&self, ill: bool) {
         *self.seen.ill.lock().unwrap() = ill;
         self.seen.session.lock().unwrap().0.clear();

@@ -8,7 +8,7 @@ pub(crate) fn connections(port: u16) -> usize {
     let open = list.lines().skip(1).filter(|line| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         let to = u16::from_str_radix(words[2].rsplit_once(':').unwrap().1, 16).unwrap();
-        // A socket in TIME_WAIT (06) belongs to no process.
+        // A socket in TIME_WAIT (06) has no owner any more.
         to == port && words[3] != "06"
     });
     open.count()

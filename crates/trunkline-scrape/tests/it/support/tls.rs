@@ -1,4 +1,4 @@
-//! A server with an untrusted certificate.
+//! Server with an untrusted certificate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -8,7 +8,7 @@ use super::direction::Directions;
 
 /// The properties that an element passes on to its children.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Around {
+pub(super) struct Inherited {
     pub(super) form: Option<NodeId>,
     /// In a disabled fieldset, and not in the first legend of it.
     pub(super) disabled: bool,
@@ -21,7 +21,7 @@ pub(super) struct Around {
     pub(super) optgroup: Option<bool>,
 }
 
-impl Around {
+impl Inherited {
     /// The same for what is in this element.
     pub(super) fn inside(&mut self, element: ElementRef<'_>) -> Self {
         let mut inside = Self { legend: None, ..*self };

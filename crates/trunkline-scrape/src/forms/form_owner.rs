@@ -7,7 +7,7 @@ use scraper::ElementRef;
 
 use crate::tree::Owners;
 
-pub(super) struct Owned<'a> {
+pub(super) struct FormOwners<'a> {
     /// The index of each form in the page.
     places: HashMap<NodeId, usize>,
     /// The first element of each id.
@@ -16,7 +16,7 @@ pub(super) struct Owned<'a> {
     parser: &'a Owners,
 }
 
-impl<'a> Owned<'a> {
+impl<'a> FormOwners<'a> {
     pub(super) fn new(forms: &[ElementRef<'_>], ids: &'a HashMap<&'a str, NodeId>, parser: &'a Owners) -> Self {
         let places = forms.iter().enumerate().map(|(place, form)| (form.id(), place)).collect();
         Self { places, ids, parser }
@@ -24,10 +24,10 @@ impl<'a> Owned<'a> {
 
     /// By its `form` attribute, and by nothing else if there is one; else as the parser had it;
     /// else by the form around it.
-    pub(super) fn owner(&self, control: NodeId, names: Option<&str>, around: Option<NodeId>) -> Option<usize> {
+    pub(super) fn owner(&self, control: NodeId, names: Option<&str>, parent_form: Option<NodeId>) -> Option<usize> {
         let form = match names {
             Some(id) => self.ids.get(id).copied().filter(|_| !id.is_empty()),
-            None => self.parser.get(&control).copied().or(around),
+            None => self.parser.get(&control).copied().or(parent_form),
         };
         self.places.get(&form?).copied()
     }

@@ -10,33 +10,33 @@ const MOST: usize = 64 << 20;
 const EACH: usize = 1 << 10;
 
 /// `S` is what is known of a host.
-pub(super) struct Known<S> {
-    hosts: HashMap<Arc<str>, Host<S>>,
+pub(super) struct RulesCache<S> {
+    hosts: HashMap<Arc<str>, CachedHost<S>>,
     /// The oldest first.
     order: VecDeque<Arc<str>>,
     bytes: usize,
 }
 
-struct Host<S> {
+struct CachedHost<S> {
     state: Arc<S>,
     bytes: usize,
 }
 
-impl<S: Default> Known<S> {
+impl<S: Default> RulesCache<S> {
     pub(super) fn of(&mut self, origin: &str) -> Arc<S> {
         if let Some(host) = self.hosts.get(origin) {
             return host.state.clone();
         }
         let (origin, state) = (Arc::<str>::from(origin), Arc::<S>::default());
         self.order.push_back(origin.clone());
-        self.hosts.insert(origin, Host { state: state.clone(), bytes: EACH });
+        self.hosts.insert(origin, CachedHost { state: state.clone(), bytes: EACH });
         self.bytes += EACH;
         self.forget();
         state
     }
 
     /// Sets the size of a host's rules.
-    pub(super) fn says(&mut self, origin: &str, bytes: usize) {
+    pub(super) fn set_size(&mut self, origin: &str, bytes: usize) {
         if let Some(host) = self.hosts.get_mut(origin) {
             self.bytes -= host.bytes;
             host.bytes = EACH + bytes;
@@ -54,7 +54,7 @@ impl<S: Default> Known<S> {
     }
 }
 
-impl<S> Default for Known<S> {
+impl<S> Default for RulesCache<S> {
     fn default() -> Self {
         Self { hosts: HashMap::new(), order: VecDeque::new(), bytes: 0 }
     }
@@ -66,25 +66,25 @@ mod tests {
 
     #[test]
     fn many_hosts_are_remembered_and_not_without_end() {
-        let mut known = Known::<()>::default();
-        let first = known.of("http://0.test");
+        let mut cache = RulesCache::<()>::default();
+        let first = cache.of("http://0.test");
         for host in 0..20_000 {
             let origin = format!("http://{host}.test");
-            known.of(&origin);
-            known.says(&origin, 2_000);
+            cache.of(&origin);
+            cache.set_size(&origin, 2_000);
         }
-        assert!(Arc::ptr_eq(&first, &known.of("http://0.test")), "twenty thousand of usual size are no matter");
+        assert!(Arc::ptr_eq(&first, &cache.of("http://0.test")), "twenty thousand of usual size are no matter");
         for host in 0..200 {
             let origin = format!("http://huge-{host}.test");
-            known.of(&origin);
+            cache.of(&origin);
             // After a day the rules may be longer or shorter.
             for bytes in [1, 600 << 10, 500 << 10] {
-                known.says(&origin, bytes);
+                cache.set_size(&origin, bytes);
             }
         }
-        assert!(!Arc::ptr_eq(&first, &known.of("http://0.test")), "the oldest is forgotten first");
-        let bytes: usize = known.hosts.values().map(|host| host.bytes).sum();
-        assert!(known.bytes == bytes && bytes <= MOST && known.hosts.len() == known.order.len(), "{bytes}");
-        assert!(known.hosts.contains_key("http://huge-199.test"));
+        assert!(!Arc::ptr_eq(&first, &cache.of("http://0.test")), "the oldest is forgotten first");
+        let bytes: usize = cache.hosts.values().map(|host| host.bytes).sum();
+        assert!(cache.bytes == bytes && bytes <= MOST && cache.hosts.len() == cache.order.len(), "{bytes}");
+        assert!(cache.hosts.contains_key("http://huge-199.test"));
     }
 }
