@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
+use trunkline::redact_url;
 use url::Url;
 
 use self::database::DatabaseArgument;
@@ -207,6 +208,15 @@ impl Settings {
     fn check(&self) -> Result<(), String> {
         if let Err(wrong) = &self.database.0 {
             return Err(format!("invalid value for '--database <URL>' (REGISTER_DATABASE): {wrong}"));
+        }
+        // Checked here, because clap's errors would repeat the password.
+        for (flag, url) in [("--public-url", &self.public_url), ("--ses-endpoint", &self.ses_endpoint)] {
+            if let Some(url) = url.as_ref().filter(|url| !url.username().is_empty() || url.password().is_some()) {
+                let shown = redact_url(url);
+                return Err(format!(
+                    "'{flag} {shown}' must not hold a user name or password: write something like `https://example.com`"
+                ));
+            }
         }
         if self.public_url.is_none() && self.listen.ip().is_unspecified() {
             return Err(format!(

@@ -105,3 +105,12 @@ fn error_help_and_debug_show_no_database_password() {
     let database = hidden.get_arguments().find(|argument| argument.get_long() == Some("database")).unwrap();
     assert!(database.is_hide_env_values_set());
 }
+
+#[test]
+fn a_password_in_a_url_is_refused_and_not_shown() {
+    for flag in ["--public-url", "--ses-endpoint"] {
+        let error = refused(&[flag, "https://me:geheim@mail.example.com"]);
+        assert!(error.contains(flag) && error.contains("user name or password"), "{error}");
+        assert!(error.contains("https://mail.example.com/") && !error.contains("geheim"), "{error}");
+    }
+}
