@@ -75,7 +75,7 @@ async fn credentials_use_the_same_pool_and_their_loss_pauses_all() {
         ses.send(&mail_to("ada@example.org")).await.unwrap();
         assert_eq!(pool.stats().hosts.len(), 2, "{:?}", pool.stats());
         let unsent = ses.send(&mail_to("bob@example.org")).await.unwrap_err();
-        assert!(matches!(unsent, Unsent::Paused(_)), "{unsent}");
+        assert!(matches!(unsent, Unsent::Paused(_)), "{}", unsent.chain());
         return server.close().await;
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

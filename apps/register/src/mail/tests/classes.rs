@@ -1,5 +1,6 @@
 //! Classes of errors: responses as SES sends them, and failures of the network.
 
+use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,8 @@ fn class(sent: &Result<String, Unsent>) -> Class {
     }
 }
 
-fn told(sent: Result<String, Unsent>) -> String {
-    sent.unwrap_err().to_string()
+fn error(sent: Result<String, Unsent>) -> String {
+    sent.unwrap_err().chain()
 }
 
 /// Status, `x-amzn-errortype`, body.
@@ -147,14 +148,25 @@ async fn answers_of_ses_are_classed_by_whom_they_concern() {
 async fn an_error_says_what_ses_said() {
     let server = Scripted::start().await;
     server.set(400, "MessageRejected", r#"{"message":"Virus detected"}"#);
-    let told = told(ses(&server.endpoint).await.send(&mail_to("ada@example.org")).await);
+    let error = error(ses(&server.endpoint).await.send(&mail_to("ada@example.org")).await);
     assert_eq!(
-        told,
+        error,
         "refused: SES answered 400 MessageRejected: Virus detected (request 3f2a1c9e-0000-4000-8000-2b1f0d9c8e7a)"
     );
 }
 
-/// The error goes to the log and the database, where a token must not.
+#[tokio::test]
+async fn an_unsent_mail_prints_its_class_and_its_source_the_cause() {
+    let server = Scripted::start().await;
+    server.set(400, "MessageRejected", r#"{"message":"Virus detected"}"#);
+    let unsent = ses(&server.endpoint).await.send(&mail_to("ada@example.org")).await.unwrap_err();
+    let source = unsent.source().unwrap().to_string();
+    assert_eq!(unsent.to_string(), "refused");
+    assert!(source.starts_with("SES answered 400 MessageRejected: Virus detected"), "{source}");
+    assert_eq!(unsent.chain(), format!("refused: {source}"));
+}
+
+/// The error goes to the log and the database, where a token must not appear.
 #[tokio::test]
 async fn an_error_does_not_repeat_the_mail_though_the_server_does() {
     let server = Scripted::start().await;
@@ -166,10 +178,11 @@ async fn an_error_does_not_repeat_the_mail_though_the_server_does() {
     {
         server.set(status, errortype, echo.clone());
         let unsent = ses.send(&mail).await.unwrap_err();
-        let shown = format!("{unsent} {unsent:?} {unsent:#?} {:#}", unsent.reason());
+        let chain = unsent.chain();
+        let shown = format!("{unsent} {unsent:?} {unsent:#?} {chain} {:#}", unsent.reason());
         assert!(!shown.contains(TOKEN), "{shown}");
-        assert!(unsent.to_string().chars().count() < 600, "{unsent}");
-        assert!(!unsent.to_string().contains(char::is_control), "{unsent}");
+        assert!(chain.chars().count() < 600, "{chain}");
+        assert!(!chain.contains(char::is_control), "{chain}");
     }
 }
 
@@ -189,7 +202,7 @@ async fn nobody_listening_is_a_failure() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let sent = ses(&format!("http://{free}")).await.send(&mail_to("ada@example.org")).await;
     assert_eq!(class(&sent), Failed, "{sent:?}");
-    assert!(told(sent).contains("refused"));
+    assert!(error(sent).contains("refused"));
 }
 
 #[tokio::test]
