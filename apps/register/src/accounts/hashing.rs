@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_argon2id_at_owasps_parameters_with_a_salt_of_its_own() {
+    async fn a_hash_is_argon2id_with_owasp_parameters_and_a_new_salt() {
         let hashing = Hashing::new(2, 0).unwrap();
         let hash = hashing.hash(password()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");

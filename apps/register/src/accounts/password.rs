@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_to_1024_bytes_are_taken_as_they_are() {
+    fn passwords_of_8_to_1024_bytes_are_accepted_unchanged() {
         for typed in ["8 bytes!", "пароль", "correct horse battery staple", &"ab".repeat(512), "\0\u{1}\n\t    "]
         {
             assert_eq!(Password::parse(typed.to_owned()).unwrap().bytes(), typed.as_bytes());
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commonest_are_refused_in_any_case() {
+    fn the_commonest_passwords_are_refused_in_any_case() {
         for typed in ["password", "Password1", "12345678", "QWERTYUIOP", "aaaaaaaaaaaa", "        ", "ééééé"] {
             let wrong = Password::parse(typed.to_owned()).unwrap_err().to_string();
             assert!(wrong.contains("commonest") && !wrong.contains(typed), "{typed:?}: {wrong}");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_what_could_be_chosen_and_nothing_twice() {
+    fn the_list_has_valid_unique_passwords() {
         let mut lines: Vec<_> = COMMONEST.lines().collect();
         assert!(
             lines.iter().all(|line| line.len() >= SHORTEST && *line == line.to_lowercase() && *line == line.trim())

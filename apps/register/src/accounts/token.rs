@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_as_it_is_written() {
+    fn a_token_is_parsed_as_revealed() {
         let token = Token::draw();
         let text = token.reveal();
         assert_eq!(text.len(), 43);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_read() {
+    fn any_other_text_is_no_token() {
         let text = Token::draw().reveal();
         let bits_left_over = format!("{}B", "A".repeat(42));
         for wrong in [
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_its_sha_256() {
+    fn the_digest_is_sha_256() {
         let token = Token::parse(&"A".repeat(43)).unwrap();
         let hex: String = token.digest().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925");

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_limit_is_told_in_the_largest_unit_that_fits() {
+    fn a_time_limit_uses_the_largest_unit_that_fits() {
         let told = [
             (0, "0 seconds"),
             (1, "1 second"),

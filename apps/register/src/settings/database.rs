@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_may_have_any_letter_if_it_is_encoded() {
+    fn a_password_may_have_any_encoded_character() {
         let place: DatabasePlace = "postgres://me:%2Fge%40h%3Fe%23im@db.example/users".parse().unwrap();
         assert_eq!(place.to_string(), r#"the Postgres database "users" on db.example:5432, as "me""#);
         assert!("postgres:///users?user=me&password=ge@heim".parse::<DatabasePlace>().is_ok());

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_network_is_named() {
+    fn an_invalid_network_is_named() {
         let error = "10.0.0.1,everyone".parse::<TrustedProxies>().unwrap_err();
         assert!(error.starts_with("\"everyone\" is no address or network"), "{error}");
         assert!("".parse::<TrustedProxies>().is_err());

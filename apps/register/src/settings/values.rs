@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_a_whole_one_and_bounded() {
+    fn a_number_is_whole_and_bounded() {
         assert_eq!(within(2..=10)("10"), Ok(10));
         assert_eq!(one_or_more("1"), Ok(std::num::NonZeroU32::MIN));
         for text in ["", "0", "-1", "1.5", "eight", "99999999999999999999"] {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_on_the_web_is_one_that_paths_can_be_added_to() {
+    fn a_web_address_is_a_base_url_for_paths() {
         assert!(web_address("https://example.com").is_ok());
         assert!(web_address("http://127.0.0.1:3000/sign-up").is_ok());
         for text in [

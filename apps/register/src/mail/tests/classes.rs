@@ -134,7 +134,7 @@ const ANSWERS: &[(u16, &str, &str, Class)] = &[
 ];
 
 #[tokio::test]
-async fn answers_of_ses_are_classed_by_whom_they_concern() {
+async fn ses_responses_are_classed_by_scope() {
     let server = Scripted::start().await;
     let ses = ses(&server.endpoint).await;
     for (status, errortype, body, expected) in ANSWERS {
@@ -145,7 +145,7 @@ async fn answers_of_ses_are_classed_by_whom_they_concern() {
 }
 
 #[tokio::test]
-async fn an_error_says_what_ses_said() {
+async fn an_error_contains_the_message_of_ses() {
     let server = Scripted::start().await;
     server.set(400, "MessageRejected", r#"{"message":"Virus detected"}"#);
     let error = error(ses(&server.endpoint).await.send(&mail_to("ada@example.org")).await);
@@ -168,7 +168,7 @@ async fn an_unsent_mail_prints_its_class_and_its_source_the_cause() {
 
 /// The error goes to the log and the database, where a token must not appear.
 #[tokio::test]
-async fn an_error_does_not_repeat_the_mail_though_the_server_does() {
+async fn an_error_never_repeats_the_mail_even_if_the_server_does() {
     let server = Scripted::start().await;
     let ses = ses(&server.endpoint).await;
     let mail = mail_to("ada@example.org");
@@ -198,7 +198,7 @@ async fn an_address_that_ses_cannot_take_is_refused_without_a_request() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_failure() {
+async fn a_refused_connection_is_a_failure() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let sent = ses(&format!("http://{free}")).await.send(&mail_to("ada@example.org")).await;
     assert_eq!(class(&sent), Failed, "{sent:?}");
@@ -206,7 +206,7 @@ async fn nobody_listening_is_a_failure() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_is_a_failure() {
+async fn a_truncated_response_is_a_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
@@ -225,7 +225,7 @@ async fn an_answer_cut_off_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_given_up_in_time() {
+async fn a_silent_server_is_a_failure_within_the_send_limit() {
     // The kernel accepts the connection; no program reads it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -245,7 +245,7 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_connection_counts() {
+async fn the_send_limit_includes_the_wait_for_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let pool = Pool::builder().limit(1).build().unwrap();
