@@ -10,17 +10,17 @@ use idna::uts46::{DnsLength, Hyphens, Uts46};
 const LONGEST: usize = 254;
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// An e-mail address that mail can be sent to: `local-part@domain`, the local part in ASCII, the
+/// E-mail address to which mail can be sent: `local-part@domain`, the local part in ASCII, the
 /// domain in any script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     typed: String,
-    /// The local part as it was typed, and the domain as the DNS has it.
+    /// Local part as typed, and domain as in the DNS.
     mailbox: String,
 }
 
 impl Address {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Address {
         if typed.trim() != typed {
             return Err(InvalidAddress("must not begin or end with a space"));
         }
-        // Bounds the work below.
+        // Bounds the work of the checks below.
         if typed.len() > 4 * LONGEST {
             return Err(InvalidAddress("must not be longer than 254 characters"));
         }
@@ -49,7 +49,7 @@ impl Address {
         Ok(Self { typed: typed.to_owned(), mailbox })
     }
 
-    /// As it was typed.
+    /// Address as typed.
     pub fn as_typed(&self) -> &str {
         &self.typed
     }
@@ -69,7 +69,7 @@ fn check_local_part(local: &str) -> Result<(), InvalidAddress> {
         return Err(InvalidAddress("must not have more than 64 characters before the @"));
     }
     if !local.is_ascii() {
-        // It would take SMTPUTF8 (RFC 6531), which Amazon SES does not offer.
+        // Other local parts need SMTPUTF8 (RFC 6531), which Amazon SES does not offer.
         return Err(InvalidAddress("must be of unaccented Latin letters, digits and signs before the @"));
     }
     // A quoted local part is another spelling of a plain one, or of a mailbox that does not exist.
@@ -79,7 +79,7 @@ fn check_local_part(local: &str) -> Result<(), InvalidAddress> {
     Ok(())
 }
 
-/// As the DNS has it: in lower case and Punycode.
+/// Domain as in the DNS: lower case and Punycode.
 fn domain_in_ascii(domain: &str) -> Result<String, InvalidAddress> {
     if domain.starts_with('[') {
         return Err(InvalidAddress("must name a domain after the @, not an IP address"));

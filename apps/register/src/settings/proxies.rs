@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// Proxies whose forwarding headers are trusted. By default none.
+/// Networks of proxies whose forwarding headers are trusted. By default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
