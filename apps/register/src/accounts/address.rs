@@ -10,17 +10,17 @@ use idna::uts46::{DnsLength, Hyphens, Uts46};
 const LONGEST: usize = 254;
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// An e-mail address that mail can be sent to: `local-part@domain`, the local part in ASCII, the
+/// E-mail address to which mail can be sent: `local-part@domain`, the local part in ASCII, the
 /// domain in any script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     typed: String,
-    /// The local part as it was typed, and the domain as the DNS has it.
+    /// Local part as typed, and domain as in the DNS.
     mailbox: String,
 }
 
 impl Address {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Address {
         if typed.trim() != typed {
             return Err(InvalidAddress("must not begin or end with a space"));
         }
-        // Bounds the work below.
+        // Bounds the work of the checks below.
         if typed.len() > 4 * LONGEST {
             return Err(InvalidAddress("must not be longer than 254 characters"));
         }
@@ -49,7 +49,7 @@ impl Address {
         Ok(Self { typed: typed.to_owned(), mailbox })
     }
 
-    /// As it was typed.
+    /// Address as typed.
     pub fn as_typed(&self) -> &str {
         &self.typed
     }
@@ -69,7 +69,7 @@ fn check_local_part(local: &str) -> Result<(), InvalidAddress> {
         return Err(InvalidAddress("must not have more than 64 characters before the @"));
     }
     if !local.is_ascii() {
-        // It would take SMTPUTF8 (RFC 6531), which Amazon SES does not offer.
+        // Other local parts need SMTPUTF8 (RFC 6531), which Amazon SES does not offer.
         return Err(InvalidAddress("must be of unaccented Latin letters, digits and signs before the @"));
     }
     // A quoted local part is another spelling of a plain one, or of a mailbox that does not exist.
@@ -79,7 +79,7 @@ fn check_local_part(local: &str) -> Result<(), InvalidAddress> {
     Ok(())
 }
 
-/// As the DNS has it: in lower case and Punycode.
+/// Domain as in the DNS: lower case and Punycode.
 fn domain_in_ascii(domain: &str) -> Result<String, InvalidAddress> {
     if domain.starts_with('[') {
         return Err(InvalidAddress("must name a domain after the @, not an IP address"));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_kept_as_typed_and_told_apart_without_case_or_script() {
+    fn an_address_keeps_its_spelling_and_its_key_ignores_case() {
         let address = Address::parse("Jane.Doe+News@Bücher.Example").unwrap();
         assert_eq!(address.as_typed(), "Jane.Doe+News@Bücher.Example");
         assert_eq!(address.key(), "jane.doe+news@xn--bcher-kva.example");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mail_can_be_sent_to_is_taken() {
+    fn deliverable_addresses_are_accepted() {
         for typed in [
             "a@b.co",
             "o'hara@example.com",
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_refused() {
+    fn undeliverable_addresses_are_refused() {
         for typed in [
             "",
             "@",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_error_names_the_fault() {
         let wrong = |typed| Address::parse(typed).unwrap_err().to_string();
         assert!(wrong("jané@example.com").contains("unaccented"));
         assert!(wrong("jane").contains("must have an @"));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_at_all_is_an_answer() {
+    fn any_text_is_parsed_without_a_panic() {
         const PIECES: [&str; 24] = [
             "a", "Z", "0", ".", "..", "-", "@", "@@", "+", " ", "\t", "\r\n", "\0", "\"", "(", "<", "[", "]", "\\",
             "ü", "ß", "\u{200d}", "\u{301}", "例",

@@ -26,9 +26,8 @@ pub(super) struct Hashing {
     queue: Arc<Semaphore>,
     /// Permits to hash.
     slots: Arc<Semaphore>,
-    /// Work memory of the slots that are free. It is kept because the C library's allocator does
-    /// not reuse such large aligned blocks well: after some hundred hashes the process would take a
-    /// gigabyte.
+    /// Work memory of the free slots. It is kept because the C allocator does not reuse such large
+    /// aligned blocks well: after some hundred hashes the process would take a gigabyte.
     memory: Arc<Mutex<Vec<Memory>>>,
     argon2: Argon2<'static>,
 }
@@ -47,13 +46,13 @@ impl Hashing {
         })
     }
 
-    /// Hashes a password with a new salt; the result is in PHC format. A full queue refuses; the
-    /// others hash in order of arrival.
+    /// Hashes a password with a new salt, and returns the hash in PHC format. Waiting passwords are
+    /// hashed in order of arrival; a full queue refuses.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, a hash that has begun still finishes and holds its permits until then: a blocking
-    /// thread cannot be aborted.
+    /// If the future is dropped, a hash that has begun still finishes and holds its permits until
+    /// then, because a blocking thread cannot be aborted.
     pub(super) async fn hash(&self, password: Password) -> Result<String, Refused> {
         let queued = self.queue.clone().try_acquire_owned();
         let queued = queued.map_err(|_| Refused::Busy { retry_after: RETRY_AFTER })?;
@@ -86,7 +85,7 @@ impl Hashing {
         Ok(hash.to_string())
     }
 
-    /// There is at most one for each slot.
+    /// At most one per slot.
     fn take_memory(&self) -> Memory {
         let kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.unwrap_or_else(|| vec![Block::new(); self.argon2.params().block_count()])
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_argon2id_at_owasps_parameters_with_a_salt_of_its_own() {
+    async fn a_hash_is_argon2id_with_owasp_parameters_and_a_new_salt() {
         let hashing = Hashing::new(2, 0).unwrap();
         let hash = hashing.hash(password()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");

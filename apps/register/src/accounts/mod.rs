@@ -1,15 +1,16 @@
 //! Accounts and registration: requests, mails and activation. Knows neither HTTP nor SQL.
 //!
-//! - To register takes an address and a password. It makes a *request*, and a mail to the address.
-//! - The mail holds a *token*. Who has it can activate the request, which makes its password the
-//!   account's.
-//! - Each registration is a request of its own with a password of its own, so a repeated one never
-//!   alters another, whoever's it is. Activating one ends the others of the same address.
-//! - The mail to an address with an account says that it has one. The client sees no difference:
-//!   the response is the same, and so is the work: a hash, and one transaction with the same
-//!   statements.
-//! - Mails to one address keep an interval: a mail that would come too early becomes due when it is
-//!   over. A limit for each address, known or not, bounds how many there can be.
+//! - A registration takes an address and a password. It makes a *request*, and a mail to the
+//!   address.
+//! - The mail holds a *token*. The token activates the request, which makes its password the
+//!   password of the account.
+//! - Each registration makes a new request with its own password, so a repeated registration never
+//!   alters another. Activating one request ends the other requests of the same address.
+//! - The mail to an address with an account says that the account exists. The client sees no
+//!   difference: the response is the same, and so is the work, which is a hash and one transaction
+//!   with the same statements.
+//! - Mails to one address keep an interval: a mail that would come earlier becomes due at the end
+//!   of the interval. A limit per address, known or unknown, bounds the number of mails.
 
 mod address;
 mod hashing;
@@ -25,7 +26,7 @@ pub use self::token::{InvalidToken, Token};
 use crate::settings::Limit;
 use crate::store::{Activated, Registration, SignUpLimits, Store, TooOften, answered};
 
-/// The accounts. A clone is a handle to the same.
+/// Accounts of the service. A clone is a handle to the same.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     store: Store,
@@ -36,99 +37,99 @@ pub struct Accounts {
 /// Settings of accounts.
 #[derive(Clone, Debug)]
 pub struct AccountSettings {
-    /// Passwords being hashed at the same time.
+    /// Maximum number of passwords hashed at the same time.
     pub hashers: usize,
-    /// Passwords waiting to be hashed.
+    /// Maximum number of passwords that wait to be hashed.
     pub hash_queue: usize,
-    /// The least time between two mails to one address.
+    /// Minimum time between two mails to one address.
     pub mail_interval: Duration,
-    /// Registrations and requests for another mail with one address.
+    /// Limit of registrations and resend requests per address.
     pub address_limit: Limit,
 }
 
-/// The reason why a registration is refused.
+/// Reason why a registration is refused.
 #[derive(Debug)]
 pub enum Refused {
-    /// There were too many with this address, whether it is known or not.
+    /// The address, known or unknown, has reached its limit.
     TooOften {
-        /// The time until the next one is allowed.
+        /// Time until the next registration is allowed.
         retry_after: Duration,
     },
     /// Too many passwords are waiting to be hashed.
     Busy {
-        /// The time after which another try is worthwhile.
+        /// Time after which a retry is worthwhile.
         retry_after: Duration,
     },
-    /// It could not be done.
+    /// The database or the hashing failed.
     Failed(anyhow::Error),
 }
 
-/// The result of an activation.
+/// Result of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// The account is active, with the password of this token's request.
     Done,
-    /// The token was good once: it has expired, or the account has been activated by it or by
-    /// another.
+    /// The token was valid once. It has expired, or the account has been activated by it or by
+    /// another token.
     Gone,
     /// There is no such token.
     Unknown,
 }
 
 impl Accounts {
-    /// Accounts in this store.
+    /// Creates accounts in this store.
     ///
     /// # Errors
     ///
-    /// If the hashing cannot be set up.
+    /// The hashing cannot be set up.
     pub fn new(store: Store, settings: &AccountSettings) -> anyhow::Result<Self> {
         let hashing = Hashing::new(settings.hashers, settings.hash_queue)?;
         let limits = SignUpLimits { mail_interval: settings.mail_interval, address_limit: settings.address_limit };
         Ok(Self { store, hashing, limits })
     }
 
-    /// Takes a registration: when it returns, the request and the mail that follows from it are in
-    /// the database.
+    /// Stores a registration. When it returns, the request and its mail are in the database.
     ///
     /// # Errors
     ///
-    /// If it is refused. Nothing has been stored then.
+    /// The registration is refused. Nothing has been stored then.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has been taken whole or not at all.
+    /// If the future is dropped, the request has been stored completely or not at all.
     pub async fn register(&self, address: Address, password: Password) -> Result<(), Refused> {
-        // Always, and before the transaction: what it takes tells nothing, and no connection is
-        // held meanwhile.
+        // Hashes for every address, so that the duration reveals nothing, and before the
+        // transaction, so that no connection is held meanwhile.
         let hash = self.hashing.hash(password).await?;
         let (key, typed) = (address.key(), address.as_typed());
         let registration = Registration { typed, key: &key, password_hash: &hash };
         taken(answered(self.store.register(&registration, &self.limits)).await)
     }
 
-    /// Sends another mail for the latest request of an address; to one that has an account, that it
-    /// has one; to an unknown one, nothing. What is returned does not tell which.
+    /// Queues another mail for the latest request of an address. An address with an account gets
+    /// the notice that it has one; an unknown address gets no mail. The result is the same for all
+    /// three.
     ///
     /// # Errors
     ///
-    /// If it is refused. Nothing has been stored then.
+    /// The registration is refused. Nothing has been stored then.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has been taken whole or not at all.
+    /// If the future is dropped, the request has been stored completely or not at all.
     pub async fn resend(&self, address: Address) -> Result<(), Refused> {
         taken(answered(self.store.resend(&address.key(), &self.limits)).await)
     }
 
-    /// Activates the account that this token is for.
+    /// Activates the account of this token.
     ///
     /// # Errors
     ///
-    /// If the database fails, or does not answer.
+    /// The database fails, or does not answer.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has been done whole or not at all.
+    /// If the future is dropped, the activation has happened completely or not at all.
     pub async fn activate(&self, token: &Token) -> anyhow::Result<Activation> {
         Ok(match answered(self.store.activate(&token.digest())).await? {
             Activated::Now => Activation::Done,

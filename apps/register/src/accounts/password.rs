@@ -1,4 +1,4 @@
-//! A password, as it was typed. Nothing shows it, and it is wiped when it is dropped.
+//! Password as typed. It is never shown, and its memory is wiped on drop.
 
 use std::fmt;
 
@@ -8,20 +8,21 @@ use secrecy::{ExposeSecret, SecretString};
 const SHORTEST: usize = 8;
 const LONGEST: usize = 1024;
 
-/// The commonest of at least 8 bytes, from the lists that leaks led to; one a line, in lower case.
+/// The most common passwords of at least 8 bytes, from leaked lists: one per line, in lower case.
 const COMMONEST: &str = include_str!("commonest.txt");
 
-/// A password that may be used.
+/// Password that passed the checks.
 #[derive(Clone, Debug)]
 pub struct Password(SecretString);
 
 impl Password {
-    /// Takes a password of 8 to 1024 bytes that is not among the commonest. All bytes count, spaces
-    /// too.
+    /// Accepts a password of 8 to 1024 bytes that is not one of the most common. All bytes count,
+    /// spaces too.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it, without repeating it. What was refused is wiped as well.
+    /// The password is refused. The error names the reason without the password, whose memory is
+    /// wiped.
     pub fn parse(mut typed: String) -> Result<Self, InvalidPassword> {
         match check(&typed) {
             Ok(()) => Ok(Self(typed.into())),
@@ -48,14 +49,14 @@ fn check(typed: &str) -> Result<(), InvalidPassword> {
     }
 }
 
-/// Also in other case, and also one character over and over.
+/// True for a common password in any case, and for one repeated character.
 fn is_common(typed: &str) -> bool {
     let mut chars = typed.chars();
     let first = chars.next();
     chars.all(|char| Some(char) == first) || COMMONEST.lines().any(|common| common.eq_ignore_ascii_case(typed))
 }
 
-/// The reason why a text may not be a password, as a sentence that continues the name of the field.
+/// Reason why a text is refused as a password, as a sentence that continues the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidPassword(&'static str);
 
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_to_1024_bytes_are_taken_as_they_are() {
+    fn passwords_of_8_to_1024_bytes_are_accepted_unchanged() {
         for typed in ["8 bytes!", "пароль", "correct horse battery staple", &"ab".repeat(512), "\0\u{1}\n\t    "]
         {
             assert_eq!(Password::parse(typed.to_owned()).unwrap().bytes(), typed.as_bytes());
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commonest_are_refused_in_any_case() {
+    fn the_commonest_passwords_are_refused_in_any_case() {
         for typed in ["password", "Password1", "12345678", "QWERTYUIOP", "aaaaaaaaaaaa", "        ", "ééééé"] {
             let wrong = Password::parse(typed.to_owned()).unwrap_err().to_string();
             assert!(wrong.contains("commonest") && !wrong.contains(typed), "{typed:?}: {wrong}");
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_what_could_be_chosen_and_nothing_twice() {
+    fn the_list_has_valid_unique_passwords() {
         let mut lines: Vec<_> = COMMONEST.lines().collect();
         assert!(
             lines.iter().all(|line| line.len() >= SHORTEST && *line == line.to_lowercase() && *line == line.trim())

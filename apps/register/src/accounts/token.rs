@@ -7,48 +7,48 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
 
-/// 32 random bytes. They cannot be guessed, so a plain SHA-256 is enough to store them.
+/// Random token of 32 bytes. It cannot be guessed, so a plain SHA-256 is enough to store it.
 #[derive(Debug)]
 pub struct Token(SecretBox<[u8; 32]>);
 
 impl Token {
-    /// Draws a new one from the operating system.
+    /// Draws a new token from the operating system.
     ///
     /// # Panics
     ///
-    /// If that has no random numbers, which it says, if at all, before anything else works.
+    /// The operating system provides no random numbers. It would fail before anything else works.
     pub fn draw() -> Self {
         Self(SecretBox::init_with_mut(|bytes: &mut [u8; 32]| {
             getrandom::fill(bytes).expect("the operating system gives random numbers");
         }))
     }
 
-    /// Reads one as [`reveal`](Self::reveal) writes it.
+    /// Parses the text that [`reveal`](Self::reveal) writes.
     ///
     /// # Errors
     ///
-    /// If it cannot have been written by that.
+    /// The text is not 43 characters of base64url.
     pub fn parse(text: &str) -> Result<Self, InvalidToken> {
         let mut bytes = [0; 32];
-        // Of 33 bytes it would have to be 44 characters.
+        // 44 characters would decode to 33 bytes, which do not fit.
         match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
             Ok(32) => Ok(Self(SecretBox::init_with(|| bytes))),
             _ => Err(InvalidToken),
         }
     }
 
-    /// As text, for a link: 43 characters of base64url.
+    /// Text for a link: 43 characters of base64url.
     pub fn reveal(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0.expose_secret())
     }
 
-    /// The digest, which is stored.
+    /// SHA-256 digest, which the database stores.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.0.expose_secret()).into()
     }
 }
 
-/// A text that is no token. It is not repeated.
+/// Error for a text that is not a token. It does not repeat the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidToken;
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_as_it_is_written() {
+    fn a_token_is_parsed_as_revealed() {
         let token = Token::draw();
         let text = token.reveal();
         assert_eq!(text.len(), 43);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_read() {
+    fn any_other_text_is_no_token() {
         let text = Token::draw().reveal();
         let bits_left_over = format!("{}B", "A".repeat(42));
         for wrong in [
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_its_sha_256() {
+    fn the_digest_is_sha_256() {
         let token = Token::parse(&"A".repeat(43)).unwrap();
         let hex: String = token.digest().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925");

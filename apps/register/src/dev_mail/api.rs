@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use super::mailbox::{Mailbox, Received};
 
-/// A mail of the service is a few kilobytes; that many are kept that this is what bounds the
-/// memory.
+/// Limit of a request body. A mail of the service has a few kilobytes; the limit bounds the memory
+/// of the kept mails.
 const BODY_LIMIT: usize = 256 * 1024;
 
-/// As many headers and tags as SES takes.
-const MANY: usize = 50;
+/// Maximum number of headers and of tags, as in SES.
+const MAX_HEADERS_AND_TAGS: usize = 50;
 
 pub(super) fn router(mailbox: Mailbox) -> Router {
     Router::new()
@@ -45,7 +45,7 @@ async fn send_email(
         ),
         _ => bad_request("the body did not come whole"),
     })?;
-    let request: SendEmail = serde_json::from_slice(&body).map_err(|error| bad_request(in_brief(&error)))?;
+    let request: SendEmail = serde_json::from_slice(&body).map_err(|error| bad_request(without_position(&error)))?;
     let mail = request.received()?;
     let answer = Json(json!({ "MessageId": mail.id })).into_response();
     mailbox.put(mail);
@@ -73,11 +73,10 @@ fn check_signed(headers: &HeaderMap) -> Result<(), SesError> {
     ))
 }
 
-/// serde_json's message, which may quote what was sent, without the place, which says nothing to
-/// who wrote no JSON.
-fn in_brief(error: &serde_json::Error) -> String {
-    let told = error.to_string();
-    told.split(" at line ").next().unwrap_or_default().to_owned()
+/// Message of serde_json, which may quote the request, without the position.
+fn without_position(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 // ---- the request
@@ -154,7 +153,7 @@ impl SendEmail {
 }
 
 impl TextPart {
-    /// JSON is UTF-8; what charset SES would write the mail in matters for what has no place in it.
+    /// Text of the part. SES would encode it in the charset, so text outside ASCII needs UTF-8.
     fn into_text(self) -> Result<String, SesError> {
         let unicode = self.charset.is_some_and(|charset| charset.eq_ignore_ascii_case("UTF-8"));
         if unicode || self.data.is_ascii() {
@@ -179,16 +178,16 @@ fn check(mail: &Received) -> Result<(), SesError> {
     };
     let faults = [
         (!is_address(&mail.from), "FromEmailAddress is no address in ASCII"),
-        (mail.to.is_empty() || mail.to.len() > MANY, "ToAddresses has no address, or too many"),
+        (mail.to.is_empty() || mail.to.len() > MAX_HEADERS_AND_TAGS, "ToAddresses has no address, or too many"),
         (!mail.to.iter().all(is_address), "ToAddresses has what is no address in ASCII"),
         (mail.subject.contains(char::is_control), "Subject has a line break or the like"),
         (mail.text.is_none() && mail.html.is_none(), "Body has neither Text nor Html"),
-        (mail.tags.len() > MANY, "EmailTags are too many"),
+        (mail.tags.len() > MAX_HEADERS_AND_TAGS, "EmailTags are too many"),
         (
             !mail.tags.iter().all(|(name, value)| is_tag(name) && is_tag(value)),
             "EmailTags take 1 to 256 of A-Z a-z 0-9 _ - . @",
         ),
-        (mail.headers.len() > MANY, "Headers are too many"),
+        (mail.headers.len() > MAX_HEADERS_AND_TAGS, "Headers are too many"),
         (!mail.headers.iter().all(is_header), "Headers take printable ASCII, and no colon in the name"),
     ];
     match faults.into_iter().find(|(is_fault, _)| *is_fault) {

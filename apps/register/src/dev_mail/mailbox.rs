@@ -7,29 +7,29 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-/// A mail as the development mailbox received it.
+/// Mail received by the development mailbox.
 ///
-/// Its bodies may hold a link with a token in it, so [`Debug`](fmt::Debug) shows none of them.
+/// The bodies may contain a link with a token, so [`Debug`](fmt::Debug) omits them.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Received {
-    /// The `MessageId` that the sender was told.
+    /// `MessageId` of the response to the sender.
     pub id: String,
-    /// The time of arrival.
+    /// Time of arrival.
     pub received_at: SystemTime,
-    /// The sender, as it was written.
+    /// Sender, as sent.
     pub from: String,
-    /// The recipients.
+    /// Recipients.
     pub to: Vec<String>,
-    /// The subject line.
+    /// Subject line.
     pub subject: String,
-    /// The body in plain text.
+    /// Body in plain text.
     pub text: Option<String>,
-    /// The body in HTML.
+    /// Body in HTML.
     pub html: Option<String>,
     /// `EmailTags`, name and value.
     pub tags: Vec<(String, String)>,
-    /// The headers that were asked for, name and value.
+    /// Custom headers, name and value.
     pub headers: Vec<(String, String)>,
 }
 
@@ -39,14 +39,14 @@ impl fmt::Debug for Received {
     }
 }
 
-/// The newest mails that were received. A clone is the same mailbox; it outlives the server.
+/// Newest received mails. A clone is the same mailbox; it outlives the server.
 #[derive(Clone, Debug)]
 pub struct Mailbox(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     keep: usize,
-    /// The oldest first.
+    /// Oldest first.
     kept: Mutex<VecDeque<Arc<Received>>>,
     /// Number of mails received since the start.
     count: watch::Sender<u64>,
@@ -57,27 +57,27 @@ impl Mailbox {
         Self(Arc::new(Inner { keep, kept: Mutex::default(), count: watch::Sender::new(0) }))
     }
 
-    /// The mails, the newest first.
+    /// Returns the mails, newest first.
     pub fn newest_first(&self) -> Vec<Arc<Received>> {
         self.kept().iter().rev().cloned().collect()
     }
 
-    /// The mail with this id, if it is still kept.
+    /// Returns the mail with this id, if it is still kept.
     pub fn get(&self, id: &str) -> Option<Arc<Received>> {
         self.kept().iter().rev().find(|mail| mail.id == id).cloned()
     }
 
-    /// The number of mails received since the start, dropped ones included.
+    /// Number of mails received since the start, dropped ones included.
     pub fn count(&self) -> u64 {
         *self.0.count.borrow()
     }
 
-    /// Waits until more than `seen` mails have come, and says how many: `count` to begin with, then
-    /// each time what this said.
+    /// Waits until more than `seen` mails have been received, and returns their number. Begin with
+    /// [`count`](Self::count), then pass the number returned last.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// If the future is dropped, no mail is lost.
     pub async fn more_than(&self, seen: u64) -> u64 {
         let mut count = self.0.count.subscribe();
         // The mailbox holds the sender, so the wait ends in no other way.

@@ -18,18 +18,18 @@ use url::Url;
 use super::api;
 use super::mailbox::Mailbox;
 
-/// More than a session has by default; who comes later waits in the kernel.
+/// Maximum number of connections, above the default of a session. Further clients wait in the
+/// kernel.
 const CONNECTIONS: usize = 256;
 
-/// For a request under way to be answered when the server is closed. Then its connection is.
+/// Time for requests under way to finish when the server closes.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// After a connection could not be accepted: most likely there are too many open files, which
-/// passes.
+/// Pause after a failed accept. The usual cause is too many open files, which passes.
 const RESPITE: Duration = Duration::from_millis(100);
 
-/// The development mailbox: an SES v2 endpoint on loopback that delivers nothing and shows all. A
-/// clone is the same one.
+/// Development mailbox: an SES v2 endpoint on loopback that delivers nothing and shows all mails. A
+/// clone is the same server.
 #[derive(Clone, Debug)]
 pub struct DevMail {
     address: SocketAddr,
@@ -40,7 +40,7 @@ pub struct DevMail {
 
 impl DevMail {
     /// Listens on a free port of loopback, and keeps the newest `keep` mails. Needs a tokio
-    /// runtime; [`close`](Self::close) ends it.
+    /// runtime; [`close`](Self::close) ends the server.
     ///
     /// # Errors
     ///
@@ -54,14 +54,14 @@ impl DevMail {
         Ok(Self { address, mailbox, stop, task: Arc::new(Mutex::new(Some(task))) })
     }
 
-    /// The endpoint for SES's client.
+    /// Endpoint for the SES client.
     pub fn endpoint(&self) -> Url {
         let mut url = Url::parse("http://127.0.0.1").expect("it is a URL");
         let _ = url.set_port(Some(self.address.port()));
         url
     }
 
-    /// The mailbox with the received mails.
+    /// Mailbox with the received mails.
     pub fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
     }
@@ -72,7 +72,7 @@ impl DevMail {
         self.stop.send_replace(true);
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
-            // It ends in no other way than by returning, but with its runtime.
+            // The task fails only if its runtime shuts down.
             let _ = task.await;
         }
     }
@@ -109,7 +109,7 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut served = std::pin::pin!(served);
     tokio::select! {
-        // A connection that fails is its client's to notice.
+        // A failed connection concerns its client only.
         _ = &mut served => return,
         () = stop_of(&mut stopped) => {}
     }

@@ -35,7 +35,7 @@ async fn ask(server: &DevMail, request: &Value) -> (u16, String, Value) {
 }
 
 #[tokio::test]
-async fn what_is_sent_is_in_the_mailbox() {
+async fn a_sent_mail_is_in_the_mailbox() {
     let server = DevMail::open(10).await.unwrap();
     let (status, _, answer) = ask(&server, &mail("Hello")).await;
     assert_eq!(status, 200);
@@ -54,7 +54,7 @@ async fn what_is_sent_is_in_the_mailbox() {
 }
 
 #[tokio::test]
-async fn the_newest_are_kept() {
+async fn the_newest_mails_are_kept() {
     let server = DevMail::open(3).await.unwrap();
     for number in 0..5 {
         ask(&server, &mail(&number.to_string())).await;
@@ -66,7 +66,7 @@ async fn the_newest_are_kept() {
 }
 
 #[tokio::test]
-async fn who_waits_is_told_of_a_new_mail() {
+async fn a_new_mail_wakes_the_waiting_reader() {
     let server = DevMail::open(3).await.unwrap();
     let mailbox = server.mailbox();
     let waits = tokio::spawn(async move { mailbox.more_than(1).await });
@@ -82,7 +82,7 @@ async fn who_waits_is_told_of_a_new_mail() {
 }
 
 #[tokio::test]
-async fn what_it_does_not_do_it_says() {
+async fn an_unsupported_request_is_refused_by_field() {
     let server = DevMail::open(3).await.unwrap();
     let changed = |pointer: &str, value: Value| {
         let mut mail = mail("Hello");
@@ -121,7 +121,7 @@ async fn what_it_does_not_do_it_says() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_unsigned_or_elsewhere_is_refused() {
+async fn large_unsigned_and_misdirected_requests_are_refused() {
     let server = DevMail::open(3).await.unwrap();
     let large = mail(&"a".repeat(300_000));
     let (status, errortype, _) = ask(&server, &large).await;
@@ -143,7 +143,7 @@ async fn what_is_too_large_unsigned_or_elsewhere_is_refused() {
 
 /// Connections that are idle, that have sent half a request, and that have sent nothing.
 #[tokio::test]
-async fn closing_leaves_nothing() {
+async fn closing_ends_every_connection() {
     let server = DevMail::open(3).await.unwrap();
     let address = format!("127.0.0.1:{}", server.endpoint().port().unwrap());
     let session = Session::new();
@@ -166,7 +166,7 @@ async fn closing_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_last_who_could_close_it() {
+async fn the_server_ends_with_its_last_handle() {
     let server = DevMail::open(3).await.unwrap();
     let (address, mailbox) = (format!("127.0.0.1:{}", server.endpoint().port().unwrap()), server.mailbox());
     let mut idle = TcpStream::connect(&address).await.unwrap();

@@ -1,4 +1,4 @@
-//! Content of the mails: one template for text and one for HTML, filled with the same words.
+//! Content of the mails: one text template and one HTML template with the same words.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ struct AlreadyRegisteredHtml<'a> {
     sign_up_url: &'a str,
 }
 
-/// The mail that a new account is activated with.
+/// Mail with the link that activates a new account.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub fn activation(id: Uuid, to: &str, link: &str, expires_in: Duration) -> Resul
     })
 }
 
-/// The mail to an address with an active account that is registered again.
+/// Mail for an address that is registered again although its account is active.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub fn already_registered(id: Uuid, to: &str, sign_up_url: &str) -> Result<Mail>
     })
 }
 
-/// The name of the service in its mails: its host, with the port if it is not the scheme's default.
+/// Name of the service in its mails: its host, with the port unless it is the scheme's default.
 fn site(url: &str) -> Result<String> {
     let url = Url::parse(url)?;
     let host = url.host_str().context("it names no host")?;
@@ -86,7 +86,7 @@ fn site(url: &str) -> Result<String> {
     })
 }
 
-/// A time limit as people say it, never longer than it is.
+/// Time limit in words, rounded down.
 fn in_words(limit: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_limit_is_told_in_the_largest_unit_that_fits() {
+    fn a_time_limit_uses_the_largest_unit_that_fits() {
         let told = [
             (0, "0 seconds"),
             (1, "1 second"),

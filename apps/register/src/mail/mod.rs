@@ -1,4 +1,4 @@
-//! The mails: what they say, and how Amazon SES takes them.
+//! Mails of the service: their content, and the client of Amazon SES that sends them.
 
 mod content;
 mod ses;
@@ -10,21 +10,21 @@ use uuid::Uuid;
 pub use self::content::{activation, already_registered};
 pub use self::ses::{Credentials, SEND_WITHIN, Ses, SesSettings, Unsent};
 
-/// A mail to one address, as it is sent.
+/// Mail to one address.
 ///
-/// Its bodies may hold a link with a token in it, so [`Debug`](fmt::Debug) shows none of them.
+/// The bodies may contain a link with a token, so [`Debug`](fmt::Debug) omits them.
 #[derive(Clone)]
 pub struct Mail {
-    /// The same on each attempt: it goes along as a tag and as a header, by which two copies are
-    /// known for one.
+    /// Id, the same on each attempt. A tag and a header carry it, so that two copies of one mail
+    /// can be recognised.
     pub id: Uuid,
-    /// The address, as it was typed.
+    /// Recipient, as typed.
     pub to: String,
-    /// The subject line.
+    /// Subject line.
     pub subject: String,
-    /// The body for who reads plain text.
+    /// Body in plain text.
     pub text: String,
-    /// The body for who reads HTML.
+    /// Body in HTML.
     pub html: String,
 }
 

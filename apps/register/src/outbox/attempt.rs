@@ -90,20 +90,22 @@ impl Outbox {
         let Claimed { id, attempt, .. } = mail;
         match unsent {
             Unsent::Throttled(_) => {
-                tracing::info!(%id, attempt, ?after, "{unsent}");
+                tracing::info!(%id, attempt, ?after, "{}", unsent.chain());
                 self.store.later(mail, after, "throttled").await
             }
             Unsent::Failed(_) => {
-                tracing::warn!(%id, attempt, ?after, "a mail was not sent, and will be tried again: {unsent}");
+                let error = unsent.chain();
+                tracing::warn!(%id, attempt, ?after, "a mail was not sent, and will be tried again: {error}");
                 self.store.later(mail, after, "failed").await
             }
             Unsent::Refused(_) => {
-                tracing::error!(%id, attempt, "a mail was given up, until an operator sends it again: {unsent}");
+                let error = unsent.chain();
+                tracing::error!(%id, attempt, "a mail was given up, until an operator sends it again: {error}");
                 self.store.give_up(mail, &format!("{:#}", unsent.reason())).await
             }
             Unsent::Paused(_) => {
                 if newly_paused {
-                    tracing::error!("no mail is sent until this is mended: {unsent}");
+                    tracing::error!("no mail is sent until this is mended: {}", unsent.chain());
                 }
                 // It is not this mail's fault, so it does not count.
                 self.store.hand_back(mail).await

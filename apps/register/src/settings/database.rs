@@ -7,21 +7,21 @@ use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
-/// The database, as [`Store::open`](crate::store::Store::open) takes it.
+/// Database settings, for [`Store::open`](crate::store::Store::open).
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
-    /// The place of the database.
+    /// Location of the database.
     pub place: DatabasePlace,
-    /// The most connections to have open.
+    /// Maximum number of open connections.
     pub connections: u32,
 }
 
-/// The place of a database.
+/// Location of a database.
 #[derive(Clone)]
 pub enum DatabasePlace {
-    /// A file, made if there is none.
+    /// A SQLite file, created if it does not exist.
     Sqlite(PathBuf),
-    /// A server.
+    /// A Postgres server.
     Postgres(Box<PgConnectOptions>),
 }
 
@@ -33,7 +33,7 @@ impl FromStr for DatabasePlace {
         match url.split_once(':') {
             Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
                 "" => Err(format!("it names no file: {RIGHT}")),
-                // Each connection would have a database of its own.
+                // Each connection would open its own database.
                 path if path.contains(":memory:") => Err(format!("a database in memory cannot be shared: {RIGHT}")),
                 path if path.contains('?') => Err(format!("a file's path has no `?`: {RIGHT}")),
                 path => Ok(Self::Sqlite(path.into())),
@@ -56,7 +56,7 @@ fn postgres(url: &str) -> Result<PgConnectOptions, String> {
     url.parse().map_err(|error: sqlx::Error| error.to_string())
 }
 
-/// Shows no password.
+/// Omits the password.
 impl fmt::Display for DatabasePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_may_have_any_letter_if_it_is_encoded() {
+    fn a_password_may_have_any_encoded_character() {
         let place: DatabasePlace = "postgres://me:%2Fge%40h%3Fe%23im@db.example/users".parse().unwrap();
         assert_eq!(place.to_string(), r#"the Postgres database "users" on db.example:5432, as "me""#);
         assert!("postgres:///users?user=me&password=ge@heim".parse::<DatabasePlace>().is_ok());

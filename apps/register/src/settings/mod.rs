@@ -22,7 +22,7 @@ pub use self::proxies::TrustedProxies;
 pub use self::values::{Limit, region, sender};
 use self::values::{one_or_more, socket_address, span, span_or_zero, web_address, within};
 
-/// The shortest lease: there has to be time to send a mail in.
+/// Minimum lease: it has to cover one send.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// A sign-up service: people register with an address and a password, get a mail, and activate
@@ -37,35 +37,35 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(1);
     finished within --drain; 130 (Ctrl-C) or 143 (SIGTERM) stopped before it was up, or at once by a second signal.")]
 #[non_exhaustive]
 pub struct Settings {
-    /// The address that people are served on
+    /// Address that serves the pages and the API
     #[arg(long, env = "REGISTER_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
     #[arg(help_heading = "Web", value_parser = socket_address)]
     pub listen: SocketAddr,
 
-    /// The address that metrics and the console are served on. Who reaches it sees them, and may
-    /// send mails again that were given up; the console by an address, as localhost or by the
-    /// name in --public-url alone
+    /// Address that serves metrics and the console, without a login. Anyone who reaches it can read
+    /// them and resend dead letters. The console answers only to an IP address, localhost or the
+    /// name in --public-url
     #[arg(long, env = "REGISTER_OPS_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:3001")]
     #[arg(help_heading = "Web", value_parser = socket_address)]
     pub ops_listen: SocketAddr,
 
-    /// The URL of this service as people reach it, for links in mails [default: http:// and the
-    /// address listened on]
+    /// Public URL of this service, for links in mails [default: http:// and the address listened
+    /// on]
     #[arg(long, env = "REGISTER_PUBLIC_URL", value_name = "URL", value_parser = web_address)]
     #[arg(help_heading = "Web")]
     pub public_url: Option<Url>,
 
-    /// The proxies whose word is taken for where requests come from, such as `private` or
-    /// `10.1.2.3,203.0.113.0/24` [default: none]
+    /// Proxies whose forwarding headers are trusted, such as `private` or `10.1.2.3,203.0.113.0/24`
+    /// [default: none]
     #[arg(long, env = "REGISTER_TRUST_PROXY", value_name = "NETWORKS", help_heading = "Web")]
     pub trust_proxy: Option<TrustedProxies>,
 
-    /// Requests of one IP address that send something, in each copy of this service, or `off`
+    /// Limit of POST requests per IP address, in each copy of this service, or `off`
     #[arg(long, env = "REGISTER_IP_LIMIT", value_name = "COUNT/TIME", default_value = "60/1m", help_heading = "Web")]
     pub ip_limit: Limit,
 
-    /// Connections of clients at once, to each of the addresses. Who comes beyond them waits;
-    /// should be below `ulimit -n`
+    /// Maximum number of client connections per listening address. Further clients wait; should be
+    /// below `ulimit -n`
     #[arg(long, env = "REGISTER_CONNECTIONS", value_name = "COUNT", default_value = "10000", help_heading = "Web")]
     #[arg(value_parser = one_or_more::<NonZeroUsize>)]
     pub connections: NonZeroUsize,
@@ -75,29 +75,29 @@ pub struct Settings {
     #[arg(help_heading = "Database", hide_env_values = true)]
     database: DatabaseArgument,
 
-    /// The most connections to the database
+    /// Maximum number of connections to the database
     #[arg(long, env = "REGISTER_DATABASE_CONNECTIONS", value_name = "COUNT", default_value = "100")]
     #[arg(help_heading = "Database", value_parser = within(2..=10_000))]
     pub database_connections: u32,
 
-    /// The time that sent mails and registrations without activation are kept
+    /// Time that sent mails and registrations without activation are kept
     #[arg(long, env = "REGISTER_KEEP", value_name = "TIME", default_value = "30d", value_parser = span)]
     #[arg(help_heading = "Database")]
     pub keep: Duration,
 
-    /// The recipient of mail: a mailbox of this service, for development, or Amazon SES
+    /// Recipient of mail: a mailbox of this service, for development, or Amazon SES
     #[arg(long, env = "REGISTER_MAIL", value_name = "WHERE", default_value = "dev", help_heading = "Mail")]
     pub mail: MailMode,
 
-    /// The sender of mails, an identity that is verified with SES [needed for ses]
+    /// Sender of mails, an identity that is verified with SES [needed for ses]
     #[arg(long, env = "REGISTER_MAIL_FROM", value_name = "ADDRESS", help_heading = "Mail", value_parser = sender)]
     pub mail_from: Option<String>,
 
-    /// The region of SES [default: as the AWS SDK finds it]
+    /// Region of SES [default: from the environment, as the AWS SDK reads it]
     #[arg(long, env = "REGISTER_AWS_REGION", value_name = "NAME", help_heading = "Mail", value_parser = region)]
     pub aws_region: Option<String>,
 
-    /// Another endpoint of SES, such as one in a VPC
+    /// Endpoint of SES, such as one in a VPC [default: the endpoint of the region]
     #[arg(long, env = "REGISTER_SES_ENDPOINT", value_name = "URL", value_parser = web_address, help_heading = "Mail")]
     pub ses_endpoint: Option<Url>,
 
@@ -106,98 +106,99 @@ pub struct Settings {
     #[arg(help_heading = "Mail")]
     pub dev_mail_on_public_address: bool,
 
-    /// Mails being sent at the same time
+    /// Maximum number of mails being sent at the same time
     #[arg(long, env = "REGISTER_SENDERS", value_name = "COUNT", default_value = "8", value_parser = one_or_more::<NonZeroUsize>)]
     #[arg(help_heading = "Mail")]
     pub senders: NonZeroUsize,
 
-    /// The time that a mail belongs to the copy that is sending it. If that copy is killed, another
-    /// takes over after this time
+    /// Time that a mail belongs to the copy that sends it. If that copy is killed, another copy
+    /// takes the mail over after this time
     #[arg(long, env = "REGISTER_LEASE", value_name = "TIME", default_value = "60s", value_parser = span)]
     #[arg(help_heading = "Mail")]
     pub lease: Duration,
 
-    /// The least time between two mails to one address
+    /// Minimum time between two mails to one address
     #[arg(long, env = "REGISTER_MAIL_INTERVAL", value_name = "TIME", default_value = "60s", value_parser = span_or_zero)]
     #[arg(help_heading = "Mail")]
     pub mail_interval: Duration,
 
-    /// The lifetime of the link in a mail
+    /// Lifetime of the link in a mail
     #[arg(long, env = "REGISTER_TOKEN_LIFETIME", value_name = "TIME", default_value = "24h", value_parser = span)]
     #[arg(help_heading = "Accounts")]
     pub token_lifetime: Duration,
 
-    /// Registrations with one address and requests for another mail, in all copies of this service,
+    /// Limit of registrations and resend requests per mail address, in all copies of this service,
     /// or `off`
     #[arg(long, env = "REGISTER_ADDRESS_LIMIT", value_name = "COUNT/TIME", default_value = "5/1h")]
     #[arg(help_heading = "Accounts")]
     pub address_limit: Limit,
 
-    /// Passwords being hashed at the same time; each takes 19 MiB and a core [default: the number
-    /// of cores]
+    /// Maximum number of passwords hashed at the same time; each takes 19 MiB and a core [default:
+    /// the number of cores]
     #[arg(long, env = "REGISTER_HASHERS", value_name = "COUNT", value_parser = one_or_more::<NonZeroUsize>)]
     #[arg(help_heading = "Accounts")]
     pub hashers: Option<NonZeroUsize>,
 
-    /// Passwords waiting to be hashed. Who comes then is told to try again
+    /// Maximum number of passwords that wait to be hashed. Further registrations are told to try
+    /// again
     #[arg(long, env = "REGISTER_HASH_QUEUE", value_name = "COUNT", default_value = "1000")]
     #[arg(help_heading = "Accounts", value_parser = within(0..=1_000_000))]
     pub hash_queue: u32,
 
-    /// The most connections that the HTTP session opens
+    /// Maximum number of connections of the HTTP session
     #[arg(long, env = "REGISTER_SESSION_LIMIT", value_name = "COUNT", default_value = "100")]
     #[arg(help_heading = "Running", value_parser = one_or_more::<NonZeroU32>)]
     pub session_limit: NonZeroU32,
 
-    /// The limit on requests, and then on mails, to finish when the service is stopped
+    /// Time limit for requests, and then for mails, to finish when the service stops
     #[arg(long, env = "REGISTER_DRAIN", value_name = "TIME", default_value = "15s", value_parser = span)]
     #[arg(help_heading = "Running")]
     pub drain: Duration,
 
-    /// The time between not ready and that, for a load balancer to notice
+    /// Time between reporting not ready and the drain, for load balancers to react
     #[arg(long, env = "REGISTER_DRAIN_PAUSE", value_name = "TIME", default_value = "0s", value_parser = span_or_zero)]
     #[arg(help_heading = "Running")]
     pub drain_pause: Duration,
 
-    /// The format of the log. `auto` is for humans on a terminal and JSON elsewhere. RUST_LOG sets
-    /// the level
+    /// Format of the log. `auto` is for humans on a terminal and JSON elsewhere. RUST_LOG sets the
+    /// level
     #[arg(long, env = "REGISTER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto", help_heading = "Running")]
     pub log_format: LogFormat,
 }
 
-/// The recipient of mail.
+/// Recipient of mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MailMode {
-    /// Into the development mailbox.
+    /// The development mailbox.
     Dev,
-    /// To Amazon SES.
+    /// Amazon SES.
     Ses,
 }
 
-/// The format of the log.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For humans on a terminal, else JSON.
+    /// Text on a terminal, JSON elsewhere.
     Auto,
-    /// For humans.
+    /// Text for humans.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Settings {
-    /// The settings of this process. With wrong ones, or with `--help`, it prints what there is to
-    /// say and ends the process.
+    /// Settings of this process. On an invalid setting, or with `--help`, it prints the message and
+    /// exits.
     pub fn of_process() -> Self {
         Self::read(std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
 
-    /// The settings of these arguments, the program's name first, and of the environment.
+    /// Settings of these arguments, which begin with the program's name, and of the environment.
     ///
     /// # Errors
     ///
-    /// If one is wrong, or does not go with another; the error says which, and what would be right.
-    /// `--help` comes as an error too.
+    /// A setting is invalid or contradicts another; the error names it and a correct form. `--help`
+    /// is an error too.
     pub fn read(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
         let settings = Self::try_parse_from(arguments)?;
         settings.check().map_err(|wrong| Self::command().error(ErrorKind::ValueValidation, wrong))?;
@@ -260,11 +261,11 @@ impl Settings {
         }
     }
 
-    /// The settings of the database.
+    /// Settings of the database.
     ///
     /// # Errors
     ///
-    /// None for settings that were [read](Self::read): it was checked then.
+    /// None for settings that were [read](Self::read), which checks the URL.
     pub fn database(&self) -> anyhow::Result<DatabaseSettings> {
         let place = self.database.0.clone().map_err(anyhow::Error::msg)?;
         Ok(DatabaseSettings { place, connections: self.database_connections })

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// Proxies whose forwarding headers are trusted. By default none.
+/// Networks of proxies whose forwarding headers are trusted. By default none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_network_is_named() {
+    fn an_invalid_network_is_named() {
         let error = "10.0.0.1,everyone".parse::<TrustedProxies>().unwrap_err();
         assert!(error.starts_with("\"everyone\" is no address or network"), "{error}");
         assert!("".parse::<TrustedProxies>().is_err());

@@ -10,12 +10,12 @@ use std::time::Duration;
 use email_address::EmailAddress;
 use url::Url;
 
-/// A rate such as `5/1h`, or no limit: `off`.
+/// Rate, such as `5/1h`, or `off` for no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// No limit.
     Off,
-    /// This many, at least one, in this time.
+    /// At most this number, at least one, in this period.
     Per(u32, Duration),
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A duration that is not zero, up to a year.
+/// Duration above zero, of at most one year.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     match span_or_zero(text)? {
         Duration::ZERO => Err("it has to be longer than nothing".to_owned()),
@@ -51,7 +51,7 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A duration, up to a year: longer ones are typing errors, and would not fit everywhere.
+/// Duration of at most one year. A longer one is a typing error, and would overflow later.
 pub(super) fn span_or_zero(text: &str) -> Result<Duration, String> {
     const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
     let span = humantime::parse_duration(text);
@@ -60,12 +60,12 @@ pub(super) fn span_or_zero(text: &str) -> Result<Duration, String> {
     if span > YEAR { Err("it has to be a year at most".to_owned()) } else { Ok(span) }
 }
 
-/// An IP address and a port to listen on. A name is refused: it may stand for several addresses.
+/// IP address and port to listen on. A name is refused, because it may stand for several addresses.
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP address and a port, such as `127.0.0.1:3000` or `[::1]:3000`".to_owned())
 }
 
-/// A whole number of a type that has no zero.
+/// Whole number of at least one.
 pub(super) fn one_or_more<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "write a whole number, 1 or more".to_owned())
 }
@@ -91,7 +91,7 @@ pub(super) fn web_address(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// A sender of mail that SES can take for one: `mail@example.com`, or `Example <mail@example.com>`.
+/// Sender of mail in a form that SES accepts: `mail@example.com` or `Example <mail@example.com>`.
 ///
 /// # Errors
 ///
@@ -109,11 +109,11 @@ pub fn sender(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A region of AWS. It becomes part of a host's name.
+/// AWS region. It becomes part of a host name, so other characters are refused.
 ///
 /// # Errors
 ///
-/// If it cannot be one.
+/// The text is not the name of a region.
 pub fn region(text: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     match !text.is_empty() && text.bytes().all(fits) {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_a_whole_one_and_bounded() {
+    fn a_number_is_whole_and_bounded() {
         assert_eq!(within(2..=10)("10"), Ok(10));
         assert_eq!(one_or_more("1"), Ok(std::num::NonZeroU32::MIN));
         for text in ["", "0", "-1", "1.5", "eight", "99999999999999999999"] {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_on_the_web_is_one_that_paths_can_be_added_to() {
+    fn a_web_address_is_a_base_url_for_paths() {
         assert!(web_address("https://example.com").is_ok());
         assert!(web_address("http://127.0.0.1:3000/sign-up").is_ok());
         for text in ["", "example.com", "ftp://example.com", "https://", "https://a.org/?b", "https://a.org/#c"] {

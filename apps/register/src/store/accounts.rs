@@ -9,18 +9,18 @@ use super::dialect::{Sql, in_transaction, sql};
 use super::{Store, duration, millis};
 use crate::settings::Limit;
 
-/// A registration, as it is stored.
+/// Registration to be stored.
 #[derive(Debug)]
 pub struct Registration<'a> {
-    /// The address as it was typed.
+    /// Address as typed.
     pub typed: &'a str,
     /// Normalized address, unique per account.
     pub key: &'a str,
-    /// The hash of the password.
+    /// Hash of the password.
     pub password_hash: &'a str,
 }
 
-/// Limits of the mails to one address.
+/// Limits on mails to one address.
 #[derive(Clone, Copy, Debug)]
 pub struct SignUpLimits {
     /// Minimum time between two mails.
@@ -29,7 +29,7 @@ pub struct SignUpLimits {
     pub address_limit: Limit,
 }
 
-/// There were too many for this address.
+/// The address has reached its limit.
 #[derive(Clone, Copy, Debug)]
 pub struct TooOften {
     /// Time until another mail is allowed.
@@ -39,17 +39,17 @@ pub struct TooOften {
 /// Result of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activated {
-    /// Its request is active from now on.
+    /// The account is active from now on.
     Now,
-    /// It has expired, or the account is active already.
+    /// The token has expired, or the account was active already.
     Over,
-    /// It was never given out.
+    /// The token is unknown.
     Never,
 }
 
-/// Takes one from the allowance of an address, unless there is none. A time is all that has to be
-/// kept for that (the generic cell rate algorithm): when the allowance will be whole again. Each
-/// use puts it off by one step, up to the whole period.
+/// Takes one from the allowance of an address, unless it is used up. By the generic cell rate
+/// algorithm, one time per address is enough: the time at which the allowance is full again. Each
+/// use moves it one step later, up to one period ahead.
 const TAKE: Sql = sql!(
     "INSERT INTO limits (key_digest, full_at) VALUES ($1," NOW "+ $2)
      ON CONFLICT (key_digest) DO UPDATE SET full_at =" LATER "(limits.full_at," NOW ") + $2
@@ -58,14 +58,14 @@ const TAKE: Sql = sql!(
 );
 const WAIT: Sql = sql!("SELECT full_at + $2 - $3 -" NOW "FROM limits WHERE key_digest = $1");
 
-/// Finds or makes the user, and plans the next mail to them. From here to the end of the
-/// transaction the row is locked.
+/// Finds or creates the user, and plans the next mail. The row stays locked until the end of the
+/// transaction.
 const USER: Sql = sql!(
     "INSERT INTO users (id, address, address_key, created_at, next_mail_at) VALUES ($1, $2, $3," NOW "," NOW "+ $4)
      ON CONFLICT (address_key) DO UPDATE SET next_mail_at =" LATER "(users.next_mail_at," NOW ") + $4
      RETURNING id, activated_at IS NOT NULL, next_mail_at - $4"
 );
-/// For a user who is active there is nothing to request.
+/// An active user gets no new request.
 const REQUEST: Sql = sql!(
     "INSERT INTO requests (id, user_id, password_hash, created_at)
      SELECT $1, id, $3," NOW "FROM users WHERE id = $2 AND activated_at IS NULL"
@@ -73,7 +73,7 @@ const REQUEST: Sql = sql!(
 const MAIL: Sql = sql!(
     "INSERT INTO outbox (id, user_id, request_id, created_at, due_at) VALUES ($1, $2, $3," NOW ", $4)"
 );
-/// Postgres delivers it when the transaction is committed.
+/// Postgres delivers the notification at the commit.
 pub(super) const NOTIFY_COPIES: Sql =
     Sql { sqlite: "SELECT ''", postgres: "SELECT CAST(pg_notify('register_outbox', '') AS text)" };
 
@@ -82,7 +82,7 @@ const LATEST: Sql = sql!(
             (SELECT id FROM requests WHERE user_id = users.id ORDER BY created_at DESC, id DESC LIMIT 1)
      FROM users WHERE address_key = $1" LOCK_USER
 );
-/// One that waits to be sent is enough.
+/// Queues a mail unless the same mail is already pending.
 const ANOTHER_MAIL: Sql = sql!(
     "INSERT INTO outbox (id, user_id, request_id, created_at, due_at)
      SELECT $1, id, $3," NOW "," LATER "(next_mail_at," NOW ") FROM users
@@ -102,11 +102,11 @@ const ACTIVATE: Sql = sql!(
     "UPDATE users SET activated_at =" NOW ", password_hash = (SELECT password_hash FROM requests WHERE id = $2)
      WHERE id = $1"
 );
-/// The others' passwords are over, and this one's is the user's.
+/// Erases the hashes of all requests of the user: the account has the activated one.
 const FORGET: Sql = sql!("UPDATE requests SET password_hash = NULL WHERE user_id = $1");
 
-/// `Some` if there were too many. The address itself is not kept for it: it may be one that never
-/// registers.
+/// Takes one from the allowance; `Some` if it is used up. Stores only a digest of the address,
+/// which may never register.
 macro_rules! take {
     ($sql:ident, $transaction:ident, $key:expr, $limit:expr) => {
         match $limit {
@@ -128,8 +128,7 @@ macro_rules! take {
 }
 
 impl Store {
-    /// Stores a registration and the mail that follows from it. It takes the same statements
-    /// whether the address is known or not.
+    /// Stores a registration and its mail. Known and unknown addresses take the same statements.
     ///
     /// # Errors
     ///
@@ -157,8 +156,8 @@ impl Store {
         Ok(self.rung(too_often))
     }
 
-    /// Stores another mail for the latest request of this address, or, if it is active, one that
-    /// says so. For an unknown one the same statements change nothing.
+    /// Stores another mail for the latest request of this address, or, for an active account, the
+    /// notice that it exists. For an unknown address the same statements change nothing.
     ///
     /// # Errors
     ///
@@ -181,8 +180,8 @@ impl Store {
         Ok(self.rung(too_often))
     }
 
-    /// Makes the request of a token, known by its digest, the user's account, and ends all other
-    /// requests of that user.
+    /// Activates the request of the token with this digest, and ends all other requests of the
+    /// user.
     ///
     /// # Errors
     ///

@@ -9,25 +9,25 @@ use super::accounts::NOTIFY_COPIES;
 use super::dialect::{Sql, in_transaction, sql, with};
 use super::{Store, duration};
 
-/// A mail that SES refused, and that is not retried.
+/// Mail that SES refused. It is not retried.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// The same on each attempt.
+    /// Id of the mail, the same on each attempt.
     pub id: Uuid,
     /// Recipient, as it was typed.
     pub address: String,
     /// Time of the refusal by the database's clock. Distinguishes two refusals of one mail.
     pub at: i64,
-    /// The reason, in one line.
+    /// Reason, in one line.
     pub reason: String,
 }
 
-/// Mails that are not sent, of all copies.
+/// Unsent mails of all copies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Backlog {
-    /// They wait to be sent, or are being sent.
+    /// Mails that wait to be sent or are being sent.
     pub pending: i64,
-    /// They were given up.
+    /// Mails that were given up.
     pub given_up: i64,
     /// Time of the last refusal.
     pub given_up_at: Option<i64>,
@@ -80,7 +80,7 @@ impl Store {
         Ok(rows.into_iter().map(|(id, address, at, reason)| DeadLetter { id, address, at, reason }).collect())
     }
 
-    /// A mail that was given up at that time is due now. Returns whether it was.
+    /// Makes the dead letter with this time of refusal due now. Returns true if it existed.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Store {
         Ok(revived > 0)
     }
 
-    /// All mails that were given up by that time are due now. Returns how many there were.
+    /// Makes all dead letters refused up to this time due now. Returns their number.
     ///
     /// # Errors
     ///

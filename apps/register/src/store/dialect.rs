@@ -1,18 +1,18 @@
-//! One text for each statement, and what SQLite and Postgres say differently in it.
+//! SQL statements with one text for SQLite and Postgres, and the words in which the two differ.
 
-/// A statement, in both dialects. [`sql!`] makes it.
+/// Statement in both dialects, made by [`sql!`].
 #[derive(Clone, Copy)]
 pub(super) struct Sql {
     pub(super) sqlite: &'static str,
     pub(super) postgres: &'static str,
 }
 
-/// A statement from pieces of text and these words:
+/// Makes a statement from pieces of text and these words:
 ///
 /// - `NOW`: the database's clock, in milliseconds since 1970
 /// - `LATER`: the function that returns the later of two times
-/// - `LOCK_USER`: lock the row called `users`; `LOCK_FREE`: lock the rows, leaving out those that
-///   are locked. SQLite has one writer at a time.
+/// - `LOCK_USER`: locks the row called `users`; `LOCK_FREE`: locks the rows and skips locked ones.
+///   SQLite needs neither, because it has one writer at a time.
 macro_rules! sql {
     ($($piece:tt)+) => {
         $crate::store::dialect::Sql {
@@ -41,8 +41,8 @@ macro_rules! sqlite {
 }
 
 macro_rules! postgres {
-    // The statement's, not the transaction's: it may have waited for a lock since. And stable, so
-    // that indexes are used.
+    // The time of the statement, not of the transaction, which may have waited for a lock since. It
+    // is stable within the statement, so that indexes are used.
     (NOW) => {
         "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)"
     };
@@ -60,9 +60,9 @@ macro_rules! postgres {
     };
 }
 
-/// `with!(store, sql, pool => …)`: the body, once for each database, with its pool and a `sql` that
-/// chooses the text of a statement. `with!(readers of store, …)` does not wait for SQLite's one
-/// writer.
+/// …)`: => `with!(store, sql, pool => …)`: runs the body with the pool of the store's database and
+/// a `sql` that selects the dialect. `with!(readers of store, …)` uses SQLite's readers, which do
+/// not wait for its one writer.
 macro_rules! with {
     ($store:expr, $sql:ident, $pool:ident => $body:expr) => {
         $crate::store::dialect::with!(writer of $store, $sql, $pool => $body)
@@ -83,7 +83,7 @@ macro_rules! with {
     };
 }
 
-/// The same in a transaction, committed at the end. An early `?` rolls it back.
+/// Runs the body in a transaction, which is committed at the end. An early `?` rolls it back.
 macro_rules! in_transaction {
     ($store:expr, $sql:ident, $transaction:ident => $body:expr) => {
         $crate::store::dialect::with!($store, $sql, pool => {
@@ -95,8 +95,8 @@ macro_rules! in_transaction {
     };
 }
 
-/// On SQLite, a transaction that begins as a reader and goes on as a writer fails if another has
-/// written meanwhile.
+/// A SQLite transaction that reads first and then writes fails if another connection has written
+/// meanwhile, so it begins as a writer.
 pub(super) const BEGIN: Sql = Sql { sqlite: "BEGIN IMMEDIATE", postgres: "BEGIN" };
 
 pub(super) use {in_transaction, postgres, sql, sqlite, with};

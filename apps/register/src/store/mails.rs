@@ -12,9 +12,9 @@ use super::{Store, duration, millis};
 /// A mail claimed by this sender until the lease ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimed {
-    /// The same on each attempt.
+    /// Id of the mail, the same on each attempt.
     pub id: Uuid,
-    /// Names the lease.
+    /// Id of the lease.
     pub claim: Uuid,
     /// Number of the attempt, from 1.
     pub attempt: u32,
@@ -23,14 +23,14 @@ pub struct Claimed {
 /// Recipient of a mail; the variant selects the mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
-    /// Gets an activation link, whose token is stored.
+    /// Recipient of an activation link, whose token is stored.
     Inactive {
-        /// As it was typed.
+        /// Address as typed.
         address: String,
     },
-    /// Has an account already, and is told so.
+    /// Recipient who has an account, and gets a notice of it.
     Active {
-        /// As it was typed.
+        /// Address as typed.
         address: String,
     },
 }
@@ -138,8 +138,8 @@ impl Store {
         Ok(())
     }
 
-    /// Turns a mail into a dead letter, for this reason. Only an operator sends it
-    /// [again](Self::send_again).
+    /// Turns a mail into a dead letter with this reason. It stays unsent until an operator calls
+    /// [`send_again`](Self::send_again).
     ///
     /// # Errors
     ///

@@ -38,7 +38,7 @@ use crate::settings::DatabaseSettings;
 /// limit (`open.rs`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
-/// The database. A clone is a handle to the same.
+/// Handle to the database. A clone is a handle to the same.
 #[derive(Clone, Debug)]
 pub struct Store {
     database: Database,
@@ -64,12 +64,11 @@ pub struct DatabaseFigures {
 }
 
 impl Store {
-    /// Opens it, and brings its tables up to date.
+    /// Opens the database and migrates its tables.
     ///
     /// # Errors
     ///
-    /// If it cannot be reached or used. The error says where it was looked for, without the
-    /// password.
+    /// The database cannot be reached or used. The error names its location, without the password.
     pub async fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
         let place = &settings.place;
         let database = open::open(place, settings.connections).await;
@@ -97,12 +96,12 @@ impl Store {
             .await
             .context("the database does not answer")?
             .map_err(connection_error)?;
-        // One that is further has been migrated by a newer copy, with which this one can live.
+        // A newer copy may have migrated further; this copy works with that version.
         ensure!(found >= open::latest(&self.database), "the tables are those of an older version");
         Ok(())
     }
 
-    /// Closes its connections and waits until they are closed.
+    /// Closes all connections and waits until they are closed.
     pub async fn close(&self) {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.close().await,
@@ -128,7 +127,7 @@ pub(crate) async fn answered<T>(question: impl Future<Output = anyhow::Result<T>
 pub(crate) fn is_away(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => true,
-        // Postgres shuts down or starts, or has called the statement off.
+        // Postgres shuts down or starts, or has cancelled the statement.
         Some(sqlx::Error::Database(said)) => said.code().is_some_and(|code| code.starts_with("57")),
         _ => error.is::<Elapsed>(),
     }
@@ -148,7 +147,7 @@ impl Add for DatabaseFigures {
     }
 }
 
-/// As the database counts time.
+/// Milliseconds, the database's unit of time.
 fn millis(time: Duration) -> i64 {
     time.as_millis().try_into().unwrap_or(i64::MAX / 4)
 }

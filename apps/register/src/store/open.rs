@@ -104,7 +104,7 @@ async fn open_sqlite(path: &Path, connections: u32) -> anyhow::Result<Sqlite> {
         .busy_timeout(Duration::from_secs(10));
     let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(30)).idle_timeout(None).max_lifetime(None);
     let writer = connect(&pool.clone().max_connections(1), &options).await.map_err(connection_error)?;
-    // Readers are few, and more do not read faster.
+    // More readers would not read faster.
     let readers = pool.max_connections((connections - 1).clamp(1, 8)).connect_lazy_with(options);
     Ok(Sqlite { writer, readers })
 }

@@ -17,8 +17,8 @@ const CHANNEL: &str = "register_outbox";
 /// Interval of the checks of the listening connection. Routers drop idle connections silently.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
-/// Wake-ups when a mail is put into the outbox. Those missed while the database is unreachable are
-/// not repeated, so a sender polls as well.
+/// Wake-ups for each mail put into the outbox. Wake-ups are lost while the database is unreachable,
+/// so a sender polls as well.
 #[derive(Debug)]
 pub struct WakeUps {
     local_wakeups: Arc<Notify>,
@@ -27,7 +27,7 @@ pub struct WakeUps {
 }
 
 impl Store {
-    /// Starts to listen. Without a connection for it, only wake-ups of this copy arrive.
+    /// Starts to listen. Without a listening connection, only wake-ups of this copy arrive.
     pub async fn wake_ups(&self) -> WakeUps {
         let listener = match &self.database {
             Database::Sqlite(_) => None,
@@ -46,7 +46,7 @@ impl Store {
         WakeUps { local_wakeups: self.local_wakeups.clone(), listener, checked: Instant::now() }
     }
 
-    /// Checks the listening connection now and then, and replaces a dead one.
+    /// Checks the listening connection at an interval, and replaces a dead one.
     pub async fn keep_listening(&self, wake_ups: &mut WakeUps) {
         if wake_ups.checked.elapsed() >= CHECK_EVERY {
             wake_ups.check().await;
@@ -63,17 +63,17 @@ impl Store {
 }
 
 impl WakeUps {
-    /// Waits for the next.
+    /// Waits for the next wake-up.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it loses nothing.
+    /// If the future is dropped, no wake-up is lost.
     pub async fn next(&mut self) {
         let Some(listener) = &mut self.listener else { return self.local_wakeups.notified().await };
         let lost = tokio::select! {
             () = self.local_wakeups.notified() => return,
-            // None: the connection was lost and made again. What came between is not known, so it
-            // is worth a look.
+            // None: the connection was lost and re-established. Wake-ups may have been lost
+            // meanwhile, so this counts as one.
             heard = listener.try_recv() => heard.err(),
         };
         if let Some(error) = lost {

@@ -49,7 +49,7 @@ async fn opens(bench: &Bench, typed: &str) -> bool {
 }
 
 #[tokio::test]
-async fn whoever_reads_the_mail_chooses_which_password_counts() {
+async fn the_activated_request_decides_the_password() {
     for bench in Bench::both().await {
         let accounts = accounts(&bench.store, |_| {});
         accounts.register(address("Jane@Bücher.example"), password("planted before")).await.unwrap();
@@ -137,7 +137,7 @@ async fn with_the_queue_full_there_is_no_hash_and_no_row() {
 }
 
 #[tokio::test]
-async fn another_mail_for_nobody_is_no_mail_and_says_nothing() {
+async fn a_resend_to_an_unknown_address_sends_and_reveals_nothing() {
     for bench in Bench::both().await {
         let accounts = accounts(&bench.store, |_| {});
         accounts.resend(address("a@b.example")).await.unwrap();

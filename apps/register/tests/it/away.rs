@@ -82,7 +82,7 @@ async fn requests_to_a_silent_database_get_retry_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_were_lost_without_a_word_are_made_again() {
+async fn silently_lost_connections_are_replaced() {
     let database = Database::postgres().await;
     let wire = Wire::to(&database).await;
     let settings = Settings::new(&database).with("--database", wire.url());
@@ -116,7 +116,7 @@ async fn connections_that_were_lost_without_a_word_are_made_again() {
 
 /// The connection on which nothing is ever sent, only heard.
 #[tokio::test]
-async fn a_listener_notices_that_its_connection_is_dead() {
+async fn a_listener_replaces_a_dead_connection() {
     let database = Database::postgres().await;
     let wire = Wire::to(&database).await;
     let (store, other) = (open_at(wire.url().as_str()).await, open(&database).await);

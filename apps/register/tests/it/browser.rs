@@ -85,7 +85,7 @@ fn expected(complaints: &[String], status: &str) {
 
 /// A password that the browser has nothing against, and the service has.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_said_beside_its_field() {
+async fn an_error_is_shown_beside_its_field() {
     let service = Settings::new(&Database::sqlite()).start().await;
     for (name, javascript) in [("wrong", true), ("wrong-without-javascript", false)] {
         let browser = Browser::open(name, javascript).await;
@@ -109,7 +109,7 @@ async fn what_is_wrong_is_said_beside_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pages_fit_a_telephone() {
+async fn pages_fit_a_phone() {
     let service = Settings::new(&Database::sqlite()).start().await;
     let browser = Browser::open("telephone", true).await;
     browser.resize(500, 800).await;
@@ -150,7 +150,7 @@ async fn the_console_shows_that_the_session_is_reused() {
 
 /// A browser that sees no errors where there are some would prove nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_tells_of_errors_and_runs_scripts_only_if_told_to() {
+async fn the_test_browser_reports_errors_and_obeys_the_script_switch() {
     use axum::Router;
     use axum::response::Html;
     use axum::routing::get;

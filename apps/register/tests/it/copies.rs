@@ -47,7 +47,7 @@ async fn three_copies_send_each_mail_once_except_killed_leases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn copies_that_start_at_once_on_a_new_database_all_come_up() {
+async fn copies_can_start_at_once_on_a_new_database() {
     for _ in 0..soak(20, 3) {
         for database in Database::both().await {
             let settings = Settings::new(&database);

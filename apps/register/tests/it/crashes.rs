@@ -8,12 +8,12 @@ use crate::support::{Database, Load, Mode, Outcome, Random, Sent, Ses, Settings,
 const SENDERS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_random_on_sqlite() {
+async fn random_kills_lose_no_registration_on_sqlite() {
     killed_at_random(Database::sqlite()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_random_on_postgres() {
+async fn random_kills_lose_no_registration_on_postgres() {
     killed_at_random(Database::postgres().await).await;
 }
 

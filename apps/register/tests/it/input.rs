@@ -21,7 +21,7 @@ async fn send(service: &Service, method: Method, path: &str, kind: Option<&str>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_valid_is_named_by_its_field() {
+async fn invalid_input_is_named_by_its_field() {
     let service = Settings::new(&Database::sqlite()).start().await;
     let email = "somebody@example.com";
     let long = format!("{}@example.com", "a".repeat(320));
@@ -63,7 +63,7 @@ async fn what_is_not_valid_is_named_by_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_for_the_api_says_why() {
+async fn a_request_outside_the_api_is_refused_with_the_reason() {
     const JSON: Option<&str> = Some("application/json");
     let service = Settings::new(&Database::sqlite()).start().await;
     let good = json!({ "email": "somebody@example.com", "password": PASSWORD }).to_string();
@@ -112,7 +112,7 @@ async fn what_is_no_request_for_the_api_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_works_once_and_says_what_it_is_after_that() {
+async fn a_token_works_once_and_is_reported_used_afterwards() {
     let (ses, database) = (Ses::start(), Database::sqlite());
     let service = Settings::new(&database).ses(&ses).start().await;
     assert_eq!(service.register("once@example.com", PASSWORD).await.unwrap().status, 204);
@@ -133,7 +133,7 @@ async fn a_token_works_once_and_says_what_it_is_after_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_too_often_is_told_when_to_come_back() {
+async fn a_limited_client_gets_retry_after() {
     let database = Database::sqlite();
     let service = Settings::new(&database).with("--ip-limit", "5/1m").start().await;
     let mut last = None;
@@ -160,7 +160,7 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_beyond_the_connections_waits_for_one_to_end() {
+async fn a_client_above_the_connection_limit_waits() {
     // One is the test's own, from when it was waited for.
     let service = Settings::new(&Database::sqlite()).with("--connections", 2).start().await;
     let (mut inside, mut beyond) = (Raw::connect(service.address()).await.unwrap(), None);
@@ -186,7 +186,7 @@ fn too_many(answer: &TestResponse) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_of_hashes_refuses_and_takes_up_again() {
+async fn a_full_hash_queue_refuses_and_recovers() {
     let database = Database::sqlite();
     let service = Settings::new(&database).with("--hashers", 1).with("--hash-queue", 2).start().await;
     let outcomes = Load::start("q", 30, 60, &[service.url("")]).finish().await;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{Database, Raw, Settings, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_has_its_request_once() {
+async fn a_log_line_names_its_request_once() {
     let service = Settings::new(&Database::sqlite()).with("--log-format", "json").start().await;
     let id = service.get("/").await.unwrap().header("x-request-id").to_owned();
     let line = until("it is logged", async || {
@@ -21,7 +21,7 @@ async fn a_line_has_its_request_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_no_more_connections_are_accepted_is_said_once() {
+async fn the_connection_limit_is_logged_once() {
     const LIMIT: usize = 20;
     let service = Settings::new(&Database::sqlite()).with("--connections", LIMIT).start().await;
     // The test's own session has one, as it has asked whether the service is ready.

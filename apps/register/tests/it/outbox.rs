@@ -203,7 +203,7 @@ async fn a_stop_finishes_current_sends_and_starts_no_more() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_finished_in_time_is_handed_back() {
+async fn unfinished_mails_are_handed_back_at_the_deadline() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         ses.set(Mode::Hanging);
@@ -222,7 +222,7 @@ async fn what_cannot_be_finished_in_time_is_handed_back() {
 }
 
 #[tokio::test]
-async fn a_mail_that_ses_refuses_is_given_up_and_holds_up_no_other() {
+async fn a_refused_mail_is_given_up_and_delays_no_other() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         ses.set(Mode::Refusing);
@@ -291,7 +291,7 @@ async fn mails_wait_while_the_account_is_suspended_and_then_go_out() {
 }
 
 #[tokio::test]
-async fn what_fails_is_tried_again_until_it_is_sent() {
+async fn a_failed_mail_is_retried_until_it_is_sent() {
     for bench in Bench::both().await {
         for mode in [Mode::Broken, Mode::Throttling] {
             let ses = Ses::start();

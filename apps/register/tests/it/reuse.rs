@@ -18,7 +18,7 @@ async fn connections(service: &Service, ses: &Ses, mails: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn registrations_one_after_another_need_two_connections_at_most() {
+async fn sequential_registrations_need_at_most_two_connections() {
     let (ses, database) = (Ses::start(), Database::sqlite());
     let service = Settings::new(&database).ses(&ses).start().await;
     let count = soak(500, 50);

@@ -68,12 +68,12 @@ impl Secrets {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_is_where_it_does_not_belong_on_sqlite() {
+async fn secrets_stay_in_their_places_on_sqlite() {
     no_secret_is_where_it_does_not_belong(Database::sqlite()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_is_where_it_does_not_belong_on_postgres() {
+async fn secrets_stay_in_their_places_on_postgres() {
     no_secret_is_where_it_does_not_belong(Database::postgres().await).await;
 }
 

@@ -35,7 +35,7 @@ async fn a_database_that_refuses_is_named_and_the_session_released() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_is_taken_is_named_with_its_flag() {
+async fn a_port_in_use_is_named_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     for flag in ["--listen", "--ops-listen"] {
@@ -47,7 +47,7 @@ async fn a_port_that_is_taken_is_named_with_its_flag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_line_is_the_error() {
+async fn the_last_line_of_the_log_is_the_error() {
     let settings = Settings::new(&Database::sqlite()).with("--database", "sqlite:/nowhere/register.db");
     let because = "failed to open \"database\": cannot open the SQLite file /nowhere/register.db: ";
     let finished = fails(&settings.clone().with("--log-format", "human")).await;
@@ -78,7 +78,7 @@ async fn database_errors_are_reported_once_in_plain_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_be_told_of_the_settings_alone_opens_nothing() {
+async fn invalid_settings_are_reported_before_anything_opens() {
     for (flag, value) in [("--trust-proxy", "everyone"), ("--mail-from", "nobody"), ("--aws-region", "Frankfurt")] {
         let finished = Settings::new(&Database::sqlite()).with(flag, value).spawn().finish().await;
         assert_eq!(finished.code, Some(2), "{finished:?}");
@@ -87,7 +87,7 @@ async fn what_can_be_told_of_the_settings_alone_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_credentials_the_error_says_so_and_nothing_else_does() {
+async fn missing_credentials_are_reported_once() {
     let (database, refusing) = (Database::sqlite(), refusing());
     let settings = Settings::new(&database).with("--mail", "ses").with("--mail-from", "register@example.com");
     let metadata = format!("http://{}", refusing.local_addr().unwrap());

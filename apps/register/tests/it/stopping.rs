@@ -44,12 +44,12 @@ impl Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_load_each_request_that_was_read_is_answered_on_sqlite() {
+async fn every_request_read_under_load_is_answered_on_sqlite() {
     under_load_each_request_that_was_read_is_answered(Database::sqlite()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_postgres_every_request_read_under_load_is_answered() {
+async fn every_request_read_under_load_is_answered_on_postgres() {
     under_load_each_request_that_was_read_is_answered(Database::postgres().await).await;
 }
 
@@ -133,7 +133,7 @@ async fn the_listener_is_gone_while_the_last_request_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_ends_the_service_at_once() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let (ses, database) = (Ses::start(), Database::sqlite());
         let service = Settings::new(&database).ses(&ses).start().await;

@@ -52,7 +52,7 @@ async fn a_token_activates_only_its_own_password_and_ends_the_others() {
 }
 
 #[tokio::test]
-async fn nobody_alters_the_password_of_an_active_account() {
+async fn a_registration_never_alters_an_active_account() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "mine").await;
         bench.send_all().await;
@@ -164,7 +164,7 @@ async fn the_address_limit_counts_known_and_unknown_alike() {
 }
 
 #[tokio::test]
-async fn many_at_once_for_one_address_make_one_user_and_a_mail_each() {
+async fn concurrent_registrations_make_one_user_and_a_mail_each() {
     for bench in Bench::both().await {
         let second = open(&bench.database).await;
         let mut racing = tokio::task::JoinSet::new();
@@ -186,7 +186,7 @@ async fn many_at_once_for_one_address_make_one_user_and_a_mail_each() {
 }
 
 #[tokio::test]
-async fn of_tokens_that_are_used_at_once_one_counts() {
+async fn one_of_several_concurrent_activations_succeeds() {
     for bench in Bench::both().await {
         for number in 0..10 {
             bench.register("a@b.example", &number.to_string()).await;
@@ -207,7 +207,7 @@ async fn of_tokens_that_are_used_at_once_one_counts() {
 }
 
 #[tokio::test]
-async fn senders_do_not_get_in_each_others_way() {
+async fn concurrent_senders_claim_different_mails() {
     for bench in Bench::both().await {
         for number in 0..60 {
             bench.register(&format!("{number}@b.example"), "").await;
@@ -253,7 +253,7 @@ async fn after_a_lease_both_tokens_work_until_one_is_used() {
 }
 
 #[tokio::test]
-async fn what_a_slow_sender_has_sent_is_not_sent_again() {
+async fn a_mail_sent_after_its_lease_is_not_sent_again() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "mine").await;
         let slow = bench.claim_one().await;
@@ -344,7 +344,7 @@ async fn an_expired_token_is_over_and_another_mail_brings_a_new_one() {
 }
 
 #[tokio::test]
-async fn what_is_over_is_swept_away_and_what_is_not_stays() {
+async fn the_sweep_removes_only_expired_rows() {
     for mut bench in Bench::both().await {
         bench.limits.address_limit = Limit::Per(5, HOUR);
         for key in ["active@b.example", "never@b.example"] {
@@ -370,7 +370,7 @@ async fn what_is_over_is_swept_away_and_what_is_not_stays() {
 }
 
 #[tokio::test]
-async fn of_many_that_are_over_none_is_left() {
+async fn the_sweep_removes_any_number_of_expired_rows() {
     const MANY: u64 = 25_000;
     for bench in Bench::both().await {
         let bytes = match bench.database {
@@ -388,7 +388,7 @@ async fn of_many_that_are_over_none_is_left() {
 }
 
 #[tokio::test]
-async fn it_opens_what_is_there_and_says_what_it_cannot_open() {
+async fn an_existing_database_opens_and_an_unusable_one_is_named() {
     for bench in Bench::both().await {
         bench.store.ready().await.unwrap();
         bench.register("a@b.example", "").await;
@@ -418,7 +418,7 @@ async fn it_opens_what_is_there_and_says_what_it_cannot_open() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_file_is_its_owners_alone() {
+async fn only_the_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let database = Database::sqlite();
@@ -432,7 +432,7 @@ async fn the_file_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_mail_of_one_copy_wakes_the_senders_of_all() {
+async fn a_mail_of_one_copy_wakes_the_senders_of_all_copies() {
     for bench in Bench::both().await {
         let second = open(&bench.database).await;
         let (mut here, mut there) = (bench.store.wake_ups().await, second.wake_ups().await);

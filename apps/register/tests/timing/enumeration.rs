@@ -52,7 +52,7 @@ async fn cannot_be_told_apart(database: Database, count: usize) {
 
 /// The same test detects a service that skips the hash for known addresses.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_skips_the_hash_is_told_apart() {
+async fn the_timing_test_detects_a_service_that_skips_the_hash() {
     let _machine = MACHINE.lock().await;
     let (database, ses) = (Database::sqlite(), Ses::start());
     let count = 40;

@@ -1,4 +1,4 @@
-//! A mail as SES's `SendEmail` takes it.
+//! Request of SES's `SendEmail` for one mail.
 
 use anyhow::anyhow;
 use aws_sdk_sesv2::Client;
@@ -9,7 +9,7 @@ use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, Me
 use super::super::Mail;
 use super::unsent::Unsent;
 
-/// The request, not yet sent.
+/// Builds the request without sending it.
 pub(super) fn request(client: &Client, from: &str, mail: &Mail) -> Result<SendEmailFluentBuilder, Unsent> {
     let impossible = |error: BuildError| Unsent::Refused(error.into());
     let to = Destination::builder().to_addresses(mailable(&mail.to)?).build();
@@ -28,8 +28,8 @@ fn utf8(text: &str) -> Result<Content, BuildError> {
     Content::builder().data(text).charset("UTF-8").build()
 }
 
-/// SES takes addresses in ASCII, so a domain with other letters goes in Punycode. What is before
-/// the @ has no such form.
+/// Address in the ASCII form that SES requires, with the domain in Punycode. A local part has no
+/// such form.
 fn mailable(address: &str) -> Result<String, Unsent> {
     let refused = |why: &str| Unsent::Refused(anyhow!("{why}"));
     let (local, domain) = address.rsplit_once('@').ok_or_else(|| refused("the address has no @"))?;

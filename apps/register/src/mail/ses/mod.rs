@@ -17,7 +17,7 @@ pub use self::settings::{Credentials, SEND_WITHIN, SesSettings};
 pub use self::unsent::Unsent;
 use super::Mail;
 
-/// Sends mail by Amazon SES. A clone is the same client.
+/// Client that sends mail by Amazon SES. A clone is the same client.
 #[derive(Clone)]
 pub struct Ses {
     client: Client,
@@ -25,13 +25,13 @@ pub struct Ses {
 }
 
 impl Ses {
-    /// A client over this pool, with credentials and a region that were found: nothing of this is
-    /// left to go wrong at the first mail.
+    /// Opens a client over this pool. Region and credentials are resolved here, so that a missing
+    /// one is an error at the start and not at the first mail.
     ///
     /// # Errors
     ///
-    /// The sender is not an address, or there is no region or no credentials. The error says where
-    /// they were looked for.
+    /// The sender is not an address, or no region or credentials were found. The error names the
+    /// places that were searched.
     pub async fn open(settings: SesSettings, pool: &Pool) -> Result<Self> {
         let from = settings.checked_from()?;
         let within = settings.send_within;
@@ -41,17 +41,17 @@ impl Ses {
         Ok(Self { client: Client::from_conf(config), from })
     }
 
-    /// Hands the mail over, and gives the id that SES has for it. SES takes what it is handed twice
-    /// for two mails, so after an attempt whose end is unknown there may be two, told apart
-    /// from two different ones by [`Mail::id`].
+    /// Sends the mail once, and returns the message id of SES. SES does not deduplicate: after an
+    /// attempt with an unknown outcome, a retry may deliver a second copy, which has the same
+    /// [`Mail::id`].
     ///
     /// # Errors
     ///
-    /// [`Unsent`] tells a failure of this mail from one of all mails.
+    /// [`Unsent`] distinguishes a failure of this mail from a failure of all mails.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it is not known whether the mail was sent.
+    /// If the future is dropped, the mail may or may not have been sent.
     pub async fn send(&self, mail: &Mail) -> Result<String, Unsent> {
         let request = message::request(&self.client, &self.from, mail)?;
         match request.send().await {

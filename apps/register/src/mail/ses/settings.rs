@@ -16,48 +16,48 @@ use url::Url;
 
 use crate::settings;
 
-/// A limit for a send that leaves SES time on a bad day.
+/// Default limit of one send, enough for SES under high load.
 pub const SEND_WITHIN: Duration = Duration::from_secs(20);
 
-/// For credentials and a region to be found. Where there is no EC2 to ask for them, asking takes
-/// some seconds.
+/// Time limit for finding credentials and a region. Outside EC2 the SDK waits some seconds for an
+/// answer of the instance metadata.
 const FIND_WITHIN: Duration = Duration::from_secs(15);
 
-/// The settings of [`Ses`](super::Ses).
+/// Settings of [`Ses`](super::Ses).
 #[derive(Clone, Debug)]
 pub struct SesSettings {
-    /// The sender: `mail@example.com`, or `Example <mail@example.com>`. SES has to know it, or its
-    /// domain, as verified.
+    /// Sender: `mail@example.com`, or `Example <mail@example.com>`. SES must have verified it or
+    /// its domain.
     pub from: String,
-    /// `eu-central-1`; if none, what the environment says.
+    /// Region, such as `eu-central-1`. None: from the environment.
     pub region: Option<String>,
-    /// Another address of SES than the region's: a VPC's, a test's, the development mailbox's.
+    /// Endpoint in place of the region's, such as one in a VPC or the development mailbox.
     pub endpoint: Option<Url>,
     /// Credentials of the requests.
     pub credentials: Credentials,
-    /// By when a call of [`Ses::send`](super::Ses::send) has ended, from waiting for a connection
-    /// to the answer's last byte. A lease on a mail has to be longer. [`SEND_WITHIN`] is enough
-    /// for SES on any day.
+    /// Time limit of one [`Ses::send`](super::Ses::send), from the wait for a connection to the
+    /// last byte of the response. A lease on a mail has to be longer. [`SEND_WITHIN`] is the
+    /// default.
     pub send_within: Duration,
 }
 
-/// Credentials for SES.
+/// Credentials of SES.
 #[derive(Clone)]
 pub enum Credentials {
-    /// Those that the AWS SDK finds: environment, profile, web identity, ECS, EC2. They are renewed
-    /// before they expire.
+    /// Credentials that the AWS SDK finds: environment, profile, web identity, ECS, EC2. They are
+    /// renewed before they expire.
     Ambient,
-    /// These.
+    /// Fixed credentials.
     Fixed {
-        /// The access key's id, which is not secret.
+        /// Access key id, which is not secret.
         key_id: String,
-        /// The secret access key.
+        /// Secret access key.
         secret: SecretString,
     },
 }
 
 impl SesSettings {
-    /// For the development mailbox, which takes any credentials.
+    /// Settings for the development mailbox, which accepts any credentials.
     pub fn development(from: String, endpoint: Url) -> Self {
         Self {
             from,
@@ -68,13 +68,13 @@ impl SesSettings {
         }
     }
 
-    /// The sender, if SES can take it for one.
+    /// The sender, checked for a form that SES accepts.
     pub(super) fn checked_from(&self) -> Result<Arc<str>> {
         let from = settings::sender(&self.from).map_err(|wrong| anyhow!("{:?} is no sender: {wrong}", self.from))?;
         Ok(from.into())
     }
 
-    /// The SDK's configuration, with a region and credentials that were there a moment ago.
+    /// Configuration of the SDK, with a region and credentials that were just found.
     pub(super) async fn resolve(&self, pool: &Pool) -> Result<Builder> {
         let found = match &self.credentials {
             // Boxed: the SDK's future is large.
@@ -107,7 +107,7 @@ impl SesSettings {
             }
             let found = loader.load().await;
             let provider = found.credentials_provider().context("nothing provides any")?;
-            provider.provide_credentials().await.map_err(told)?;
+            provider.provide_credentials().await.map_err(in_one_line)?;
             anyhow::Ok(found)
         };
         match timeout(FIND_WITHIN, found).await {
@@ -121,8 +121,8 @@ impl SesSettings {
     }
 }
 
-/// The whole of what went wrong in one line: the SDK's errors say at each level little.
-fn told(error: aws_credential_types::provider::error::CredentialsError) -> anyhow::Error {
+/// All levels of the SDK's error in one line, because one level says little.
+fn in_one_line(error: aws_credential_types::provider::error::CredentialsError) -> anyhow::Error {
     anyhow!("{:#}", anyhow::Error::new(error))
 }
 

@@ -75,7 +75,7 @@ async fn credentials_use_the_same_pool_and_their_loss_pauses_all() {
         ses.send(&mail_to("ada@example.org")).await.unwrap();
         assert_eq!(pool.stats().hosts.len(), 2, "{:?}", pool.stats());
         let unsent = ses.send(&mail_to("bob@example.org")).await.unwrap_err();
-        assert!(matches!(unsent, Unsent::Paused(_)), "{unsent}");
+        assert!(matches!(unsent, Unsent::Paused(_)), "{}", unsent.chain());
         return server.close().await;
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -89,7 +89,7 @@ async fn credentials_use_the_same_pool_and_their_loss_pauses_all() {
 }
 
 #[tokio::test]
-async fn a_sender_that_is_none_is_an_error_at_the_start() {
+async fn an_invalid_sender_is_an_error_at_the_start() {
     for from in
         ["", "mail", "mail@", "Example mail@example.com", "Jörg <mail@example.com>", "a@b.example\r\nBcc: c@d.example"]
     {
@@ -104,7 +104,7 @@ async fn a_sender_that_is_none_is_an_error_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_region_that_is_none_is_an_error_at_the_start() {
+async fn an_invalid_region_is_an_error_at_the_start() {
     for region in ["", "Frankfurt", "eu-central-1.example.com/"] {
         let settings = SesSettings { region: Some(region.to_owned()), ..settings("http://127.0.0.1:9") };
         let error = Ses::open(settings, &Pool::new()).await.unwrap_err();

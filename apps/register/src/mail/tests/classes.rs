@@ -1,5 +1,6 @@
 //! Classes of errors: responses as SES sends them, and failures of the network.
 
+use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,8 @@ fn class(sent: &Result<String, Unsent>) -> Class {
     }
 }
 
-fn told(sent: Result<String, Unsent>) -> String {
-    sent.unwrap_err().to_string()
+fn error(sent: Result<String, Unsent>) -> String {
+    sent.unwrap_err().chain()
 }
 
 /// Status, `x-amzn-errortype`, body.
@@ -133,7 +134,7 @@ const ANSWERS: &[(u16, &str, &str, Class)] = &[
 ];
 
 #[tokio::test]
-async fn answers_of_ses_are_classed_by_whom_they_concern() {
+async fn ses_responses_are_classed_by_scope() {
     let server = Scripted::start().await;
     let ses = ses(&server.endpoint).await;
     for (status, errortype, body, expected) in ANSWERS {
@@ -144,19 +145,30 @@ async fn answers_of_ses_are_classed_by_whom_they_concern() {
 }
 
 #[tokio::test]
-async fn an_error_says_what_ses_said() {
+async fn an_error_contains_the_message_of_ses() {
     let server = Scripted::start().await;
     server.set(400, "MessageRejected", r#"{"message":"Virus detected"}"#);
-    let told = told(ses(&server.endpoint).await.send(&mail_to("ada@example.org")).await);
+    let error = error(ses(&server.endpoint).await.send(&mail_to("ada@example.org")).await);
     assert_eq!(
-        told,
+        error,
         "refused: SES answered 400 MessageRejected: Virus detected (request 3f2a1c9e-0000-4000-8000-2b1f0d9c8e7a)"
     );
 }
 
-/// The error goes to the log and the database, where a token must not.
 #[tokio::test]
-async fn an_error_does_not_repeat_the_mail_though_the_server_does() {
+async fn an_unsent_mail_prints_its_class_and_its_source_the_cause() {
+    let server = Scripted::start().await;
+    server.set(400, "MessageRejected", r#"{"message":"Virus detected"}"#);
+    let unsent = ses(&server.endpoint).await.send(&mail_to("ada@example.org")).await.unwrap_err();
+    let source = unsent.source().unwrap().to_string();
+    assert_eq!(unsent.to_string(), "refused");
+    assert!(source.starts_with("SES answered 400 MessageRejected: Virus detected"), "{source}");
+    assert_eq!(unsent.chain(), format!("refused: {source}"));
+}
+
+/// The error goes to the log and the database, where a token must not appear.
+#[tokio::test]
+async fn an_error_never_repeats_the_mail_even_if_the_server_does() {
     let server = Scripted::start().await;
     let ses = ses(&server.endpoint).await;
     let mail = mail_to("ada@example.org");
@@ -166,10 +178,11 @@ async fn an_error_does_not_repeat_the_mail_though_the_server_does() {
     {
         server.set(status, errortype, echo.clone());
         let unsent = ses.send(&mail).await.unwrap_err();
-        let shown = format!("{unsent} {unsent:?} {unsent:#?} {:#}", unsent.reason());
+        let chain = unsent.chain();
+        let shown = format!("{unsent} {unsent:?} {unsent:#?} {chain} {:#}", unsent.reason());
         assert!(!shown.contains(TOKEN), "{shown}");
-        assert!(unsent.to_string().chars().count() < 600, "{unsent}");
-        assert!(!unsent.to_string().contains(char::is_control), "{unsent}");
+        assert!(chain.chars().count() < 600, "{chain}");
+        assert!(!chain.contains(char::is_control), "{chain}");
     }
 }
 
@@ -185,15 +198,15 @@ async fn an_address_that_ses_cannot_take_is_refused_without_a_request() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_failure() {
+async fn a_refused_connection_is_a_failure() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let sent = ses(&format!("http://{free}")).await.send(&mail_to("ada@example.org")).await;
     assert_eq!(class(&sent), Failed, "{sent:?}");
-    assert!(told(sent).contains("refused"));
+    assert!(error(sent).contains("refused"));
 }
 
 #[tokio::test]
-async fn an_answer_cut_off_is_a_failure() {
+async fn a_truncated_response_is_a_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
@@ -212,7 +225,7 @@ async fn an_answer_cut_off_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_given_up_in_time() {
+async fn a_silent_server_is_a_failure_within_the_send_limit() {
     // The kernel accepts the connection; no program reads it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -232,7 +245,7 @@ async fn a_server_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_connection_counts() {
+async fn the_send_limit_includes_the_wait_for_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let pool = Pool::builder().limit(1).build().unwrap();

@@ -23,7 +23,7 @@ fn the_link_is_in_both_bodies_and_works_in_html() {
 }
 
 #[test]
-fn whoever_is_registered_is_told_so_and_gets_no_token() {
+fn a_registered_address_gets_a_notice_without_a_token() {
     let mail = already_registered(Uuid::nil(), "ada@example.com", "https://example.com/").unwrap();
     assert_eq!(mail.subject, "You already have an account");
     for body in [&mail.text, &mail.html] {
@@ -41,7 +41,7 @@ fn html_in_a_link_stays_text() {
 
 /// Markup that mail clients block, cut off or take for a trick.
 #[test]
-fn the_html_is_fit_for_mail() {
+fn html_and_text_suit_mail_clients() {
     let fit = |mail: Mail| {
         for unwanted in ["<img", "<script", "<link", "@import", "url(", "http://", "<form"] {
             let html = mail.html.replace("http://www.w3.org/1999/xhtml", "");

@@ -90,7 +90,7 @@ fn within(xml: &str, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_signed_right_is_sent() {
+async fn a_correctly_signed_mail_is_sent() {
     let moto = Moto::shared().await;
     let mail = mail_to("signed@example.org");
     let id = moto.ses().await.send(&mail).await.unwrap();
@@ -101,33 +101,33 @@ async fn a_mail_that_is_signed_right_is_sent() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_pauses_everything() {
+async fn a_wrong_secret_pauses_all_mails() {
     let moto = Moto::shared().await;
     let ses = Ses::open(moto.settings("not the secret"), &Pool::new()).await.unwrap();
     let unsent = ses.send(&mail_to("unsigned@example.org")).await.unwrap_err();
-    assert!(matches!(unsent, Unsent::Paused(_)), "{unsent}");
-    assert!(unsent.to_string().contains("403: ") && unsent.to_string().contains("SignatureDoesNotMatch"), "{unsent}");
+    assert!(matches!(unsent, Unsent::Paused(_)), "{}", unsent.chain());
+    assert!(unsent.chain().contains("403: ") && unsent.chain().contains("SignatureDoesNotMatch"), "{}", unsent.chain());
     assert!(moto.sent_to("unsigned@example.org").await.is_empty());
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_known_pauses_everything() {
+async fn an_unknown_key_pauses_all_mails() {
     let moto = Moto::shared().await;
     let credentials = Credentials::Fixed { key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(), secret: "whatever".into() };
     let stranger = SesSettings { credentials, ..moto.settings("") };
     let unsent =
         Ses::open(stranger, &Pool::new()).await.unwrap().send(&mail_to("stranger@example.org")).await.unwrap_err();
-    assert!(matches!(unsent, Unsent::Paused(_)), "{unsent}");
-    assert!(unsent.to_string().contains("403: ") && unsent.to_string().contains("InvalidClientTokenId"), "{unsent}");
+    assert!(matches!(unsent, Unsent::Paused(_)), "{}", unsent.chain());
+    assert!(unsent.chain().contains("403: ") && unsent.chain().contains("InvalidClientTokenId"), "{}", unsent.chain());
 }
 
 #[tokio::test]
-async fn a_sender_that_is_not_verified_pauses_everything() {
+async fn an_unverified_sender_pauses_all_mails() {
     let moto = Moto::shared().await;
     let unverified = SesSettings { from: "Nobody <nobody@example.net>".to_owned(), ..moto.settings(&moto.secret) };
     let ses = Ses::open(unverified, &Pool::new()).await.unwrap();
     let unsent = ses.send(&mail_to("never@example.org")).await.unwrap_err();
-    assert!(matches!(unsent, Unsent::Paused(_)), "{unsent}");
-    assert!(unsent.to_string().contains("not verified"), "{unsent}");
+    assert!(matches!(unsent, Unsent::Paused(_)), "{}", unsent.chain());
+    assert!(unsent.chain().contains("not verified"), "{}", unsent.chain());
     assert!(moto.sent_to("never@example.org").await.is_empty());
 }

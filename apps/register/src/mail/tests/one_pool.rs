@@ -8,7 +8,7 @@ use crate::dev_mail::DevMail;
 const MAILS: usize = 50;
 
 #[tokio::test]
-async fn mails_one_after_another_share_a_connection() {
+async fn sequential_mails_share_a_connection() {
     let server = DevMail::open(MAILS).await.unwrap();
     let pool = Pool::new();
     let ses = Ses::open(settings(server.endpoint().as_str()), &pool).await.unwrap();
@@ -24,7 +24,7 @@ async fn mails_one_after_another_share_a_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mails_at_once_open_no_more_than_the_pool_allows() {
+async fn concurrent_mails_keep_to_the_pool_limit() {
     let server = DevMail::open(MAILS).await.unwrap();
     let pool = Pool::builder().limit(4).build().unwrap();
     let ses = Ses::open(settings(server.endpoint().as_str()), &pool).await.unwrap();

@@ -22,7 +22,7 @@ async fn store(server: &Double) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn both_bodies_arrive_as_they_were_written() {
+async fn both_bodies_arrive_unchanged() {
     let server = start().await;
     let ses = ses(&server.endpoint).await;
     let activation = mail_to("ada@example.org");

@@ -11,7 +11,7 @@ use crate::support::{PASSWORD, until};
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registration_a_mail_an_activation() {
+async fn a_registration_sends_a_mail_whose_token_activates() {
     let up = Inside::new().up().await;
     let heard = up.register("Jane@Example.com").await;
     assert_eq!((heard.status.as_u16(), heard.body.as_str()), (204, ""));
@@ -39,7 +39,7 @@ fn stable(heard: &Heard) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_known_address_is_answered_like_an_unknown_one() {
+async fn known_and_unknown_addresses_get_the_same_response() {
     let up = Inside::new().up().await;
     up.register("known@example.com").await;
     let token = json!({ "token": up.token(1).await });
@@ -64,7 +64,7 @@ async fn refused(up: &Up, body: &[u8], status: u16) -> Heard {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_that_is_wrong_with_the_fields_is_told_at_once() {
+async fn all_invalid_fields_are_reported_at_once() {
     let up = Inside::new().up().await;
     for (body, expected) in [
         (r#"{}"#, &[("email", "is missing"), ("password", "is missing")][..]),
@@ -100,7 +100,7 @@ async fn all_that_is_wrong_with_the_fields_is_told_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_json_is_refused_with_its_place() {
+async fn invalid_json_is_refused_with_its_position() {
     let up = Inside::new().up().await;
     let deep = |open: &str| open.repeat(8_000);
     for (body, part) in [
@@ -128,7 +128,7 @@ async fn what_is_no_json_is_refused_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_has_to_say_what_it_is_and_to_be_short() {
+async fn a_body_needs_a_content_type_and_a_bounded_length() {
     let up = Inside::new().up().await;
     let good = |email| json!({ "email": email, "password": PASSWORD }).to_string();
     for (email, kind) in [
@@ -189,7 +189,7 @@ async fn a_password_never_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_methods_and_addresses_are_refused_as_problems() {
+async fn other_methods_and_paths_are_refused_as_problems() {
     let up = Inside::new().up().await;
     for path in ["/api/register", "/api/activate", "/api/resend"] {
         for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
@@ -207,7 +207,7 @@ async fn other_methods_and_addresses_are_refused_as_problems() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_is_limited_and_others_are_not() {
+async fn a_limit_concerns_one_client_only() {
     // One at a time, and the next in half an hour.
     let up = Inside::new().rate(2, Duration::from_secs(3600)).trust("192.0.2.1").up().await;
     let from = async |client: &str, path: &str| {
@@ -242,7 +242,7 @@ async fn a_client_is_limited_and_others_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_cannot_name_itself() {
+async fn a_client_cannot_choose_its_own_address() {
     let up = Inside::new().rate(1, Duration::from_secs(3600)).up().await;
     for (client, status) in [("198.51.100.1", 422), ("198.51.100.2", 429)] {
         let headers = [("content-type", "application/json"), ("x-forwarded-for", client), ("forwarded", "for=1.1.1.1")];
@@ -252,7 +252,7 @@ async fn a_client_cannot_name_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_is_limited_whether_it_is_known_or_not() {
+async fn known_and_unknown_addresses_are_limited_alike() {
     let up = Inside::new().address_limit("1/1h").up().await;
     assert_eq!(up.register("a@example.com").await.status, 204);
     let heard = up.register("a@example.com").await;
@@ -263,7 +263,7 @@ async fn an_address_is_limited_whether_it_is_known_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whether_it_is_well_is_told_with_the_reason() {
+async fn health_endpoints_report_failures_with_the_reason() {
     let up = Inside::new().up().await;
     for heard in [up.get("/livez").await, up.get_ops("/livez").await] {
         assert_eq!((heard.status.as_u16(), heard.json()), (200, json!({ "alive": true })));

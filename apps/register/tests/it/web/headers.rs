@@ -27,7 +27,7 @@ async fn all_kinds(up: &Up) -> Vec<Heard> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_says_what_a_browser_may_do_with_it() {
+async fn every_response_has_the_security_headers() {
     let up = Inside::new().up().await;
     let mut ids = BTreeSet::new();
     for heard in all_kinds(&up).await {
@@ -55,7 +55,7 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_https_browsers_are_told_never_to_come_another_way() {
+async fn responses_over_https_have_strict_transport_security() {
     let up = Inside::new().public_url("https://example.com").up().await;
     for heard in [up.get("/").await, up.get("/nothing").await, up.register("a@example.com").await] {
         assert_eq!(heard.header("strict-transport-security"), "max-age=63072000");
@@ -66,7 +66,7 @@ async fn over_https_browsers_are_told_never_to_come_another_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_from_outside_is_taken_over_from_proxies_alone() {
+async fn a_request_id_is_accepted_only_from_proxies() {
     for (networks, given, taken) in [
         (None, "made-up", false),
         (Some("private"), "made-up", false),

@@ -22,7 +22,7 @@ fn object(value: &Value) -> &Map<String, Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_describes_every_route_and_nothing_else() {
+async fn the_document_describes_exactly_the_routes() {
     let up = Inside::new().up().await;
     let document = up.get("/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");

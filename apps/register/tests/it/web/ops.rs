@@ -36,7 +36,7 @@ async fn send(up: &Up, mails: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_what_the_session_says() {
+async fn metrics_equal_the_session_statistics() {
     let up = Inside::new().up().await;
     send(&up, 5).await;
     let heard = up.get_ops("/metrics").await;
@@ -78,7 +78,7 @@ async fn metrics_are_what_the_session_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_anybody_makes_up_makes_no_series() {
+async fn invented_paths_and_methods_make_no_series() {
     let up = Inside::new().up().await;
     for number in 0..20 {
         up.get(&format!("/made/up/{number}")).await;
@@ -121,7 +121,7 @@ async fn the_console_shows_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_console_is_on_its_own_address_alone() {
+async fn the_console_is_only_on_its_own_address() {
     let up = Inside::new().up().await;
     for path in ["/metrics", "/console", "/console/figures"] {
         assert_eq!(up.get(path).await.status, 404, "{path}");

@@ -53,7 +53,7 @@ async fn files_of(up: &Up, heard: &Heard, ops: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_whole_and_has_its_files() {
+async fn every_page_is_complete_and_has_its_files() {
     let up = Inside::new().up().await;
     up.register("a@example.com").await;
     let token = up.token(1).await;
@@ -183,7 +183,7 @@ async fn a_form_of_another_site_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_is_said_in_the_form() {
+async fn a_limit_is_shown_in_the_form() {
     let up = Inside::new().address_limit("1/1h").up().await;
     let form = "email=jane%40example.com&password=Quittenmus-77";
     assert_eq!(up.send_form("/register", form).await.status, 303);
@@ -220,7 +220,7 @@ async fn mails_are_shown_with_their_links() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn below_a_path_links_begin_with_it() {
+async fn links_begin_with_the_path_of_the_public_url() {
     let up = Inside::new().public_url("https://example.com/accounts/").up().await;
     let page = up.get("/").await;
     page.has("action=\"/accounts/register\"")
