@@ -61,7 +61,8 @@ impl StdError for Unsent {
     }
 }
 
-/// Message id of an accepted mail. A response without one is not from SES, so the mail was not sent.
+/// Message id of an accepted mail. A response without one is not from SES, so the mail was not
+/// sent.
 pub(super) fn accepted(id: Option<String>) -> Result<String, Unsent> {
     id.filter(|id| !id.is_empty())
         .ok_or_else(|| Unsent::Failed(anyhow!("the answer has no MessageId: is it SES that answers at the endpoint?")))
@@ -138,7 +139,8 @@ fn is_from_pool(error: &Failure) -> bool {
     sources(error).any(|error| error.is::<trunkline::Error>())
 }
 
-/// All levels of an SDK error in one line, because one level says little. Repeated text is left out.
+/// All levels of an SDK error in one line, because one level says little. Repeated text is left
+/// out.
 fn sdk_chain(error: &Failure) -> String {
     let mut text = error.to_string();
     for source in sources(error) {
