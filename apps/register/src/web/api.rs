@@ -7,8 +7,8 @@ use axum::routing::post;
 use utoipa::ToSchema;
 
 use super::Web;
+use super::error_responses::ErrorResponses;
 use super::fields::{Fields, FromFields, Json};
-use super::openapi::ErrorResponses;
 use super::problem::Problem;
 use crate::accounts::{Accounts, Activation, Address, Password, Refused, Token};
 

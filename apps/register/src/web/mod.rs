@@ -15,6 +15,7 @@ pub(crate) mod host;
 mod limits;
 
 pub(crate) mod assets;
+mod error_responses;
 mod headers;
 pub(crate) mod health;
 pub(crate) mod observe;

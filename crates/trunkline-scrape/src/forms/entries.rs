@@ -4,7 +4,6 @@ use encoding_rs::Encoding;
 
 use super::control::{Control, Direction, Dirname, Kind};
 use super::direction;
-use super::submission::Clicked;
 use super::upload::Upload;
 
 pub(super) struct Entry {
@@ -21,6 +20,13 @@ impl Entry {
     fn text(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: Content::Text(value.into()) }
     }
+}
+
+/// A button, with the clicked point.
+#[derive(Clone, Copy)]
+pub(super) struct Clicked<'a> {
+    pub(super) button: &'a Control,
+    pub(super) at: (u32, u32),
 }
 
 /// `encoding` is what they will be encoded in, for those who want to be told.

@@ -9,8 +9,8 @@ use http::{HeaderName, Method};
 use trunkline::{RequestBuilder, Session, redact_url};
 use url::Url;
 
-use super::control::{Control, Kind};
-use super::entries::{Entry, entries};
+use super::control::Kind;
+use super::entries::{Clicked, Entry, entries};
 use super::field::{Field, list};
 use super::{Form, encode, multipart};
 use crate::error::{Error, Result};
@@ -139,13 +139,6 @@ pub enum Submitter {
     /// The first image with this `name`, clicked so many pixels from its left and upper edge. Any
     /// other choice of an image clicks it at 0, 0.
     Image(String, u32, u32),
-}
-
-/// A button, and where it was clicked.
-#[derive(Clone, Copy)]
-pub(super) struct Clicked<'a> {
-    pub(super) button: &'a Control,
-    pub(super) at: (u32, u32),
 }
 
 impl Submitter {

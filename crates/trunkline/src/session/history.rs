@@ -6,9 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use url::Url;
 
-use super::DecodedBody;
 use super::request_url::RequestUrl;
-use super::response::Response;
 use crate::redact::redact_url;
 
 /// A redirect that was followed.
@@ -46,8 +44,8 @@ impl fmt::Debug for RedirectHop {
 /// ```
 #[derive(Clone)]
 pub struct ResponseHistory {
-    request_url: Arc<RequestUrl>,
-    history: Arc<[RedirectHop]>,
+    pub(super) request_url: Arc<RequestUrl>,
+    pub(super) history: Arc<[RedirectHop]>,
 }
 
 impl ResponseHistory {
@@ -66,15 +64,5 @@ impl fmt::Debug for ResponseHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = redact_url(self.url());
         f.debug_struct("ResponseHistory").field("url", &url.as_str()).field("history", &self.history()).finish()
-    }
-}
-
-/// Its [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`] become extensions.
-impl From<Response> for http::Response<DecodedBody> {
-    fn from(response: Response) -> Self {
-        let Response { mut head, body, request_url, history, .. } = response;
-        head.extensions.insert(*body.connection());
-        head.extensions.insert(ResponseHistory { request_url, history: history.into() });
-        Self::from_parts(head, body)
     }
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::decoded::DecodedBody;
-use super::history::RedirectHop;
+use super::history::{RedirectHop, ResponseHistory};
 use super::request_settings::SharedSettings;
 use super::request_url::RequestUrl;
 use crate::body::{Charset, without_bom};
@@ -293,6 +293,16 @@ impl fmt::Debug for Response {
             .field("history", &self.history.len())
             .field("body", &self.body)
             .finish_non_exhaustive()
+    }
+}
+
+/// Its [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`] become extensions.
+impl From<Response> for http::Response<DecodedBody> {
+    fn from(response: Response) -> Self {
+        let Response { mut head, body, request_url, history, .. } = response;
+        head.extensions.insert(*body.connection());
+        head.extensions.insert(ResponseHistory { request_url, history: history.into() });
+        Self::from_parts(head, body)
     }
 }
 
