@@ -28,8 +28,8 @@ impl fmt::Debug for RedirectHop {
 
 /// The URL that responded, and the redirects before it.
 ///
-/// It is an extension of the [`http::Response`] that a [`Response`] becomes, as for layers of
-/// `tower`.
+/// It is an extension of the [`http::Response`] that a [`Response`](super::Response) becomes, as
+/// for layers of `tower`.
 ///
 /// ```no_run
 /// # async fn run(session: trunkline::Session) -> trunkline::Result<()> {

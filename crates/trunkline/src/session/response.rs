@@ -296,7 +296,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// Its [`ConnectionInfo`](crate::ConnectionInfo) and its [`ResponseHistory`] become extensions.
+/// Its [`ConnectionInfo`] and its [`ResponseHistory`] become extensions.
 impl From<Response> for http::Response<DecodedBody> {
     fn from(response: Response) -> Self {
         let Response { mut head, body, request_url, history, .. } = response;
