@@ -2,8 +2,8 @@
 //! drained, closed.
 //!
 //! ```sh
-//! cargo run -p trunkline-lifespan --all-features --example axum                            # forwards to https://httpbin.org
-//! cargo run -p trunkline-lifespan --all-features --example axum -- http://127.0.0.1:8080   # or to an httpbin of your own
+//! cargo run -p trunkline-lifespan --all-features --example service                            # forwards to https://httpbin.org
+//! cargo run -p trunkline-lifespan --all-features --example service -- http://127.0.0.1:8080   # or to an httpbin of your own
 //! curl -d 'hello' http://127.0.0.1:3000/
 //! ```
 //!
