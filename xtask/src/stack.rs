@@ -13,11 +13,13 @@ const SECOND_STACKS: [&str; 8] =
 /// Crates of which one version is enough.
 const ONE_VERSION: [&str; 6] = ["rustls", "tokio-rustls", "ring", "hyper", "hyper-util", "h2"];
 
+const ALL_EDGES: &str = "normal,build,dev";
+
 /// # Errors
 ///
 /// A second TLS library, or a second version of a crate of the stack, with the path that brings it.
 pub(crate) fn one_stack(root: &Path) -> Step {
-    let listed = tree(root, &["--workspace", "--all-features", "--prefix", "none", "--format", "{p}"])?;
+    let listed = tree(root, ALL_EDGES, &["--workspace", "--all-features", "--prefix", "none", "--format", "{p}"])?;
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for line in listed.lines() {
         if let Some((name, rest)) = line.split_once(" v") {
@@ -26,7 +28,7 @@ pub(crate) fn one_stack(root: &Path) -> Step {
     }
     let mut faults = String::new();
     for name in SECOND_STACKS.into_iter().filter(|name| versions.contains_key(name)) {
-        let path = tree(root, &["--workspace", "--all-features", "--invert", name])?;
+        let path = tree(root, ALL_EDGES, &["--workspace", "--all-features", "--invert", name])?;
         faults += &format!("{name} is a TLS library beside rustls on ring; it comes from:\n{}\n", first_lines(&path));
     }
     for name in ONE_VERSION {
@@ -34,7 +36,7 @@ pub(crate) fn one_stack(root: &Path) -> Step {
         let found: Vec<&str> = found.copied().collect();
         for version in found.iter().filter(|_| found.len() > 1) {
             let package = format!("{name}@{version}");
-            let path = tree(root, &["--workspace", "--all-features", "--invert", &package])?;
+            let path = tree(root, ALL_EDGES, &["--workspace", "--all-features", "--invert", &package])?;
             faults +=
                 &format!("{package} is one of {} versions; it comes from:\n{}\n", found.len(), first_lines(&path));
         }
@@ -48,19 +50,16 @@ pub(crate) fn one_stack(root: &Path) -> Step {
 ///
 /// sqlx is among its dependencies.
 pub(crate) fn no_database_by_default(root: &Path) -> Step {
-    let listed = tree(root, &["--package", "trunkline-cli", "--prefix", "none", "--format", "{p}", "--no-dev"])?;
+    let listed = tree(root, "normal,build", &["--package", "trunkline-cli", "--prefix", "none", "--format", "{p}"])?;
     match listed.lines().find(|line| line.starts_with("sqlx")) {
         Some(line) => Err(format!("without its feature `frontier`, trunkline-cli links {line}")),
         None => Ok(()),
     }
 }
 
-fn tree(root: &Path, arguments: &[&str]) -> Step<String> {
+/// The output of `cargo tree` with these kinds of dependencies.
+fn tree(root: &Path, edges: &str, arguments: &[&str]) -> Step<String> {
     let mut cargo = Command::new("cargo");
-    let (arguments, edges) = match arguments.split_last() {
-        Some((&"--no-dev", rest)) => (rest, "normal,build"),
-        _ => (arguments, "normal,build,dev"),
-    };
     cargo.current_dir(root).args(["tree", "--locked", "--target", "all", "--edges", edges]).args(arguments);
     let output = cargo.output().map_err(|error| format!("{cargo:?}: {error}"))?;
     if !output.status.success() {

@@ -138,7 +138,7 @@ impl Document {
         choice.among(&self.forms, |selector| self.forms_matching(selector)).cloned()
     }
 
-    /// Does this CSS selector find anything?
+    /// True if an element matches this CSS selector.
     ///
     /// # Errors
     ///

@@ -27,11 +27,11 @@ struct Inner {
     /// The URL requested, and the number of attempts.
     url: Option<Url>,
     attempts: u32,
-    /// It may be otherwise the next time,
+    /// True if another attempt may succeed.
     passing: bool,
-    /// but not earlier.
+    /// Least pause before that attempt.
     pause: Option<Duration>,
-    /// Every page that needs the login has the same.
+    /// True if every page behind the login fails the same way.
     shut_out: bool,
 }
 
@@ -139,9 +139,9 @@ impl Error {
         self.0.pause
     }
 
-    /// May another attempt go well? So it may if the connection failed, or the server said that it
-    /// is busy or ill (429, 5xx). A certificate that is not accepted, a page that is too large,
-    /// a wrong password are the same the next time.
+    /// True if another attempt may succeed: the connection failed, or the server was busy or failed
+    /// (429, 5xx). An untrusted certificate, a page that is too large and a wrong password fail
+    /// again.
     pub fn is_passing(&self) -> bool {
         self.http().map_or(self.0.passing, retries::is_transient_failure)
     }

@@ -14,12 +14,12 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The upper limit of the bound.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
-/// True for a status that another attempt may not have.
+/// True for a status that may differ at the next attempt.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
 }
 
-/// True for a failure that another attempt may not have.
+/// True for a failure that may not recur at the next attempt.
 pub(crate) fn is_transient_failure(http: &trunkline::Error) -> bool {
     if http.is_body() {
         // A body that broke off has a cause. One that is too large, or badly compressed, fails

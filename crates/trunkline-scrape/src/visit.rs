@@ -41,7 +41,7 @@ pub(crate) struct VisitOutcome<T> {
     /// The server wants to be left alone for so long. (It may have been the last attempt, so that
     /// the page is there all the same.)
     pub(crate) host_pause: Option<Duration>,
-    /// If there was an answer: had its connection served before?
+    /// True if the response came over a reused connection. None without a response.
     pub(crate) reused: Option<bool>,
 }
 

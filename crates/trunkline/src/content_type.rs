@@ -1,5 +1,7 @@
 //! The `Content-Type` header: media type and parameters (RFC 9110 section 8.3.1).
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_TYPE, HeaderMap};
 
 /// A `Content-Type` header: the media type and its parameters (RFC 9110 section 8.3.1).
@@ -12,18 +14,18 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 /// assert_eq!(content_type.charset().as_deref(), Some("utf-8"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContentType(String);
+pub struct ContentType<'a>(Cow<'a, str>);
 
-impl ContentType {
+impl<'a> ContentType<'a> {
     /// The header's value as given. Nothing is refused: a malformed value has the type or the
     /// parameters that can be read from it.
-    pub fn parse(value: &str) -> Self {
-        Self(value.to_owned())
+    pub fn parse(value: &'a str) -> Self {
+        Self(value.into())
     }
 
     /// The first `Content-Type` of the headers. None if there is none.
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
-        headers.get(CONTENT_TYPE).map(|value| Self(String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    pub fn of(headers: &'a HeaderMap) -> Option<Self> {
+        headers.get(CONTENT_TYPE).map(|value| Self(String::from_utf8_lossy(value.as_bytes())))
     }
 
     /// The media type as it was written, without parameters: `text/html`.

@@ -164,6 +164,15 @@ impl Error {
         self
     }
 
+    fn causes(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+        std::iter::successors(self.source(), |cause| (*cause).source())
+    }
+
+    /// The message and its causes in one line.
+    pub(crate) fn in_one_line(&self) -> String {
+        self.causes().fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     /// Names the request, unless it is named already.
     pub(crate) fn of(mut self, method: &Method, url: &Url) -> Self {
         if self.0.request.is_none() {
@@ -319,12 +328,7 @@ impl Inner {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            write!(f, "\n  caused by: {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        self.causes().try_for_each(|cause| write!(f, "\n  caused by: {cause}"))
     }
 }
 

@@ -108,7 +108,7 @@ pub(super) fn engines(sources: &Sources) -> Vec<String> {
             continue;
         }
         for path in paths(&file.product()) {
-            if ENGINES.iter().any(|engine| path.names.starts_with_all(engine)) {
+            if names_engine(&path.names) {
                 let (file, line, path) = (file.path.display(), path.line, path.names.join("::"));
                 faults.push(format!("{file}:{line}: only `connection` may name `{path}`"));
             }
@@ -117,14 +117,10 @@ pub(super) fn engines(sources: &Sources) -> Vec<String> {
     faults
 }
 
-trait StartsWithAll {
-    fn starts_with_all(&self, start: &[&str]) -> bool;
-}
-
-impl StartsWithAll for Vec<String> {
-    fn starts_with_all(&self, start: &[&str]) -> bool {
-        self.len() >= start.len() && self.iter().zip(start).all(|(name, other)| name == other)
-    }
+/// True for a path below one of [`ENGINES`].
+fn names_engine(path: &[String]) -> bool {
+    let is_start = |engine: &[&str]| engine.len() <= path.len() && engine.iter().zip(path).all(|(a, b)| a == b);
+    ENGINES.iter().any(|engine| is_start(engine))
 }
 
 /// The imports between the top-level modules of a crate.

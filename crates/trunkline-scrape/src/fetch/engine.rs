@@ -107,20 +107,20 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         Self { measure: Some(Box::new(bytes)), ..self }
     }
 
-    /// Takes each URL once, and none of those that there have been before; fragments make no
-    /// difference. Default: as often as it is pushed.
+    /// Takes each URL once, and none of those in `before`; fragments make no difference. Default: a
+    /// URL is taken as often as it is pushed.
     #[must_use = "it is the one returned that does so"]
     pub fn once(self, before: SeenUrls) -> Self {
         Self { seen: Some(before), ..self }
     }
 
-    /// Does it want more? It takes what is pushed in any case. It wants up to 1,000 that wait, and
-    /// up to 20,000 if their hosts are all to be left alone for now: behind them may be others.
+    /// True if more URLs are wanted: fewer than 1,000 wait, or fewer than 20,000 if all their hosts
+    /// must pause. A URL that is pushed is taken in any case.
     pub fn has_room(&self) -> bool {
         self.schedule.has_room()
     }
 
-    /// Nothing waits, and nothing is under way or finished and not taken out.
+    /// True if no page waits, is in flight, or is finished and not taken out.
     pub fn is_empty(&self) -> bool {
         self.schedule.len() == 0 && self.under_way.is_empty()
     }
@@ -135,9 +135,8 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         self.under_way.len()
     }
 
-    /// A page to be fetched. `key` is what the caller knows it by. Says whether it was taken: of
-    /// [those that are](Self::once), each is once, and once it was [stopped](Self::stop), none
-    /// is.
+    /// Queues a page; `key` identifies it to the caller. False if it was not taken: a repeated URL
+    /// after [`once`](Self::once), or any URL after [`stop`](Self::stop).
     pub fn push(&mut self, url: Url, key: K) -> bool {
         if self.stopped || self.seen.as_mut().is_some_and(|seen| !seen.insert(&url)) {
             return false;
@@ -147,14 +146,14 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         true
     }
 
-    /// The next page that is there, in the order in which they come; `None` when [nothing is
-    /// left](Self::is_empty), which more may be pushed after.
+    /// The next finished page. None when [no page is left](Self::is_empty); more may be pushed
+    /// then.
     ///
     /// Outside of a tokio runtime, each page is an error.
     ///
     /// # Panics
     ///
-    /// If what reads the pages panicked.
+    /// The visitor of the pages panicked.
     ///
     /// # Cancel safety
     ///
@@ -163,9 +162,9 @@ impl<K, T: Send + 'static> Fetch<K, T> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// Starts nothing more, and forgets what waits: so many. Those under way come yet; those of
-    /// them that would have to be tried again have failed, unless they were not asked for yet
-    /// because robots.txt could not be had: those are forgotten as well.
+    /// Starts no more pages and drops the waiting ones; returns their number. Pages in flight still
+    /// arrive. One that would be tried again counts as failed, or is dropped if it was never
+    /// requested because its robots.txt could not be read.
     pub fn stop(&mut self) -> usize {
         self.stopped = true;
         for started in self.started.values() {

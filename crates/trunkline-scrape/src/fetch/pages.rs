@@ -28,14 +28,14 @@ pub struct Pages<I: Iterator> {
     /// The number of URLs taken, and of pages returned.
     taken: u64,
     given: u64,
-    /// Those that are there and have to wait for others before them.
+    /// Finished pages that wait for earlier ones.
     there: BTreeMap<u64, Result<Page>>,
 }
 
-/// So many URLs are read before it is looked whether a page has come,
-const CHUNK: usize = 64;
-/// and so many times over, before others on the same thread have their turn.
-const CHUNKS: usize = 16;
+/// URLs read before each look for a finished page.
+const URLS_PER_ROUND: usize = 64;
+/// Rounds of that before other tasks of the thread run.
+const ROUNDS_PER_POLL: usize = 16;
 
 impl<I> Pages<I>
 where
@@ -74,7 +74,7 @@ where
     }
 
     fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page>>> {
-        for _ in 0..CHUNKS {
+        for _ in 0..ROUNDS_PER_POLL {
             self.read();
             if let Some(page) = self.due() {
                 return Poll::Ready(Some(page));
@@ -95,7 +95,7 @@ where
 
     /// Hands on URLs for as long as they are wanted.
     fn read(&mut self) {
-        for _ in 0..CHUNK {
+        for _ in 0..URLS_PER_ROUND {
             if !self.wants_more() {
                 return;
             }

@@ -25,7 +25,7 @@ impl<'a> Field<'a> {
         self.0.type_name()
     }
 
-    /// Is it disabled, by itself or with the fieldset around it, and so not sent?
+    /// True if the field is disabled, by itself or by its fieldset, and so not sent.
     pub fn is_disabled(&self) -> bool {
         self.0.disabled
     }

@@ -12,12 +12,13 @@ pub(super) struct Inherited {
     pub(super) form: Option<NodeId>,
     /// In a disabled fieldset, and not in the first legend of it.
     pub(super) disabled: bool,
-    /// For such a fieldset until its first legend: would it be disabled without that one?
+    /// For a disabled fieldset until its first legend: true if the controls in that legend are
+    /// disabled by an outer fieldset.
     legend: Option<bool>,
     pub(super) direction: Directions,
     /// The select that options belong to, by its place among what was found.
     pub(super) select: Option<usize>,
-    /// In a group of options: is that disabled?
+    /// True in a disabled group of options.
     pub(super) optgroup: Option<bool>,
 }
 

@@ -77,7 +77,7 @@ impl InputType {
         }
     }
 
-    /// Can the direction of its text be sent along (`dirname`)?
+    /// True if the direction of its text can be sent along (`dirname`).
     pub(super) fn has_direction(self) -> bool {
         use InputType::{Email, Hidden, Password, Search, Tel, Text, Url};
         matches!(self, Hidden | Text | Search | Tel | Url | Email { .. } | Password)
@@ -105,7 +105,7 @@ impl InputType {
         }
     }
 
-    /// Does it take this text, perhaps without its line breaks?
+    /// True if it takes this text, possibly without its line breaks.
     pub(super) fn takes(self, value: &str) -> bool {
         match self {
             Self::Range(_) => number(value).is_some(),

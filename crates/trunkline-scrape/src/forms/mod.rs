@@ -114,7 +114,7 @@ impl Form {
         self.controls.iter().filter(|control| control.submits().is_some()).map(Field)
     }
 
-    /// Has it a field for a password?
+    /// True if the form has a password field.
     pub fn has_password(&self) -> bool {
         self.passwords() > 0
     }

@@ -144,7 +144,7 @@ impl Login {
         }
     }
 
-    /// Does this page, fetched later, say that the login has run out?
+    /// True if the page, fetched later, shows that the login has run out.
     pub(crate) fn is_over(&self, page: &Page, login_page: &LoginPage) -> bool {
         let also = self.over_too.as_ref().is_some_and(|over| over(page));
         also || self.over.as_ref().map_or_else(|| login_page.is_shut(page), |over| over(page))

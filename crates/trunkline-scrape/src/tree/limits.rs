@@ -87,7 +87,7 @@ impl Meter {
         self.looks.set(self.looks.get() + 1);
     }
 
-    /// So many more bytes have been parsed: may it go on?
+    /// Counts parsed bytes. Fails beyond a limit.
     pub(super) fn check(&self, bytes: usize, attributes: u32) -> Result<()> {
         self.bytes.set(self.bytes.get() + bytes);
         if self.looks.get() > LOOKS + self.bytes.get() * LOOKS_PER_BYTE {

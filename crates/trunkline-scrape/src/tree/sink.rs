@@ -16,7 +16,7 @@ pub(super) struct Sink {
     tree: HtmlTreeSink,
     owners: RefCell<Owners>,
     depths: RefCell<HashMap<NodeId, u32>>,
-    /// Did the parser show anything lately?
+    /// True if the parser added a node since the last check.
     busy: Cell<bool>,
     pub(super) meter: Meter,
 }
@@ -36,7 +36,7 @@ impl Sink {
         }
     }
 
-    /// Has it been shown anything since it was last asked?
+    /// True if the parser added a node since the last call.
     pub(super) fn was_busy(&self) -> bool {
         self.busy.take()
     }

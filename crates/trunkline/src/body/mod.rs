@@ -183,7 +183,7 @@ impl Body {
         self
     }
 
-    /// Can it be sent a second time?
+    /// True if the body can be sent a second time.
     pub fn is_replayable(&self) -> bool {
         match &self.0 {
             Kind::Empty | Kind::Bytes(_) => true,
@@ -196,7 +196,7 @@ impl Body {
         self.again().ok()
     }
 
-    /// The same once more, or what about it cannot be.
+    /// The body from its start, or the part that cannot be repeated.
     pub(crate) fn again(&self) -> Result<Self, NotReplayable> {
         match &self.0 {
             Kind::Empty => Ok(Self::empty()),
@@ -205,12 +205,12 @@ impl Body {
         }
     }
 
-    /// Is its length to be looked up, in a file or at its end, before the request goes out?
+    /// True if the length is looked up, in a file or at its end, before the request is sent.
     pub(crate) fn is_to_be_measured(&self) -> bool {
         matches!(&self.0, Kind::Source(source) if source.is_to_be_measured())
     }
 
-    /// Looks it up, until then at most.
+    /// Looks up the length, until the deadline.
     pub(crate) async fn measure_by(&mut self, deadline: Option<Instant>) -> Result<()> {
         let Some(deadline) = deadline else { return self.measure().await };
         let measured = tokio::time::timeout_at(deadline.into(), self.measure()).await;

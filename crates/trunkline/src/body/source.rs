@@ -19,13 +19,13 @@ pub(super) trait Source: Send {
 
     fn has_ended(&self) -> bool;
 
-    /// As far as it is known: what is exact is announced, and kept.
+    /// Length, as far as known. An exact length is announced and enforced.
     fn length(&self) -> SizeHint;
 
-    /// It is announced with this length.
+    /// Sets the announced length.
     fn announce(&mut self, length: u64);
 
-    /// The same from its beginning.
+    /// The body from its start, or the part that cannot be repeated.
     fn again(&self) -> Result<Body, NotReplayable>;
 
     fn is_to_be_measured(&self) -> bool {
@@ -37,12 +37,12 @@ pub(super) trait Source: Send {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// In an error, and for `Debug`.
+    /// Name of the kind of source, for errors and `Debug`.
     fn what(&self) -> &'static str;
 }
 
-/// A failure of a body of ours, which says what failed. What a caller's body fails with says
-/// nothing about this request, even if it is an [`Error`] of another.
+/// Failure of one of this crate's bodies. The error of a caller's body says nothing about this
+/// request, even if it is an [`Error`] of another.
 #[derive(Debug)]
 pub(crate) struct KnownError(pub(crate) Error);
 

@@ -217,8 +217,8 @@ async fn probe(lease: &PoolLease) -> Result<Probe> {
 }
 
 /// P10: decides whether a failed request is sent again, and puts its body back in place. Returns
-/// the chance that the server has seen the request; fails with the request's error if it is not
-/// sent again, as after a timeout, a close and a failure of its own body.
+/// the server's knowledge of the request; fails with the request's error if it is not sent again,
+/// as after a timeout, a close and a failure of its own body.
 fn allow_replay(failed: ExchangeFailure, again: Option<Body>, outgoing: &mut impl Outgoing) -> Result<RequestSent> {
     let ExchangeFailure { error, unsent, sent } = failed;
     if error.is_timeout() || error.is_closed() || error.is_body() {

@@ -42,16 +42,10 @@ impl Inner {
     }
 
     pub(super) fn note_dial_error(&self, target: &Target, error: &Error) {
-        let error = chain(error);
+        let error = error.in_one_line();
         tracing::debug!(target: "trunkline::pool", host = %target, error, "a dial failed");
         *lock(&self.last_dial_error) = Some(format!("{target}: {error}"));
     }
-}
-
-/// The error and its causes in one line.
-pub(super) fn chain(error: &Error) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn describe(gauges: Gauges) -> String {

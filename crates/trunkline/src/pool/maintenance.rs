@@ -13,7 +13,6 @@ use tokio::runtime;
 use tokio::sync::Notify;
 
 use super::connection_slot::{ConnectionSlot, DialOutcome, SlotContent};
-use super::explain::chain;
 use super::key::{Key, Runtime};
 use super::shared::{Maintainer, SharedState};
 use super::state::{SlotId, WATCH_DELAY};
@@ -229,21 +228,21 @@ impl MaintenanceTask {
         // `is_unused` is asked under the slot's lock: a request that takes the connection next also
         // polls it next, and so replaces this waker.
         let is_unused = || shared.read(|state| state.is_unused(id));
-        let found = slot.with(|inner| match &mut inner.content {
+        let work = slot.with(|inner| match &mut inner.content {
             SlotContent::Open(connection) if is_unused() => {
                 if connection.poll_resting(cx).is_ready() {
-                    UnusedSlot::PeerClosed
+                    SlotWork::PeerClosed
                 } else {
-                    UnusedSlot::Idle
+                    SlotWork::None
                 }
             }
-            SlotContent::Dialing(_) if is_unused() => UnusedSlot::Dial,
-            _ => UnusedSlot::Idle,
+            SlotContent::Dialing(_) if is_unused() => SlotWork::Dial,
+            _ => SlotWork::None,
         });
-        match found {
-            UnusedSlot::Idle => {}
-            UnusedSlot::PeerClosed => shared.peer_closed(&slot),
-            UnusedSlot::Dial => Self::poll_dial(shared, &slot, cx),
+        match work {
+            SlotWork::None => {}
+            SlotWork::PeerClosed => shared.peer_closed(&slot),
+            SlotWork::Dial => Self::poll_dial(shared, &slot, cx),
         }
     }
 
@@ -253,7 +252,7 @@ impl MaintenanceTask {
         match catch_unwind(AssertUnwindSafe(|| shared.poll_dial(slot, cx))) {
             Ok(Poll::Ready(DialOutcome::Open)) => drop(shared.dialed(slot)),
             Ok(Poll::Ready(DialOutcome::Failed(error))) => {
-                tracing::debug!(target: "trunkline::pool", error = chain(&error), "a dial without a request failed");
+                tracing::debug!(target: "trunkline::pool", error = error.in_one_line(), "a dial without a request failed");
                 shared.dial_failed(slot.id);
             }
             Ok(Poll::Ready(DialOutcome::NoDial | DialOutcome::Ended(_)) | Poll::Pending) => {}
@@ -293,10 +292,9 @@ impl Drop for MaintenanceTask {
     }
 }
 
-/// Finding about a slot that no request uses.
-enum UnusedSlot {
-    /// Nothing to do, or a request uses the slot after all.
-    Idle,
+/// Work that a check of a slot leaves to be done outside the slot's lock.
+enum SlotWork {
+    None,
     PeerClosed,
     Dial,
 }

@@ -21,17 +21,17 @@ pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) request_url: Arc<RequestUrl>,
     pub(super) headers: HeaderMap,
-    /// The session's headers go along, where there is none of the name here.
+    /// True if the session's headers are added where the request has none of the name.
     pub(super) defaults: bool,
     pub(super) body: Body,
 }
 
-/// With the session's headers and cookies, as it goes over the wire.
+/// A request with the session's headers and cookies, as it is sent.
 pub(super) struct OutgoingRequest<'a> {
     pub(super) request: &'a mut Prepared,
     pub(super) defaults: &'a HeaderMap,
     pub(super) jar: &'a CookieJar,
-    /// The content codings to ask for, unless it is said already what to ask for.
+    /// Offered content codings, unless a header sets them.
     pub(super) codings: Option<&'a HeaderValue>,
 }
 
@@ -58,8 +58,7 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// Looks at the files that are to be sent. What turns out to be no body at all has nothing to
-    /// wait for either.
+    /// Measures files to be sent. An empty body expects no 100 (Continue).
     pub(super) async fn measure_by(&mut self, deadline: Option<Instant>) -> Result<()> {
         let measured = self.body.measure_by(deadline).await;
         measured.map_err(|error| error.of(&self.method, &self.request_url.url))?;

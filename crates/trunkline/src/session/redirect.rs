@@ -56,8 +56,8 @@ impl RedirectAttempt<'_> {
         self.history
     }
 
-    /// Does it lead to another scheme, host or port? Then `authorization` and `cookie` headers set
-    /// by hand do not go with it.
+    /// True if the target has another scheme, host or port. Then `authorization` and `cookie`
+    /// headers set by hand are not sent there.
     pub fn is_cross_origin(&self) -> bool {
         self.from.origin() != self.url.origin()
     }

@@ -67,8 +67,7 @@ impl UrlCache {
     }
 }
 
-/// Quick, and who makes two addresses meet in one place gains nothing: words are multiplied in,
-/// eight bytes each.
+/// Index by a fast hash, eight bytes at a time. It need not resist collisions: one costs a parse.
 fn place(text: &str) -> usize {
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (words, rest) = text.as_bytes().as_chunks::<8>();

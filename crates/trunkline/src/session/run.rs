@@ -84,8 +84,8 @@ impl Run {
     }
 }
 
-/// The rest of a hop that is left, to be taken out of the way.
-type Finishing = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Future that drains the body of a redirecting response.
+type Draining = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Handles the response of a hop: it is the result, or the next hop is prepared.
 ///
@@ -98,7 +98,7 @@ fn step(
     request_settings: &RequestSettings,
     inherited: Option<&Policy>,
     history: &mut Vec<RedirectHop>,
-) -> Result<ControlFlow<Response, Finishing>> {
+) -> Result<ControlFlow<Response, Draining>> {
     // A server that redirected has seen the request.
     let before = if call.under_way { RequestSent::Yes } else { RequestSent::No };
     let (method, request_url) = (outgoing.request.method.clone(), outgoing.request.request_url.clone());

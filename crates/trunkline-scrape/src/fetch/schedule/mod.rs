@@ -98,7 +98,7 @@ impl<J> Schedule<J> {
         self.waiting
     }
 
-    /// Is more wanted?
+    /// True if more jobs are wanted.
     pub(super) fn has_room(&self) -> bool {
         self.waiting < AHEAD || (self.ready.is_empty() && self.waiting < MOST)
     }

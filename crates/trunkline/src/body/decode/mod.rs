@@ -63,7 +63,7 @@ trait Codec: Send + Sync {
     /// Decodes some of the input. All of it is read, or the output filled, unless the stream ends.
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, BoxError>;
 
-    /// May the body end here?
+    /// True if the body may end here.
     fn is_complete(&self) -> bool;
 }
 
