@@ -1,4 +1,4 @@
-//! The development mailbox, asked as SES is and as it should not be.
+//! Tests of the development mailbox: valid and invalid SES requests.
 
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ async fn large_unsigned_and_misdirected_requests_are_refused() {
     server.close().await;
 }
 
-/// Connections that are idle, that have sent half a request, and that have sent nothing.
+/// Connections that are idle, hold half a request, or have sent nothing.
 #[tokio::test]
 async fn closing_ends_every_connection() {
     let server = DevMail::open(3).await.unwrap();
@@ -157,7 +157,7 @@ async fn closing_ends_every_connection() {
     timeout(LONG, server.close()).await.unwrap();
     for stream in [&mut half, &mut silent] {
         let mut rest = Vec::new();
-        // Its end, or a reset for what was not read.
+        // The end, or a reset because of unread data.
         let _ = timeout(LONG, stream.read_to_end(&mut rest)).await.expect("it is closed");
     }
     assert!(TcpStream::connect(&address).await.is_err(), "it still listens");

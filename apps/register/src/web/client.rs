@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_believed_by_default() {
+    fn no_proxy_is_trusted_by_default() {
         let lines = headers(&[("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")]);
         let peer = "127.0.0.1".parse().unwrap();
         assert_eq!(TrustedProxies::default().client(peer, &lines), peer);

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_long_path_the_beginning_is_written_down() {
+    fn a_long_path_is_logged_up_to_its_limit() {
         assert_eq!(truncated("/api/register"), "/api/register");
         assert_eq!(truncated(&format!("/{}", "a".repeat(60_000))).len(), PATH);
         assert_eq!(truncated(&format!("/{}", "ä".repeat(60_000))).len(), PATH - 1);

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_the_members_of_problem_details() {
+    fn a_problem_has_the_members_of_rfc_9457() {
         let error = |field: &str| FieldError { field: field.to_owned(), detail: "is missing".to_owned() };
         let problem = Problem::invalid(vec![error("email"), error("password")], 0);
         assert_eq!(

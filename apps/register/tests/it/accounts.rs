@@ -1,5 +1,5 @@
-//! Accounts as a whole: passwords are hashed, addresses are distinguished, and no one gets at
-//! another's.
+//! Accounts: passwords are hashed, addresses are distinguished, and no account is open to another
+//! user.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn password(typed: &str) -> Password {
     Password::parse(typed.to_owned()).unwrap()
 }
 
-/// Takes the mails that are due to where they are read, in the order in which they were asked for.
+/// Delivers the due mails to the reader, in the order of their requests.
 async fn deliver(store: &Store) -> Vec<(Recipient, Token)> {
     let mut claimed = store.claim(100, MINUTE).await.unwrap();
     claimed.sort_unstable_by_key(|mail| mail.id);

@@ -1,5 +1,4 @@
-//! A silent database is reported in time, no request hangs, and the database is found again
-//! when it is back.
+//! Silent database: it is reported in time, no request hangs, and the service recovers with it.
 
 use std::ops::RangeBounds;
 use std::time::{Duration, Instant};
@@ -11,13 +10,13 @@ use tokio::task::JoinSet;
 use crate::support::bench::{limits, open, open_at};
 use crate::support::{Database, PASSWORD, PATIENCE, Service, Settings, TestResponse, Wire, until};
 
-/// Connections of the service, besides the one that listens.
+/// Connections of the service, without the listening one.
 const OTHERS: usize = 7;
 
-/// All of those but one, which the senders may have.
+/// All of those but one, which a sender may hold.
 const MOST: usize = 6;
 
-/// So many registrations at once, and what is answered.
+/// Makes this number of registrations at once, and returns the statuses.
 async fn register(service: &Service, name: &str, count: usize) -> Vec<u16> {
     let one = |number| {
         let body = json!({ "email": format!("{name}{number}@example.com"), "password": PASSWORD });
@@ -35,15 +34,14 @@ async fn lock(database: &Database) -> PgConnection {
     other
 }
 
-/// Waits until so many statements wait for it.
+/// Waits until this number of statements waits for the lock.
 async fn waiting(database: &Database, count: impl RangeBounds<i64>) {
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     until("so many wait for the lock", async || count.contains(&database.count(waiting).await).then_some(())).await;
 }
 
-/// Waits until nothing has been asked of the database for a while: so that it is known which
-/// connections are in use.
+/// Waits until the database has been idle for a while, so that the connections in use are known.
 async fn quiet(database: &Database) {
     let busy =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'register'
@@ -88,7 +86,7 @@ async fn silently_lost_connections_are_replaced() {
     let settings = Settings::new(&database).with("--database", wire.url());
     let service = settings.with("--database-connections", OTHERS + 1).start().await;
 
-    // Idle connections: each may cost a request a second, and none a response.
+    // Idle connections: each may delay a request by a second, and none may lose a response.
     let mut other = lock(&database).await;
     let (answers, ()) = tokio::join!(register(&service, "before", OTHERS), async {
         waiting(&database, MOST as i64..).await;
@@ -99,7 +97,7 @@ async fn silently_lost_connections_are_replaced() {
     wire.lose();
     assert_eq!(register(&service, "idle", 20).await, [204; 20]);
 
-    // Those that are in use: their answers never come.
+    // Connections in use: their responses never come.
     quiet(&database).await;
     let mut other = lock(&database).await;
     let (answers, ()) = tokio::join!(register(&service, "cut", OTHERS), async {
@@ -114,7 +112,7 @@ async fn silently_lost_connections_are_replaced() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
-/// The connection on which nothing is ever sent, only heard.
+/// The listening connection, on which nothing is sent.
 #[tokio::test]
 async fn a_listener_replaces_a_dead_connection() {
     let database = Database::postgres().await;

@@ -1,4 +1,4 @@
-//! The pages, as a person with a browser meets them: with JavaScript and without.
+//! Pages in a real browser, with JavaScript and without.
 
 use serde_json::json;
 
@@ -10,14 +10,14 @@ async fn a_person_registers_finds_the_mail_and_activates() {
     let browser = Browser::open("person", true).await;
     registers(&service, &browser, "Ada.Lovelace@example.com").await;
     let link = finds_the_mail(&service, &browser).await;
-    // The mail as a mail program shows it: in a frame of its own.
+    // The mail as in a mail program: in its own frame.
     browser.enter("iframe").await;
     browser.click("a[href*='/activate?token=']").await;
     browser.leave().await;
     activates(&browser, &link).await;
     assert_eq!(browser.complaints().await, [""; 0]);
 
-    // The address of the last request but one, used.
+    // The same link again, already used.
     browser.goto(&link).await;
     browser.click("form button[type=submit]").await;
     browser.sees("used").await;
@@ -52,7 +52,7 @@ async fn registers(service: &Service, browser: &Browser, email: &str) {
     browser.screenshot("2-check-mail").await;
 }
 
-/// Opens it, and returns its link.
+/// Opens the newest mail, and returns its link.
 async fn finds_the_mail(service: &Service, browser: &Browser) -> String {
     let address = service.url("/dev/mail");
     browser.click("a[href$='/dev/mail']").await;
@@ -76,14 +76,14 @@ async fn activates(browser: &Browser, link: &str) {
     browser.screenshot("6-active").await;
 }
 
-/// Chromium tells of each answer that is an error; there shall be no other complaint.
+/// Chromium reports each error response; no other message may appear.
 fn expected(complaints: &[String], status: &str) {
     let other: Vec<_> =
         complaints.iter().filter(|line| !line.contains(&format!("with a status of {status}"))).collect();
     assert!(other.is_empty(), "{other:?}");
 }
 
-/// A password that the browser has nothing against, and the service has.
+/// A password that passes the checks of the browser and not those of the service.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_is_shown_beside_its_field() {
     let service = Settings::new(&Database::sqlite()).start().await;
@@ -148,7 +148,7 @@ async fn the_console_shows_that_the_session_is_reused() {
     browser.close().await;
 }
 
-/// A browser that sees no errors where there are some would prove nothing.
+/// Control: the other tests need a browser that reports errors.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_test_browser_reports_errors_and_obeys_the_script_switch() {
     use axum::Router;

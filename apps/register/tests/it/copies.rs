@@ -32,7 +32,7 @@ async fn three_copies_send_each_mail_once_except_killed_leases() {
     until("no mail is pending", async || (database.pending().await == 0).then_some(())).await;
     let accepted = outcomes.iter().filter(|outcome| outcome.status == Some(204));
     assert!(accepted.clone().all(|outcome| users.contains(&outcome.email)), "{outcomes:?}");
-    // All but those that were under way on the killed one.
+    // All mails except those under way on the killed copy.
     assert!(accepted.count() >= count - 24, "{outcomes:?}");
 
     let mut copies = BTreeMap::<String, usize>::new();

@@ -1,4 +1,5 @@
-//! `kill -9` at any moment: nothing that was answered with 204 is lost, and nothing is half there.
+//! Crashes: `kill -9` at any moment loses nothing that was answered with 204, and leaves nothing
+//! half done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,14 +22,14 @@ async fn killed_at_random(database: Database) {
     let kills = soak(100, 5);
     let random = Random::new("kills");
     let ses = Ses::start();
-    // So that a kill finds mails half sent.
+    // Slow responses, so that a kill interrupts sends.
     ses.set(Mode::Slow(Duration::from_millis(30)));
     let settings = Settings::new(&database).ses(&ses).with("--senders", SENDERS).with("--lease", "2s");
 
     let mut service = settings.start().await;
     let load = Load::start("k", 8, usize::MAX, &[service.url("")]);
     for kill in 0..kills {
-        // Most of the time it is at work; each fourth time it may have hardly begun.
+        // Most kills hit a busy service; each fourth may hit one that has just started.
         if kill % 4 != 3 {
             let before = load.accepted();
             until("there is load", async || (load.accepted() > before).then_some(())).await;
@@ -52,7 +53,7 @@ async fn killed_at_random(database: Database) {
     let (accepted, mails) = (outcomes.iter().filter(|outcome| outcome.status == Some(204)).count(), ses.count());
     println!("{kills} kills: {accepted} accepted, {} users, {mails} mails, {} of them twice", users.len(), twice.len());
     assert!(twice.len() <= kills * SENDERS, "{} mails were sent twice", twice.len());
-    // Each of its tokens works, the first one's as well.
+    // Each token of the mail works, the first one too.
     for mail in twice.iter().take(10) {
         assert_eq!(service.activate(mail.token()).await.unwrap().status, 204, "{mail:?}");
     }
@@ -67,7 +68,7 @@ fn nothing_is_lost(outcomes: &[Outcome], users: &BTreeSet<String>) {
     assert!(other.is_empty(), "{other:?}");
 }
 
-/// The first copies of those mails that were sent twice.
+/// First copies of the mails that were sent twice.
 fn nobody_has_what_is_not_theirs(sent: &[Sent], users: &BTreeSet<String>) -> Vec<Sent> {
     let mut ids = BTreeMap::<&str, BTreeSet<&str>>::new();
     let mut copies = BTreeMap::<&str, Vec<&Sent>>::new();
@@ -76,7 +77,7 @@ fn nobody_has_what_is_not_theirs(sent: &[Sent], users: &BTreeSet<String>) -> Vec
         ids.entry(&mail.to).or_default().insert(&mail.id);
         copies.entry(&mail.id).or_default().push(mail);
     }
-    // Each of them registered once, so that two ids would be two mails.
+    // Each address registered once, so two ids would be two mails.
     let several: Vec<_> = ids.iter().filter(|(_, ids)| ids.len() > 1).collect();
     assert!(several.is_empty(), "{several:?}");
     copies.values().filter(|copies| copies.len() > 1).map(|copies| copies[0].clone()).collect()

@@ -1,10 +1,10 @@
-//! Mails that SES refused, on the console: an operator sees why, and sends them again.
+//! Dead letters on the console: an operator sees the reason, and sends the mails again.
 
 use serde_json::json;
 
 use crate::support::{Browser, Database, Mode, PASSWORD, Service, Ses, Settings, TestResponse, until};
 
-/// A service with so many mails that SES has refused.
+/// Starts a service with this number of mails that SES has refused.
 async fn with_refused(database: &Database, mails: usize) -> (Service, Ses) {
     let ses = Ses::start();
     ses.set(Mode::Refusing);
@@ -25,7 +25,7 @@ async fn given_up(service: &Service) -> usize {
     service.metrics().await.sum("register_mails_given_up", &[]) as usize
 }
 
-/// The addresses of the forms in the section, and the times that they send.
+/// Actions of the forms in the section, and the times in them.
 fn forms(page: &str) -> Vec<(String, String)> {
     let value = |text: &str, name: &str| {
         let (_, rest) = text.split_once(&format!("{name}=\"")).unwrap();
@@ -56,7 +56,7 @@ async fn the_console_shows_the_reason_and_resends_what_it_showed() {
     assert_eq!(forms.len(), 4, "{forms:?}");
     ses.set(Mode::Take);
 
-    // Another site's page, by whatever it may be made out.
+    // Requests from another site, in each form.
     for headers in [
         &[("sec-fetch-site", "cross-site")][..],
         &[("sec-fetch-site", "same-site")],
@@ -90,7 +90,7 @@ async fn the_console_shows_the_reason_and_resends_what_it_showed() {
     assert_eq!(ses.sent()[0].to, "refused2@example.com", "the first in the table is the last that was given up");
     assert_eq!(given_up(&service).await, 2);
 
-    // Those that have come since are not among all those that were shown.
+    // Dead letters added since the page was shown are not resent.
     ses.set(Mode::Refusing);
     refuse(&service, "later", 1).await;
     ses.set(Mode::Take);

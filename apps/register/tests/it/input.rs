@@ -1,4 +1,4 @@
-//! Bad input of every kind: an answer that names what is wrong, never a 5xx, never a panic.
+//! Bad input of every kind: the response names the fault, without a 5xx and without a panic.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ async fn a_request_outside_the_api_is_refused_with_the_reason() {
             assert_eq!(answer.status, status, "{path} {kind:?} {:?}: {answer:?}", body.get(..20));
             answer.problem();
         }
-        // Valid JSON, and not what is asked for.
+        // Valid JSON of the wrong type.
         for body in ["[]", "null", "1", "\"text\""] {
             let answer = send(&service, Method::POST, path, JSON, body.as_bytes()).await;
             assert_eq!(answer.status, 422, "{path} {body}: {answer:?}");
@@ -96,7 +96,7 @@ async fn a_request_outside_the_api_is_refused_with_the_reason() {
             answer.problem();
         }
     }
-    // Before a byte of it is sent.
+    // The refusal comes before the body is sent.
     let mut raw = Raw::connect(service.address()).await.unwrap();
     let head = "POST /api/register HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n";
     raw.send(head).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_request_outside_the_api_is_refused_with_the_reason() {
     let answer = service.get("/api/nothing").await.unwrap();
     assert_eq!(answer.status, 404);
     answer.problem();
-    // With parameters it is JSON all the same.
+    // Parameters of the content type are accepted.
     let answer =
         send(&service, Method::POST, "/api/register", Some("application/json; charset=utf-8"), good.as_bytes()).await;
     assert_eq!((answer.status, answer.body.as_str()), (204, ""));
@@ -147,7 +147,7 @@ async fn a_limited_client_gets_retry_after() {
     too_many(&last.unwrap());
 
     let service = Settings::new(&database).with("--address-limit", "3/1h").start().await;
-    // Known or unknown: the first of these requests makes the address known.
+    // The first of these requests makes the address known.
     for _ in 0..3 {
         assert_eq!(service.register("often@example.com", PASSWORD).await.unwrap().status, 204);
     }
@@ -161,7 +161,7 @@ async fn a_limited_client_gets_retry_after() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_above_the_connection_limit_waits() {
-    // One is the test's own, from when it was waited for.
+    // One connection is the test's own, from the wait for readiness.
     let service = Settings::new(&Database::sqlite()).with("--connections", 2).start().await;
     let (mut inside, mut beyond) = (Raw::connect(service.address()).await.unwrap(), None);
     for _ in 0..20 {

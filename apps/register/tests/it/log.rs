@@ -1,4 +1,4 @@
-//! The log, as a program reads it.
+//! Log as JSON lines.
 
 use std::collections::VecDeque;
 
@@ -24,13 +24,13 @@ async fn a_log_line_names_its_request_once() {
 async fn the_connection_limit_is_logged_once() {
     const LIMIT: usize = 20;
     let service = Settings::new(&Database::sqlite()).with("--connections", LIMIT).start().await;
-    // The test's own session has one, as it has asked whether the service is ready.
+    // The test's own session holds one connection, from the wait for readiness.
     let mut inside = VecDeque::new();
     for number in 0..3 * LIMIT {
         let mut raw = Raw::connect(service.address()).await.unwrap();
         raw.send("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         if number >= LIMIT - 1 {
-            // It waits for the place of one that goes.
+            // It waits until another connection ends.
             drop(inside.pop_front());
         }
         assert_eq!(raw.answer().await.unwrap().0, 200);

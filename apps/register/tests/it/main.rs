@@ -1,5 +1,5 @@
-//! The service as a process: over HTTP, in a browser, with a database of its own and a mail service
-//! that counts.
+//! Tests of the service as a process: over HTTP and in a browser, with its own database and a
+//! counting mail service.
 
 #![allow(clippy::print_stdout, reason = "figures, for who runs it with --nocapture")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail")]

@@ -1,5 +1,5 @@
-//! The sender: each mail once if it can be had, never more at once than there are senders, and what
-//! becomes of those that SES does not take.
+//! Outbox: each mail is sent once if possible, the number of senders bounds concurrency, and mails
+//! that SES refuses are recorded.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::support::{Database, Mode, Ses, until};
 
 const SENDERS: usize = 3;
 
-/// An outbox at work.
+/// Running outbox.
 struct Sender {
     outbox: Outbox,
     session: Session,
@@ -69,7 +69,7 @@ impl Sender {
         assert_eq!((report.drained, report.aborted), (0, 0), "{report}");
     }
 
-    /// As by `kill -9`: it learns nothing of it.
+    /// Stops without any notice, as `kill -9` does.
     async fn kill(self) {
         self.ending.abort();
         self.ending.await.unwrap_err();
@@ -97,7 +97,7 @@ async fn each_mail_is_sent_once_and_senders_bound_concurrency() {
         ses.set(Mode::Slow(Duration::from_millis(20)));
         register(&bench, 20).await;
         let sender = Sender::start(&bench.store, &ses).await;
-        // Half of them come while it works.
+        // Half of the mails are queued while it runs.
         for number in 20..40 {
             bench.register(&format!("{number}@b.example"), "a hash").await;
         }
@@ -185,7 +185,7 @@ async fn a_stop_finishes_current_sends_and_starts_no_more() {
     for bench in Bench::both().await {
         let ses = Ses::start();
         ses.set(Mode::Slow(Duration::from_millis(300)));
-        // More than SES can take before the stop, also on a busy machine.
+        // More mails than SES can take before the stop, also on a busy machine.
         register(&bench, 60).await;
         let sender = Sender::start(&bench.store, &ses).await;
         until("some are under way", async || (ses.under_way().0 == SENDERS).then_some(())).await;
@@ -213,7 +213,7 @@ async fn unfinished_mails_are_handed_back_at_the_deadline() {
         until("some are under way", async || (ses.under_way().0 == SENDERS).then_some(())).await;
         sender.stop().await;
         ses.set(Mode::Take);
-        // Its lease would be a day's.
+        // The lease would last a day.
         let sender = Sender::start(&bench.store, &ses).await;
         all_sent(&bench).await;
         assert_eq!((ses.count(), ids(&ses).len()), (2 * SENDERS, 2 * SENDERS));
@@ -308,8 +308,8 @@ async fn a_failed_mail_is_retried_until_it_is_sent() {
     }
 }
 
-/// Makes the database of no use for a moment: on SQLite, another program holds its lock; on
-/// Postgres, all connections are cut off.
+/// Makes the database unusable for a moment: on SQLite another program holds the lock, on Postgres
+/// all connections are cut.
 async fn disturb(bench: &Bench) {
     if let Database::Sqlite(_) = bench.database {
         let mut other = SqliteConnection::connect(&bench.database.url()).await.unwrap();

@@ -1,8 +1,8 @@
-//! One session: mails reuse its connections.
+//! Reuse of the session's connections by mails.
 
 use crate::support::{Database, Load, PASSWORD, Service, Ses, Settings, soak, until};
 
-/// Each mail is one request, which had a connection made for it or one that was there.
+/// Counts connections. Each mail is one request, on a new or on a reused connection.
 async fn connections(service: &Service, ses: &Ses, mails: usize) -> usize {
     until("all mails are sent", async || (ses.count() >= mails).then_some(())).await;
     let figures = until("the last answer is read", async || {
@@ -10,7 +10,7 @@ async fn connections(service: &Service, ses: &Ses, mails: usize) -> usize {
         (figures.mails_sent() == mails).then_some(figures)
     })
     .await;
-    // A request that dialled may have got another's connection before its own was there.
+    // A request that dialled may have used another connection that became free first.
     assert!(figures.created() + figures.reused() >= mails, "{figures}");
     assert!(ses.connections() <= figures.created(), "{figures}");
     println!("{mails} mails over {} connections", figures.created());
@@ -25,7 +25,7 @@ async fn sequential_registrations_need_at_most_two_connections() {
     for number in 0..count {
         let email = format!("one{number}@example.com");
         assert_eq!(service.register(&email, PASSWORD).await.unwrap().status, 204);
-        // It may be answered yet while the next one is sent.
+        // Its response may still be under way when the next mail is sent.
         until("the mail is sent", async || (ses.count() > number).then_some(())).await;
     }
     let connections = connections(&service, &ses, count).await;

@@ -1,4 +1,4 @@
-//! No token, no password and no hash of one is anywhere but where it belongs.
+//! Secrets: tokens, passwords and hashes appear only in their own places.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::{Database, Load, Mode, Service, Ses, Settings, TestResponse, until};
 
-/// Secrets that must not appear, each with its name.
+/// Secrets that must not appear, with their names.
 #[derive(Default)]
 struct Secrets(Vec<(String, String)>);
 
@@ -19,7 +19,7 @@ impl Secrets {
         self.0.push(("a password".into(), password.into()));
     }
 
-    /// Also what it is in bytes, and its digest, which only the database may know.
+    /// Adds the token as text and as bytes. Only the database may hold its digest.
     fn token(&mut self, token: &str) {
         self.0.push(("a token".into(), token.into()));
         self.each_form("a token as text", token.as_bytes());
@@ -32,7 +32,7 @@ impl Secrets {
         self.each_form("a token's digest", &Sha256::digest(token));
     }
 
-    /// The hash itself, and the salt and the tag in it.
+    /// Adds the salt and the tag of the hash.
     fn hash(&mut self, phc: &str) {
         for part in phc.split('$').rev().take(2) {
             self.0.push(("a password's hash".into(), part.into()));
@@ -79,7 +79,7 @@ async fn secrets_stay_in_their_places_on_postgres() {
 
 async fn no_secret_is_where_it_does_not_belong(database: Database) {
     let ses = Ses::start();
-    // All that the service and all it is made of have to say.
+    // All output of the service.
     let settings = Settings::new(&database).ses(&ses).environment("RUST_LOG", "trace").with("--mail-interval", "0s");
     let service = settings.start().await;
     let mut secrets = Secrets::default();
@@ -137,7 +137,7 @@ async fn a_life(service: &Service, ses: &Ses, secrets: &mut Secrets) -> Vec<Test
         heard.push(service.activate(mail.token()).await.unwrap());
         heard.push(service.activate(mail.token()).await.unwrap());
     }
-    // Once more, of those that are active and of those that are not; and by the form.
+    // Repeated for active and inactive addresses, and by form.
     for number in [0, 9] {
         let (email, password) = (format!("x{number}@example.com"), format!("Nachtigall-{number}-Holunder"));
         secrets.password(&password);
@@ -146,7 +146,7 @@ async fn a_life(service: &Service, ses: &Ses, secrets: &mut Secrets) -> Vec<Test
         let form = [("email", email.as_str()), ("password", password.as_str())];
         heard.push(TestResponse::of(service.session().post(service.url("/register")).form(&form)).await.unwrap());
     }
-    // The pages show the token that they are asked with, in the form that sends it.
+    // The activation page contains the requested token, in the form that submits it.
     heard.retain(|answer| !answer.body.contains("name=\"token\""));
     heard
 }
@@ -179,7 +179,7 @@ async fn provoke_errors(service: &Service, ses: &Ses, secrets: &mut Secrets, hea
     heard.push(service.activate(&token).await.unwrap());
     heard.push(service.activate(&token[1..]).await.unwrap());
     heard.push(service.get(&format!("/nowhere?token={token}")).await.unwrap());
-    // Mails that fail.
+    // Mails that fail to be sent.
     for mode in [Mode::Broken, Mode::Throttling] {
         ses.set(mode);
         let asked = ses.asked();
@@ -191,8 +191,8 @@ async fn provoke_errors(service: &Service, ses: &Ses, secrets: &mut Secrets, hea
     ses.set(Mode::Take);
 }
 
-/// There are the hashes of passwords, in the columns that are for them, and the digests of tokens.
-/// Nothing else.
+/// Asserts that the database holds password hashes and token digests in their columns, and no other
+/// secret.
 async fn in_the_database(database: &Database, ses: &Ses) {
     let mut secrets = Secrets::default();
     for number in 0..10 {

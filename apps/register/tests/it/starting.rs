@@ -1,4 +1,4 @@
-//! A start that cannot succeed says why, and leaves nothing behind.
+//! Failed start: the error names the reason, and nothing is left behind.
 
 use std::net::TcpListener;
 

@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use crate::support::{Database, Load, Mode, PASSWORD, Raw, Service, Ses, Settings, until};
 
-/// One client's registrations, one after another on a connection of its own.
+/// Registrations of one client, one after another on its own connection.
 #[derive(Debug, Default)]
 struct Client {
     answered: Vec<String>,
-    /// Sent, and the connection was closed without a word.
+    /// The request was sent, and the connection closed without a response.
     unanswered: Vec<String>,
 }
 
 impl Client {
     async fn run(address: String, number: usize, done: Arc<AtomicUsize>) -> Self {
         let mut client = Self::default();
-        // No address twice: one that was not read the first time may be let in by the next
-        // connection.
+        // Each address is used once: a registration that was not read the first time may succeed on
+        // the next connection.
         let mut emails = (0..).map(|nth| format!("s{number}.{nth}@example.com"));
-        // Refused: it serves no more.
+        // The connection is refused: the service has stopped.
         while let Ok(mut raw) = Raw::connect(&address).await {
             for email in emails.by_ref() {
                 let (head, body) = Raw::registration(&email, PASSWORD);
@@ -75,13 +75,13 @@ async fn under_load_each_request_that_was_read_is_answered(database: Database) {
     let users = database.users().await;
     for client in all {
         assert!(client.answered.iter().all(|email| users.contains(email)), "answered, and not there: {client:?}");
-        // There it would have been read, and cut off.
+        // A stored registration without a response would have been read and then cut off.
         assert!(!client.unanswered.iter().any(|email| users.contains(email)), "read, and not answered: {client:?}");
     }
     assert_eq!(database.leased().await, 0, "the senders have handed back what they had");
 }
 
-/// Of a process that is gone.
+/// Assertions about an exited process.
 fn nothing_is_open(pid: u32, ses: &Ses) {
     let sockets = ss(&["-Hatnp"]);
     assert!(!sockets.contains(&format!("pid={pid},")), "{sockets}");
@@ -101,14 +101,14 @@ fn tells_what_the_session_closed(log: &str) {
     assert!(last.iter().any(|line| line.contains("session closed: ")), "{last:#?}");
 }
 
-/// A request of which half is sent, and a service that has been told to stop.
+/// Sends half a request, and then tells the service to stop.
 async fn in_mid_drain(service: &Service) -> (Raw, String) {
     let mut held = Raw::connect(service.address()).await.unwrap();
     let (head, body) = Raw::registration("held@example.com", PASSWORD);
     let (first, rest) = body.split_at(5);
     held.send(head + first).await.unwrap();
-    // Its head has been read when a later request is answered: the connections are served side by
-    // side, and this one was here first.
+    // A later request is answered, so the head of this earlier one has been read: connections are
+    // served concurrently.
     service.get("/livez").await.unwrap();
     service.signal("TERM");
     until("nobody gets in", async || Raw::connect(service.address()).await.err()).await;
@@ -127,7 +127,7 @@ async fn the_listener_is_gone_while_the_last_request_is_answered() {
     assert_eq!(held.answer().await.unwrap().0, 204);
     let finished = service.finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.log);
-    // Its mail was sent before the end, or waits for the next start; in either case no claim is
+    // The mail was sent before the exit or waits for the next start. In either case no claim is
     // left.
     assert_eq!(database.leased().await, 0);
 }
@@ -138,7 +138,7 @@ async fn a_second_signal_ends_the_service_at_once() {
         let (ses, database) = (Ses::start(), Database::sqlite());
         let service = Settings::new(&database).ses(&ses).start().await;
         let (_held, _) = in_mid_drain(&service).await;
-        // By `128 + n` it ended itself; by the signal there would be no code.
+        // The service exits with `128 + n` itself; death by the signal would give no code.
         assert_eq!(service.insist(signal).await.code, Some(code));
     }
 }
@@ -159,7 +159,7 @@ async fn mails_that_cannot_be_sent_in_time_are_handed_back() {
         assert_eq!(database.leased().await, 0, "{}", finished.log);
         assert_eq!(database.pending().await, 8);
 
-        // Without waiting for a lease the next one sends them.
+        // The next copy sends them without waiting for a lease.
         ses.set(Mode::Take);
         let service = settings.start().await;
         until("all are sent", async || (ses.count() == 8).then_some(())).await;

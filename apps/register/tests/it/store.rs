@@ -108,7 +108,7 @@ async fn a_resend_is_for_the_latest_request_and_pends_once() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "first").await;
         bench.register("a@b.example", "second").await;
-        // The second one's waits for its interval.
+        // The mail of the second waits for its interval.
         bench.resend("a@b.example").await;
         bench.resend("a@b.example").await;
         assert_eq!(bench.rows("outbox").await, 2);
@@ -178,7 +178,7 @@ async fn concurrent_registrations_make_one_user_and_a_mail_each() {
         }
         racing.join_all().await;
         assert_eq!((bench.rows("users").await, bench.rows("requests").await, bench.rows("outbox").await), (1, 40, 40));
-        // And each has a minute of its own.
+        // Each is one minute later than the one before.
         let spread = bench.database.count("SELECT (max(due_at) - min(due_at)) / 1000 FROM outbox").await;
         assert!((39 * 60 - 1..40 * 60).contains(&spread), "{spread}");
         second.close().await;
@@ -201,7 +201,7 @@ async fn one_of_several_concurrent_activations_succeeds() {
         let won: Vec<_> = ended.iter().filter(|(_, activated)| *activated == Activated::Now).collect();
         assert_eq!(won.len(), 1, "{ended:?}");
         assert!(ended.iter().all(|(_, activated)| *activated != Activated::Never), "{ended:?}");
-        // In the order in which they were registered.
+        // In order of registration.
         assert_eq!(bench.password().await, Some((won[0].0 - 1).to_string()));
     }
 }
@@ -232,15 +232,14 @@ async fn after_a_lease_both_tokens_work_until_one_is_used() {
     for bench in Bench::both().await {
         bench.register("a@b.example", "mine").await;
         let killed = bench.claim_one().await;
-        // It has been sent, and its sender is killed before it can say so.
+        // The mail has been sent, and its sender is killed before the record of it.
         bench.store.address(killed, &[1; 32], DAY).await.unwrap().unwrap();
         assert!(bench.claim().await.is_empty());
         bench.pass(MINUTE).await;
         let again = bench.claim_one().await;
         assert_eq!((again.id, again.attempt), (killed.id, 2));
         assert_ne!(again.claim, killed.claim);
-        // The first one's sender was only slow: it can store no token any more, nor put the mail
-        // off.
+        // The first sender was only slow. It can no longer store a token or postpone the mail.
         assert_eq!(bench.store.address(killed, &[3; 32], DAY).await.unwrap(), None);
         bench.store.later(killed, HOUR, "failed").await.unwrap();
         bench.store.give_up(killed, "refused").await.unwrap();
@@ -296,7 +295,7 @@ async fn dead_letters_are_listed_and_resent_once_per_request() {
         for key in ["a@b.example", "c@b.example", "d@b.example"] {
             bench.register(key, "").await;
             bench.store.give_up(bench.claim_one().await, &format!("refused: {key}")).await.unwrap();
-            // Times are told apart by the millisecond.
+            // Times differ by at least a millisecond.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let told = bench.store.dead_letters(2).await.unwrap();
@@ -317,7 +316,7 @@ async fn dead_letters_are_listed_and_resent_once_per_request() {
         assert_eq!((mail.id, mail.attempt), (all[0].id, 1));
         assert!(!bench.store.send_again(mail.id, all[0].at).await.unwrap(), "it is being sent");
 
-        // Given up once more, it is not what was asked for.
+        // A mail given up again has another time, so the request does not concern it.
         bench.store.give_up(mail, "refused: again").await.unwrap();
         assert!(!bench.store.send_again(mail.id, all[0].at).await.unwrap());
         assert_eq!(bench.store.send_all_again(all[0].at).await.unwrap(), 2);

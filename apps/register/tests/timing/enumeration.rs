@@ -17,10 +17,10 @@ use crate::support::{
     Database, Load, PASSWORD, Random, Service, Ses, Settings, TestResponse, auc, auc_by_chance, soak, until,
 };
 
-/// Addresses that are unknown, registered, and registered and activated.
+/// Kinds of address: unknown, registered, registered and activated.
 const KINDS: [&str; 3] = ["unknown", "pending", "active"];
 
-/// Of each kind, how long each answer took, in seconds.
+/// Response times in seconds, by kind.
 type Times = [Vec<f64>; 3];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,8 +64,8 @@ async fn the_timing_test_detects_a_service_that_skips_the_hash() {
     }
 }
 
-/// With so many of each known kind, and every mail sent. What they have had so far does not delay
-/// their next mail, as an attacker finds them.
+/// Starts a service with this number of addresses of each known kind, and all mails sent. No
+/// interval or limit delays the next mail, as for an attacker who begins.
 async fn with_known_addresses(database: &Database, ses: &Ses, count: usize) -> Service {
     let settings = Settings::new(database).ses(ses).with("--mail-interval", "0s").with("--address-limit", "off");
     let service = settings.start().await;
@@ -80,8 +80,8 @@ async fn with_known_addresses(database: &Database, ses: &Ses, count: usize) -> S
     service
 }
 
-/// Each address is asked once, on one connection; what order the kinds come in is chance, so that
-/// whatever else the machine does befalls all.
+/// Sends one request per address on one connection. The order of the kinds is random, so that other
+/// load on the machine affects all kinds alike.
 async fn measure(url: &str, count: usize) -> Times {
     let random = Random::new("the order of kinds");
     let session = Session::new();
@@ -103,8 +103,8 @@ async fn measure(url: &str, count: usize) -> Times {
     times
 }
 
-/// The service behind one that answers for known addresses itself, after a look into the database,
-/// as one would that hashes only for new ones.
+/// Front of the service that answers for known addresses itself after a database query, like a
+/// service that hashes for new addresses only.
 async fn skipping(service: &Service, database: &Database) -> String {
     struct Front {
         known: HashSet<String>,

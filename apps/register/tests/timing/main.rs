@@ -10,5 +10,5 @@ mod support;
 mod enumeration;
 mod outage;
 
-/// One test at a time.
+/// Lock that lets one test run at a time.
 static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -1,4 +1,4 @@
-//! Amazon has a bad minute: who registers does not notice, and every mail goes out after it.
+//! Outage of SES: registrations are not slower, and every mail is sent after it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::MACHINE;
 use crate::support::{Database, Mode, PASSWORD, Service, Ses, Settings, TestResponse, is_soak, quantile, until};
 
-/// The session's limit: less than the senders could use.
+/// Limit of the session, below the number of senders.
 const LIMIT: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +35,7 @@ async fn is_not_noticed(mode: Mode) {
 
     // Warm-up: the first request of a process initializes lazy state.
     registrations(&service, "warm", Duration::from_secs(1)).await;
-    // A busy machine may stumble once; a service that is slower in an outage is so each time.
+    // A busy machine may be slow once; a service that is slower in an outage is slower each time.
     let mut seen = Vec::new();
     for round in 0..3 {
         let before = registrations(&service, &format!("before{round}-"), length).await;
@@ -65,12 +65,13 @@ async fn is_not_noticed(mode: Mode) {
 
 type Quantiles = (f64, f64, f64);
 
-/// By the 99th percentile, where there are enough to have one.
+/// Compares the 99th percentile in a long run, and the 90th in a short one.
 fn as_fast(before: Quantiles, during: Quantiles) -> bool {
     if is_soak() { during.2 <= 1.5 * before.2 } else { during.1 <= 1.5 * before.1 + 0.05 }
 }
 
-/// Ten a second, whatever becomes of the earlier ones. Watches that the pool keeps to its limit.
+/// Sends ten registrations per second, independent of earlier ones, and asserts that the pool keeps
+/// to its limit.
 async fn registrations(service: &Service, prefix: &str, length: Duration) -> Quantiles {
     let (begun, mut number, mut tasks) = (Instant::now(), 0, Vec::new());
     let mut beat = tokio::time::interval(Duration::from_millis(100));

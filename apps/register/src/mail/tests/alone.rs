@@ -1,17 +1,17 @@
-//! Tests that need a process to themselves: its environment is all tests', and so is what its log
-//! is asked for. Each runs itself again there.
+//! Tests that need their own process, because the environment and the log are global. Each test
+//! runs itself again in a child process.
 
 use std::env;
 use std::process::Command;
 
-/// In the process that is run: what it is to do there.
+/// Variable that marks the child process.
 const INSIDE: &str = "REGISTER_TEST_INSIDE";
 
 pub(super) fn inside() -> bool {
     env::var_os(INSIDE).is_some()
 }
 
-/// Runs this test again, with this environment and no other.
+/// Runs this test again in a child process with this environment only.
 pub(super) async fn assert_passes_with(test: &str, environment: &[(&str, &str)]) {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", &format!("mail::tests::{test}"), "--nocapture"]);

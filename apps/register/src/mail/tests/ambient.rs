@@ -1,4 +1,4 @@
-//! Credentials and region as the environment has them.
+//! Credentials and region from the environment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,7 +57,7 @@ async fn no_region_is_an_error_at_the_start() {
     assert_passes_with("ambient::no_region_is_an_error_at_the_start", &environment).await;
 }
 
-/// As ECS has them: a server that gives keys which soon expire, and after some is at its end.
+/// Credentials endpoint like that of ECS: its keys soon expire, and after two requests it fails.
 async fn vault(State(asked): State<Arc<AtomicUsize>>) -> Result<Json<Value>, StatusCode> {
     if asked.fetch_add(1, Ordering::SeqCst) >= 2 {
         return Err(StatusCode::NOT_FOUND);

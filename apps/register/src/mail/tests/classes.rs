@@ -43,7 +43,7 @@ fn error(sent: Result<String, Unsent>) -> String {
 /// Status, `x-amzn-errortype`, body.
 type Answer = Arc<Mutex<(u16, &'static str, String)>>;
 
-/// Answers each request as it was told.
+/// Fake SES that gives the configured response to each request.
 struct Scripted {
     answer: Answer,
     endpoint: String,
@@ -99,7 +99,7 @@ const ANSWERS: &[(u16, &str, &str, Class)] = &[
     (400, "ValidationException", r#"{"message":"1 validation error detected"}"#, Refused),
     (413, "RequestEntityTooLargeException", "", Refused),
     (400, "MessageRejected", r#"{"message":"Email address is not verified. The following identities failed the check in region EU-WEST-1: ada@example.org"}"#, Refused),
-    // One who has the sender's address within his own is not the sender.
+    // A recipient whose address contains the sender's is not the sender.
     (400, "MessageRejected", r#"{"message":"Email address is not verified. The following identities failed the check in region EU-WEST-1: hotmail@example.com"}"#, Refused),
 
     (400, "MessageRejected", r#"{"message":"Email address is not verified. The following identities failed the check in region EU-WEST-1: ada@example.org, Example <Mail@example.com>"}"#, Paused),
@@ -126,7 +126,7 @@ const ANSWERS: &[(u16, &str, &str, Class)] = &[
     (400, "SomethingNewException", r#"{"message":"who knows"}"#, Failed),
     (400, "", "", Failed),
     (302, "", "", Failed),
-    // Not SES: to take it for a mail sent would be to lose the mail.
+    // Not SES: the mail must not be recorded as sent.
     (200, "", "{}", Failed),
     (200, "", r#"{"MessageId":""}"#, Failed),
     (200, "", "", Failed),
@@ -258,7 +258,7 @@ async fn the_send_limit_includes_the_wait_for_a_connection() {
     holds.abort();
 }
 
-/// The service goes down: the mail is sent when it is up again.
+/// The service shuts down: the mail is sent after the next start.
 #[tokio::test]
 async fn a_closed_pool_is_a_failure() {
     let server = Scripted::start().await;

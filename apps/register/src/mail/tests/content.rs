@@ -39,7 +39,7 @@ fn html_in_a_link_stays_text() {
     assert!(mail.html.contains("&#60;script&#62;&#34;&#39;"), "{}", mail.html);
 }
 
-/// Markup that mail clients block, cut off or take for a trick.
+/// Asserts that the mail has no markup that mail clients block, cut off or suspect.
 #[test]
 fn html_and_text_suit_mail_clients() {
     let fit = |mail: Mail| {
@@ -47,7 +47,7 @@ fn html_and_text_suit_mail_clients() {
             let html = mail.html.replace("http://www.w3.org/1999/xhtml", "");
             assert!(!html.contains(unwanted), "{unwanted} in {html}");
         }
-        // Gmail cuts off at 102 KiB; long lines are SES's to fold, but not those of plain text.
+        // Gmail cuts a mail off at 102 KiB. SES folds long lines of HTML, but not of plain text.
         assert!(mail.html.len() < 20_000);
         let long = mail.text.lines().find(|line| line.len() > 78 && !line.starts_with("https://"));
         assert_eq!(long, None);

@@ -31,8 +31,8 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// At its finest level the SDK logs each request. That it does so without the body is not promised
-/// anywhere, so it is tried here. All on one thread, which is the one that the log is of.
+/// At TRACE the SDK logs each request. It does not promise to omit the body, so this test checks
+/// it. The log is that of this thread, which runs everything.
 #[tokio::test]
 async fn no_log_shows_the_token() {
     if !inside() {

@@ -1,4 +1,4 @@
-//! An SES of another project, run as a process that cannot outlive the test.
+//! Fake SES of another project, run as a process that cannot outlive the test.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,11 +10,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// The limit on the start of a server.
+/// Time limit for the start of a server.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs the server until it ends or the watchdog's input does. The test process holds the other end
-/// of that pipe, so even its SIGKILL ends the server, and whatever else is of the process group.
+/// Runs the server until it or the watchdog's input ends. The test process holds the other end of
+/// that pipe, so even SIGKILL of the test ends the server and its process group.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- 2>&1 &
@@ -25,17 +25,17 @@ wait $child
 kill -KILL -$$
 "#;
 
-/// A running server. It ends when it is dropped.
+/// Running server, ended on drop.
 #[derive(Debug)]
 pub(super) struct Double {
     watchdog: Child,
     lifeline: Option<ChildStdin>,
-    /// The endpoint that it announced.
+    /// Endpoint announced by the server.
     pub(super) endpoint: String,
 }
 
 impl Double {
-    /// Starts the program, and waits for it to say where it listens.
+    /// Starts the program, and waits until it announces its address.
     pub(super) async fn start(command: Command) -> Self {
         tokio::task::spawn_blocking(move || Self::start_blocking(&command)).await.unwrap()
     }
@@ -49,7 +49,7 @@ impl Double {
         double.lifeline = double.watchdog.stdin.take();
         let output = BufReader::new(double.watchdog.stdout.take().unwrap());
         let (say, said) = mpsc::channel();
-        // Reads to the end, so that the server is never held up by what it says.
+        // Reads to the end, so that the server never blocks on its output.
         thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(say.send(line))));
 
         let mut all = String::new();
@@ -72,14 +72,14 @@ impl Drop for Double {
     }
 }
 
-/// From ` * Running on http://127.0.0.1:37841`, or whatever else it calls this machine.
+/// Parses ` * Running on http://127.0.0.1:37841`, with any name of this machine.
 fn address(line: &str) -> Option<String> {
     let (_, port) = line.rsplit_once(':')?;
     let port: u16 = port.trim().parse().ok()?;
     line.contains("http://").then(|| format!("http://127.0.0.1:{port}"))
 }
 
-/// A program in the environment that `./test` makes and names in this variable.
+/// Program of the test environment that `./test` creates and this variable names.
 pub(super) fn installed(variable: &str, otherwise: &str, program: impl AsRef<OsStr>) -> PathBuf {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-env").join(otherwise);
     let program = env::var_os(variable).map_or(made, PathBuf::from).join(program.as_ref());

@@ -1,4 +1,4 @@
-//! The mails, said and sent, against the real thing.
+//! Tests of the mails: content, sending, and failures against fakes of SES.
 
 mod alone;
 mod ambient;
@@ -28,7 +28,7 @@ fn mail_to(address: &str) -> Mail {
     activation(Uuid::now_v7(), address, &link(), Duration::from_secs(86_400)).unwrap()
 }
 
-/// Settings for an SES at this endpoint, with any credentials.
+/// Settings for an SES at this endpoint; it accepts any credentials.
 fn settings(endpoint: &str) -> SesSettings {
     SesSettings::development("mail@example.com".to_owned(), Url::parse(endpoint).unwrap())
 }

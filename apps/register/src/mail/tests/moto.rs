@@ -1,4 +1,4 @@
-//! moto, which knows users and identities and checks each signature.
+//! Tests against moto, which has users and identities and checks each signature.
 
 use std::process::Command;
 
@@ -10,13 +10,14 @@ use super::double::{Double, installed};
 use super::{Credentials, Ses, SesSettings, mail_to, settings};
 use crate::mail::Unsent;
 
-/// The number of calls that moto takes without a signature: a user, its policy, its key, an
-/// identity. Then it checks signatures.
+/// Number of calls that moto accepts without a signature: user, policy, key, identity. Later
+/// signatures are checked.
 const UNSIGNED: &str = "4";
 
 const VERIFIED: &str = "mail@example.com";
 
-/// One for all tests. A static is never dropped: its watchdog ends it with the test process.
+/// Server shared by all tests. A static is never dropped: its watchdog ends it with the test
+/// process.
 struct Moto {
     server: Double,
     key_id: String,
@@ -62,7 +63,7 @@ impl Moto {
         Ses::open(self.settings(&self.secret), &Pool::new()).await.unwrap()
     }
 
-    /// The mails sent to this address.
+    /// Mails sent to this address.
     async fn sent_to(&self, address: &str) -> Vec<Value> {
         let url = format!("{}/moto-api/data.json", self.server.endpoint);
         let all: Value = Session::new().get(url).await.unwrap().json().await.unwrap();
@@ -76,14 +77,14 @@ async fn iam(session: &Session, server: &Double, form: &[(&str, &str)]) -> Strin
     answer.unwrap().text().await.unwrap()
 }
 
-/// moto finds the service by it.
+/// Authorization header for moto, which reads the service name from it.
 fn as_whom(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential=nobody/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
     )
 }
 
-/// The text of an XML element.
+/// Text of an XML element.
 fn within(xml: &str, name: &str) -> String {
     let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
     rest.split_once('<').unwrap().0.to_owned()

@@ -1,4 +1,4 @@
-//! All mails go over the connections of one pool.
+//! Tests that all mails use the connections of one pool.
 
 use trunkline::Pool;
 

@@ -1,4 +1,4 @@
-//! aws-ses-v2-local, which keeps both bodies.
+//! Tests against aws-ses-v2-local, which keeps both bodies.
 
 use std::process::Command;
 
@@ -48,7 +48,7 @@ async fn both_bodies_arrive_unchanged() {
     let to = |mail: &Value| mail["destination"]["to"].clone();
     let mut to: Vec<_> = arrived.iter().map(to).collect();
     to.sort_by_key(Value::to_string);
-    // The domain in Punycode, as SES asks for it.
+    // SES requires the domain in Punycode.
     assert_eq!(to, [json!(["ada@example.org"]), json!(["gruesse@xn--bcher-kva.example"])]);
     assert!(activation.text.contains(&link()));
 }

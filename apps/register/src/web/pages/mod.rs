@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_takes_html_gets_a_page() {
+    fn a_client_that_accepts_html_gets_a_page() {
         for (accept, page) in [
             ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
             ("*/*", true),

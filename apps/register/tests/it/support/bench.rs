@@ -1,4 +1,4 @@
-//! The store by itself, its database from the side, and time that passes when it is told to.
+//! Store without the service, direct access to its database, and controlled time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::Database;
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A store, and its database from the side.
+/// Store, and direct access to its database.
 pub(crate) struct Bench {
     pub(crate) store: Store,
     pub(crate) database: Database,
@@ -18,7 +18,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// One on each kind of database.
+    /// One bench per kind of database.
     pub(crate) async fn both() -> Vec<Self> {
         let mut benches = Vec::new();
         for database in Database::both().await {
@@ -50,15 +50,15 @@ impl Bench {
         claimed[0]
     }
 
-    /// Sends that mail with this token.
+    /// Sends the mail with this token.
     pub(crate) async fn send(&self, mail: Claimed, token: u8) -> Recipient {
         let recipient = self.store.address(mail, &[token; 32], DAY).await.unwrap().unwrap();
         self.store.sent(mail, "an id").await.unwrap();
         recipient
     }
 
-    /// Sends all mails, also those that keep their interval, in the order in which they were asked
-    /// for, with the tokens 1, 2, 3, …
+    /// Sends all mails in the order of their requests, with the tokens 1, 2, 3 and so on. Does not
+    /// wait for intervals.
     pub(crate) async fn send_all(&self) -> Vec<Recipient> {
         let mut recipients = Vec::new();
         while self.pending().await > 0 {
@@ -73,7 +73,7 @@ impl Bench {
         recipients
     }
 
-    /// Mails that wait to be sent.
+    /// Number of mails that wait to be sent.
     pub(crate) async fn pending(&self) -> i64 {
         self.store.backlog().await.unwrap().pending
     }
@@ -82,8 +82,7 @@ impl Bench {
         self.store.activate(&[token; 32]).await.unwrap()
     }
 
-    /// Lets time pass: everything in the database is that much older, and sleeping senders are
-    /// woken.
+    /// Lets time pass: makes all times in the database older, and wakes sleeping senders.
     pub(crate) async fn pass(&self, time: Duration) {
         let time = time.as_millis();
         for (table, columns) in [
@@ -103,7 +102,7 @@ impl Bench {
         self.database.count(&format!("SELECT count(*) FROM {table}")).await
     }
 
-    /// The password of the only user, if they are active.
+    /// Password of the only user, if active.
     pub(crate) async fn password(&self) -> Option<String> {
         let passwords = self.database.column("SELECT coalesce(password_hash, '') FROM users").await;
         assert_eq!(passwords.len(), 1, "{passwords:?}");

@@ -1,4 +1,4 @@
-//! Chromium, driven through WebDriver, with a profile that goes when the test does.
+//! Chromium, driven through WebDriver, with a profile that is removed with the test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use super::{PATIENCE, TempDir};
 
 pub(crate) struct Browser {
     client: Client,
-    /// Of the screenshots.
+    /// Prefix of the screenshots.
     name: String,
     _driver: Guarded,
 }
 
 impl Browser {
-    /// The name is for its screenshots.
+    /// Starts a browser; the name is the prefix of its screenshots.
     pub(crate) async fn open(name: &str, javascript: bool) -> Self {
         let (driver, port, profile) = blocking(start_driver).await;
         let client = ClientBuilder::new(HttpConnector::new())
@@ -51,7 +51,7 @@ impl Browser {
         self.find("body").await.text().await.unwrap()
     }
 
-    /// Waits for it to be there.
+    /// Waits for the element.
     pub(crate) async fn find(&self, css: &str) -> Element {
         let found = self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
         match found {
@@ -79,27 +79,27 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
     }
 
-    /// A frame: what follows is looked for in it.
+    /// Enters a frame: later searches happen in it.
     pub(crate) async fn enter(&self, css: &str) {
         self.find(css).await.enter_frame().await.unwrap();
     }
 
-    /// The frame, for the page around it.
+    /// Leaves the frame.
     pub(crate) async fn leave(&self) {
         self.client.clone().enter_parent_frame().await.unwrap();
     }
 
-    /// Only with JavaScript.
+    /// Runs a script. Needs JavaScript.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// Waits until the page's text has this.
+    /// Waits until the page contains this text.
     pub(crate) async fn sees(&self, words: &str) {
         let mut text = String::new();
         let begun = std::time::Instant::now();
         while begun.elapsed() < PATIENCE {
-            // While a page gives way to the next one, there may be none.
+            // During a navigation there may be no page.
             if let Ok(body) = self.client.find(Locator::Css("body")).await {
                 text = body.text().await.unwrap_or_default();
             }
@@ -111,7 +111,7 @@ impl Browser {
         panic!("{words:?} is not in {text:?}");
     }
 
-    /// For people to look at: `target/tmp/screenshots/NAME-STEP.png`.
+    /// Saves a screenshot as `target/tmp/screenshots/NAME-STEP.png`.
     pub(crate) async fn screenshot(&self, step: &str) {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
         fs::create_dir_all(&dir).unwrap();
@@ -136,9 +136,10 @@ impl Browser {
     }
 }
 
-/// Its port, and a directory for a profile.
+/// Starts chromedriver. Returns it, its port and a directory for a profile.
 fn start_driver() -> (Guarded, u16, PathBuf) {
-    // It checks a port in one of IPv4 and IPv6 only; another process may hold it in the other.
+    // Chromedriver checks the port in only one of IPv4 and IPv6; another process may hold it in the
+    // other.
     let mut attempts = (0..5).map(|_| attempt_driver());
     match attempts.find_map(Result::ok) {
         Some(started) => started,
@@ -152,7 +153,7 @@ fn start_driver() -> (Guarded, u16, PathBuf) {
 fn attempt_driver() -> Result<(Guarded, u16, PathBuf), String> {
     let dir = TempDir::new("browser");
     let profile = dir.join("profile");
-    // Files in its user and temporary directories are removed with it.
+    // Files in the user and temporary directories are removed with it.
     let [home, temporary] = ["HOME", "TMPDIR"].map(|name| format!("{name}={}", dir.path().display()));
     let mut driver = Guarded::start(dir, ["env", &home, &temporary, "chromedriver", "--port=0"]);
     let port = driver.until(|driver| {
@@ -168,14 +169,14 @@ fn capabilities(profile: &Path, javascript: bool) -> Capabilities {
         "--headless=new".to_owned(),
         format!("--user-data-dir={}", profile.display()),
         "--window-size=1000,900".to_owned(),
-        // Containers give /dev/shm little.
+        // Containers have a small /dev/shm.
         "--disable-dev-shm-usage".to_owned(),
         // No requests except to the page's own server.
         "--disable-background-networking".to_owned(),
         "--no-first-run".to_owned(),
     ];
     if am_root() {
-        // Root has no sandbox.
+        // The sandbox does not work for root.
         arguments.push("--no-sandbox".to_owned());
     }
     let scripts = if javascript { 1 } else { 2 };
@@ -194,7 +195,7 @@ fn am_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// Chromedriver's own: the entries since the last time.
+/// Log entries since the last call, by chromedriver's own command.
 #[derive(Debug)]
 struct ConsoleLog;
 

@@ -1,4 +1,4 @@
-//! A database of a test's own, of either kind, and what stands in it.
+//! Database of one test, of either kind, and queries of its content.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ impl Database {
         Self::Postgres(Postgres::shared().database().await)
     }
 
-    /// One of each kind.
+    /// One database of each kind.
     pub(crate) async fn both() -> [Self; 2] {
         [Self::sqlite(), Self::postgres().await]
     }
@@ -40,7 +40,7 @@ impl Database {
         dir.join("register.db")
     }
 
-    /// The first column of that question's answer, as text.
+    /// Runs a query, and returns the first column as text.
     pub(crate) async fn column(&self, sql: &str) -> Vec<String> {
         match self {
             Self::Sqlite(_) => {
@@ -66,18 +66,18 @@ impl Database {
         self.column("SELECT address FROM users").await.into_iter().collect()
     }
 
-    /// Mails that are to be sent yet.
+    /// Number of mails that wait to be sent.
     pub(crate) async fn pending(&self) -> i64 {
         self.count("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL").await
     }
 
-    /// Mails that some copy of the service is sending, as it says.
+    /// Number of mails claimed by a copy of the service.
     pub(crate) async fn leased(&self) -> i64 {
         self.count("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND dead_at IS NULL AND claim IS NOT NULL").await
     }
 
-    /// All that is in it, also what was deleted and lies in its file still: SQLite's file and its
-    /// log as they are, with each row as text; Postgres' dump.
+    /// Entire content, deleted rows in the file included: for SQLite the file, its log and each row
+    /// as text; for Postgres the dump.
     pub(crate) async fn dump(&self) -> String {
         match self {
             Self::Sqlite(dir) => {

@@ -1,8 +1,8 @@
-//! `/metrics`, read.
+//! Metrics of the service, parsed from `/metrics`.
 
 use std::fmt;
 
-/// The lines of Prometheus' text format: name, labels as they stand, value.
+/// Text in the format of Prometheus: name, labels, value.
 pub(crate) struct ServiceFigures {
     text: String,
 }
@@ -12,8 +12,8 @@ impl ServiceFigures {
         Self { text }
     }
 
-    /// The sum of that figure's lines whose labels contain all of these, as `state="idle"`. There
-    /// has to be one.
+    /// Sum of the samples with this name and all of these labels, such as `state="idle"`. At least
+    /// one has to exist.
     pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let found: Vec<f64> = self
             .text
@@ -28,17 +28,17 @@ impl ServiceFigures {
         found.iter().sum()
     }
 
-    /// Connections that the session has opened.
+    /// Connections opened by the session.
     pub(crate) fn created(&self) -> usize {
         self.count("trunkline_connections_created_total", &[])
     }
 
-    /// Requests that found a connection open.
+    /// Requests on a reused connection.
     pub(crate) fn reused(&self) -> usize {
         self.count("trunkline_connections_reused_total", &[])
     }
 
-    /// Connections of the session's that are open now.
+    /// Open connections of the session.
     pub(crate) fn open(&self) -> usize {
         self.count("http_client_open_connections", &[])
     }

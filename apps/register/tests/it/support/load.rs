@@ -1,4 +1,4 @@
-//! Many who register at once, each with an address of its own, for as long as they are let.
+//! Concurrent clients that register one address each until stopped.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,12 +14,12 @@ use super::{PASSWORD, TestResponse};
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) email: String,
-    /// None if no answer came: whether it was done is not known.
+    /// None if no response came: the outcome is unknown.
     pub(crate) status: Option<u16>,
     pub(crate) took: Duration,
 }
 
-/// A crowd under way.
+/// Load under way.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
@@ -37,7 +37,8 @@ struct Shared {
 }
 
 impl Load {
-    /// `crowd` of them, who register `limit` addresses in all that begin with `prefix`.
+    /// Starts `crowd` clients that register `limit` addresses in total, each beginning with
+    /// `prefix`.
     pub(crate) fn start(prefix: &str, crowd: usize, limit: usize, sites: &[String]) -> Self {
         let shared = Arc::new(Shared {
             urls: Mutex::new(sites.to_vec()),
@@ -47,7 +48,7 @@ impl Load {
             stop: AtomicBool::new(false),
             outcomes: Mutex::default(),
         });
-        // One connection each, and none kept of a service that is killed.
+        // One connection per client; connections to a killed service are not reused.
         let session = Session::new();
         let tasks = (0..crowd).map(|_| register(Arc::clone(&shared), session.clone())).collect();
         Self { shared, tasks }
@@ -71,7 +72,7 @@ impl Load {
         self.shared.next.load(Ordering::Relaxed) >= self.shared.limit
     }
 
-    /// Waits until all have been registered.
+    /// Waits until all addresses have been registered.
     pub(crate) async fn finish(mut self) -> Vec<Outcome> {
         while let Some(task) = self.tasks.join_next().await {
             task.unwrap();
@@ -79,7 +80,7 @@ impl Load {
         self.shared.outcomes.lock().unwrap().clone()
     }
 
-    /// Lets each finish what it is at.
+    /// Stops; each client finishes its current request.
     pub(crate) async fn stop(self) -> Vec<Outcome> {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.finish().await
@@ -102,7 +103,7 @@ async fn register(shared: Arc<Shared>, session: Session) {
         let status = TestResponse::of(request).await.ok().map(|answer| answer.status);
         shared.outcomes.lock().unwrap().push(Outcome { email, status, took: begun.elapsed() });
         if status.is_none() {
-            // No service listens for a moment.
+            // For a moment no service listens.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -1,5 +1,5 @@
-//! The service as a process, with a database of its own, a mail service that counts, and what asks
-//! it.
+//! Test support: the service as a process, with its own database, a counting mail service, and
+//! clients.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(unreachable_pub, reason = "some of it is the library's own, compiled into each test binary")]
@@ -20,7 +20,7 @@ mod settings;
 mod statistics;
 mod wire;
 
-/// A directory, and a process that cannot outlive the test.
+/// Helpers for temporary directories and for processes that cannot outlive the test.
 #[path = "../../../../../crates/trunkline/tests/it/support/process.rs"]
 mod process;
 #[path = "../../../../../crates/trunkline/tests/it/support/temp_dir.rs"]
@@ -43,7 +43,7 @@ pub(crate) use self::statistics::{auc, auc_by_chance, quantile};
 pub(crate) use self::temp_dir::TempDir;
 pub(crate) use self::wire::Wire;
 
-/// Everything here takes much less, on the slowest machine.
+/// Time limit of a wait. Every step takes much less, on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A count that is reduced in a plain run.
@@ -55,7 +55,7 @@ pub(crate) fn is_soak() -> bool {
     std::env::var_os("TRUNKLINE_SOAK").is_some()
 }
 
-/// Asks again and again until there is something.
+/// Polls until the result is `Some`.
 pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -67,5 +67,5 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
     }
 }
 
-/// A unique password, to be searched for wherever it must not appear.
+/// Unique password, to be searched for in all output.
 pub(crate) const PASSWORD: &str = "Zaunkoenig-7-Quittenmus";

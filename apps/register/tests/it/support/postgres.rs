@@ -1,4 +1,4 @@
-//! A throw-away Postgres cluster for all tests of one binary, and a database of its own for each.
+//! Temporary Postgres cluster for all tests of one binary, and a separate database for each test.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -16,12 +16,12 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::TempDir;
 
-/// Postgres does not run as root, so root's tests run it as this.
+/// User for Postgres if the tests run as root, which Postgres refuses.
 const USER: &str = "nobody";
 
-/// Ends the cluster when the test process ends, however that happens: its input is a pipe that only
-/// the test process holds. SIGQUIT is Postgres' "at once", and leaves no shared memory behind. `$0`
-/// is the cluster's directory. A line says for how many seconds to be down.
+/// Ends the cluster when the test process ends for any reason: its input is a pipe held by the test
+/// process only. SIGQUIT is an immediate shutdown, which leaves no shared memory behind. `$0` is
+/// the directory of the cluster. A line of input is the number of seconds to be down.
 const WATCHDOG: &str = r#"
 "$@" </dev/null &
 child=$!
@@ -37,7 +37,7 @@ wait $child
 rm -rf "$0"
 "#;
 
-/// A cluster. It runs until the test process ends.
+/// Cluster. It runs until the test process ends.
 pub(crate) struct Postgres {
     _watchdog: Child,
     lifeline: ChildStdin,
@@ -46,13 +46,13 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// The one of this process, started by the first who asks.
+    /// Returns the shared cluster of this process, started at the first call.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
-    /// The address of a new, empty database.
+    /// Creates an empty database, and returns its URL.
     pub(crate) async fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
@@ -64,12 +64,12 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Ends it as a power failure would, and starts it again after so long.
+    /// Ends the cluster as a power failure would, and starts it again after this time.
     pub(crate) fn restart(&mut self, down: Duration) {
         writeln!(self.lifeline, "{}", down.as_secs_f64()).unwrap();
     }
 
-    /// One of a test's own.
+    /// Starts a cluster for one test.
     pub(crate) fn start() -> Self {
         // Another process may take the free port before Postgres binds it.
         let mut attempts = (0..5).map(|_| Self::attempt());
@@ -81,7 +81,7 @@ impl Postgres {
 
     fn attempt() -> Result<Self, String> {
         let dir = TempDir::new("postgres");
-        // As another user it has to get there, and nowhere else.
+        // The other user needs access to this directory only.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let data = dir.join("data");
         make_cluster(&dir, &data);
@@ -93,7 +93,7 @@ impl Postgres {
             let _ = watchdog.wait();
             return Err(said);
         }
-        // The watchdog removes it.
+        // The watchdog removes the directory.
         std::mem::forget(dir);
         Ok(Self { _watchdog: watchdog, lifeline, port, databases: AtomicUsize::new(0) })
     }
@@ -125,7 +125,7 @@ fn launch(dir: &TempDir, data: &Path, port: u16) -> Child {
         .arg("-D")
         .arg(data)
         .args(["-p", &port.to_string()])
-        // Durable only against what the tests kill, which is never the machine.
+        // Durable against killed processes, not against a crash of the machine.
         .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"])
         .args(["-c", "max_connections=500", "-c", "shared_buffers=64MB"])
         .current_dir(data)
@@ -152,7 +152,7 @@ fn wait_until_ready(dir: &TempDir) -> Result<(), String> {
     }
 }
 
-/// A program of Postgres, run as a user other than root.
+/// Program of Postgres, run as a user other than root.
 fn as_user(dir: &TempDir, program: &str) -> Command {
     let path = find(program);
     if !am_root(dir) {
@@ -168,7 +168,7 @@ fn am_root(dir: &TempDir) -> bool {
     fs::metadata(dir.path()).unwrap().uid() == 0
 }
 
-/// Debian keeps it where no `PATH` looks.
+/// Debian installs the programs outside of `PATH`.
 pub(super) fn find(program: &str) -> PathBuf {
     let debian =
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|version| version.path().join("bin"));

@@ -1,9 +1,9 @@
-//! Chance that can be had again.
+//! Reproducible random numbers.
 
 use std::env;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// `SplitMix64`. Its seed is printed when a test fails; `TRUNKLINE_SEED=…` takes that one again.
+/// `SplitMix64`. The seed is printed when a test fails; `TRUNKLINE_SEED=…` sets it.
 pub(crate) struct Random {
     state: AtomicU64,
     seed: u64,

@@ -1,5 +1,4 @@
-//! HTTP/1.1 by hand, so that half a request can be sent, and that it is seen whether half an answer
-//! comes.
+//! Raw HTTP/1.1 connection: it can send half a request, and detects a truncated response.
 
 use std::io;
 
@@ -8,7 +7,7 @@ use tokio::net::TcpStream;
 
 pub(crate) struct Raw {
     stream: TcpStream,
-    /// Read already, and not asked for yet.
+    /// Received bytes that have not been returned.
     read: Vec<u8>,
 }
 
@@ -33,10 +32,10 @@ impl Raw {
         (head, body)
     }
 
-    /// One answer with its status; none if the connection ends before its first byte.
+    /// Reads one response with its status; None if the connection ends before its first byte.
     ///
     /// # Panics
-    /// If it ends in the middle of one: that is what must never happen.
+    /// The connection ends in the middle of a response, which must never happen.
     pub(crate) async fn answer(&mut self) -> Option<(u16, String)> {
         let head = loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -61,7 +60,7 @@ impl Raw {
         Some((status, head + &body))
     }
 
-    /// False if there is no more to come.
+    /// False at the end of the connection.
     async fn more(&mut self) -> bool {
         let mut piece = [0; 4096];
         match self.stream.read(&mut piece).await {

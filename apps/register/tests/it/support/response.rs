@@ -1,4 +1,4 @@
-//! A whole answer, and what the API's problems say.
+//! Complete response, and the problem details in it.
 
 use serde_json::Value;
 
@@ -20,8 +20,7 @@ impl TestResponse {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The names of the headers with their values, without those that differ from one answer to the
-    /// next by their nature.
+    /// Headers without those that differ between any two responses.
     pub(crate) fn stable_headers(&self) -> Vec<(String, String)> {
         let mut all: Vec<_> = self
             .headers
@@ -36,7 +35,7 @@ impl TestResponse {
         all
     }
 
-    /// The problem that it tells (RFC 9457), which has to be one.
+    /// The body as problem details (RFC 9457), which it has to be.
     pub(crate) fn problem(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let problem: Value = serde_json::from_str(&self.body).unwrap();
@@ -45,7 +44,7 @@ impl TestResponse {
         problem
     }
 
-    /// The fields that the problem names.
+    /// Fields named by the problem.
     pub(crate) fn fields(&self) -> Vec<String> {
         let problem = self.problem();
         let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();

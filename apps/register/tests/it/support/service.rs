@@ -1,4 +1,4 @@
-//! One running copy of the service, killed when dropped.
+//! Running copy of the service, killed on drop.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
@@ -30,14 +30,13 @@ pub(crate) struct Finished {
 
 impl Service {
     pub(super) fn new(child: Child, log: PathBuf, dir: Arc<TempDir>) -> Self {
-        // Half of its time for the crowd that a test sends, and more connections than any test
-        // needs.
+        // The connection limit exceeds every test's need.
         let pool = Pool::builder().limit(2000).build().unwrap();
         let session = Session::builder().pool(pool).timeouts(Timeouts::new().total(PATIENCE)).build().unwrap();
         Self { child, log, site: String::new(), ops: String::new(), session, _dir: dir }
     }
 
-    /// Waits until it says where it is, and is ready.
+    /// Waits until the log contains the addresses and the service is ready.
     pub(crate) async fn ready(mut self) -> Self {
         let (site, ops) = until("the service says where it is", async || {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -63,7 +62,7 @@ impl Service {
         format!("{}{path}", self.ops)
     }
 
-    /// `127.0.0.1:…`, for those who speak HTTP by hand.
+    /// Address `127.0.0.1:…`, for raw connections.
     pub(crate) fn address(&self) -> &str {
         self.site.strip_prefix("http://").unwrap()
     }
@@ -98,12 +97,12 @@ impl Service {
         ServiceFigures::new(answer.body)
     }
 
-    /// All that it has written so far.
+    /// Output so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
     }
 
-    /// The memory that is its own, now and at most, in bytes.
+    /// Private memory in bytes, now and at its maximum.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let bytes = |name: &str| {
@@ -118,8 +117,8 @@ impl Service {
         assert!(sent.success());
     }
 
-    /// Again and again until it has ended: a signal that follows another of its kind at once counts
-    /// for nothing.
+    /// Repeats the signal until the process has ended: a signal that follows another of its kind at
+    /// once is merged with it.
     pub(crate) async fn insist(mut self, name: &str) -> Finished {
         until("the service ends", async || {
             let ended = self.has_ended();
@@ -132,7 +131,7 @@ impl Service {
         self.finish().await
     }
 
-    /// `kill -9`: it learns nothing of it.
+    /// Ends the process without notice, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -142,7 +141,7 @@ impl Service {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has ended.
     pub(crate) async fn finish(mut self) -> Finished {
         let status = until("the service ends", async || self.has_ended()).await;
         Finished { code: status.code(), log: self.log() }

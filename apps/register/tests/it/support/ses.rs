@@ -1,5 +1,5 @@
-//! Amazon SES v2 as far as `SendEmail` goes: it keeps each mail, counts connections, and fails as
-//! it is told. It runs on a thread of its own and outlives the services that are killed beside it.
+//! Fake of Amazon SES v2 `SendEmail`: it keeps each mail, counts connections, and fails on request.
+//! It runs on its own thread and outlives the services that are killed beside it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,27 +19,27 @@ use tokio::sync::oneshot;
 /// Behavior of the fake SES.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Takes the mail.
+    /// Accepts the mail.
     #[default]
     Take,
-    /// Takes the mail, and answers after a while.
+    /// Accepts the mail, and responds after this time.
     Slow(Duration),
-    /// 500, as when Amazon has a bad day.
+    /// 500, an internal failure.
     Broken,
     /// 429 `TooManyRequestsException`.
     Throttling,
-    /// 400 `MessageRejected`: this mail, now and later.
+    /// 400 `MessageRejected`: this mail is refused for good.
     Refusing,
-    /// 400 `AccountSuspendedException`: no mail at all.
+    /// 400 `AccountSuspendedException`: all mails are refused.
     Suspended,
-    /// Does not answer at all, and does not take the mail.
+    /// Neither responds nor accepts the mail.
     Hanging,
 }
 
-/// A mail that was taken.
+/// Accepted mail.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    /// Outbox id, by tag and header.
+    /// Outbox id, from the tag and the header.
     pub(crate) id: String,
     pub(crate) to: String,
     pub(crate) subject: String,
@@ -48,7 +48,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// The activation link in its text.
+    /// Activation link in the text body.
     pub(crate) fn link(&self) -> &str {
         self.text
             .split_whitespace()
@@ -62,7 +62,7 @@ impl Sent {
 }
 
 #[derive(Default)]
-struct Office {
+struct SesState {
     mode: Mutex<Mode>,
     sent: Mutex<Vec<Sent>>,
     asked: AtomicUsize,
@@ -72,7 +72,7 @@ struct Office {
 }
 
 pub(crate) struct Ses {
-    office: Arc<Office>,
+    state: Arc<SesState>,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -83,9 +83,9 @@ impl Ses {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let office = Arc::<Office>::default();
+        let state = Arc::<SesState>::default();
         let (stop, stopped) = oneshot::channel();
-        let serving = serve(listener, Arc::clone(&office));
+        let serving = serve(listener, Arc::clone(&state));
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -95,7 +95,7 @@ impl Ses {
                 }
             });
         });
-        Self { office, address, stop: Some(stop), thread: Some(thread) }
+        Self { state, address, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -107,31 +107,31 @@ impl Ses {
     }
 
     pub(crate) fn set(&self, mode: Mode) {
-        *self.office.mode.lock().unwrap() = mode;
+        *self.state.mode.lock().unwrap() = mode;
     }
 
-    /// All that it took, in that order.
+    /// Accepted mails, in order.
     pub(crate) fn sent(&self) -> Vec<Sent> {
-        self.office.sent.lock().unwrap().clone()
+        self.state.sent.lock().unwrap().clone()
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.office.sent.lock().unwrap().len()
+        self.state.sent.lock().unwrap().len()
     }
 
-    /// Number of requests received, whatever their response.
+    /// Number of requests received, with any response.
     pub(crate) fn asked(&self) -> usize {
-        self.office.asked.load(Ordering::Relaxed)
+        self.state.asked.load(Ordering::Relaxed)
     }
 
     /// Number of connections accepted.
     pub(crate) fn connections(&self) -> usize {
-        self.office.connections.load(Ordering::Relaxed)
+        self.state.connections.load(Ordering::Relaxed)
     }
 
-    /// Requests that are being answered at this moment, and the most there ever were at once.
+    /// Number of requests under way now, and the maximum so far.
     pub(crate) fn under_way(&self) -> (usize, usize) {
-        (self.office.under_way.load(Ordering::Relaxed), self.office.most_under_way.load(Ordering::Relaxed))
+        (self.state.under_way.load(Ordering::Relaxed), self.state.most_under_way.load(Ordering::Relaxed))
     }
 }
 
@@ -142,20 +142,20 @@ impl Drop for Ses {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, office: Arc<Office>) {
+async fn serve(listener: std::net::TcpListener, state: Arc<SesState>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-    let counter = Arc::clone(&office);
+    let counter = Arc::clone(&state);
     let listener = listener.tap_io(move |stream| {
         counter.connections.fetch_add(1, Ordering::Relaxed);
         let _ = stream.set_nodelay(true);
     });
-    let router = Router::new().route("/v2/email/outbound-emails", post(send_email)).with_state(office);
+    let router = Router::new().route("/v2/email/outbound-emails", post(send_email)).with_state(state);
     axum::serve(listener, router).await.unwrap();
 }
 
-async fn send_email(State(office): State<Arc<Office>>, Json(mail): Json<Value>) -> Response {
-    let _under_way = UnderWay::new(&office);
-    let mode = *office.mode.lock().unwrap();
+async fn send_email(State(state): State<Arc<SesState>>, Json(mail): Json<Value>) -> Response {
+    let _under_way = UnderWay::new(&state);
+    let mode = *state.mode.lock().unwrap();
     match mode {
         Mode::Take => {}
         Mode::Slow(_) => {}
@@ -170,7 +170,7 @@ async fn send_email(State(office): State<Arc<Office>>, Json(mail): Json<Value>) 
         Mode::Hanging => std::future::pending().await,
     }
     let number = {
-        let mut sent = office.sent.lock().unwrap();
+        let mut sent = state.sent.lock().unwrap();
         sent.push(read(&mail));
         sent.len()
     };
@@ -184,8 +184,8 @@ fn refusal(status: StatusCode, kind: &'static str, message: &str) -> Response {
     (status, [("x-amzn-errortype", kind)], Json(json!({ "message": message }))).into_response()
 }
 
-/// A mail that lacks what every mail has is a fault of the service, and shows as a test that waits
-/// for it in vain.
+/// Reads a mail. An incomplete one is a fault of the service; the panic here makes its test time
+/// out.
 fn read(mail: &Value) -> Sent {
     let text = |pointer: &str| mail.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let named = |pointer: &str, name: &str| {
@@ -205,15 +205,15 @@ fn read(mail: &Value) -> Sent {
     }
 }
 
-/// Counts a request for as long as it is answered, also if the client goes away.
-struct UnderWay(Arc<Office>);
+/// Counts a request while it is under way, also if the client disconnects.
+struct UnderWay(Arc<SesState>);
 
 impl UnderWay {
-    fn new(office: &Arc<Office>) -> Self {
-        office.asked.fetch_add(1, Ordering::Relaxed);
-        let now = office.under_way.fetch_add(1, Ordering::Relaxed) + 1;
-        office.most_under_way.fetch_max(now, Ordering::Relaxed);
-        Self(Arc::clone(office))
+    fn new(state: &Arc<SesState>) -> Self {
+        state.asked.fetch_add(1, Ordering::Relaxed);
+        let now = state.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        state.most_under_way.fetch_max(now, Ordering::Relaxed);
+        Self(Arc::clone(state))
     }
 }
 

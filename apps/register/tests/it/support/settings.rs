@@ -1,5 +1,5 @@
-//! Settings of a started service: its flags and its environment, and nothing of the environment of
-//! the tests.
+//! Settings of a started service: flags and environment, isolated from the environment of the
+//! tests.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Database, Service, Ses, TempDir};
 
-/// Any number of services may be started with the same, one after another or at once.
+/// Settings for any number of services, one after another or at once.
 #[derive(Clone)]
 pub(crate) struct Settings {
     arguments: Vec<String>,
@@ -18,8 +18,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// On that database, with ports that are free, mail in the development mailbox, and limits on
-    /// clients that no test comes near.
+    /// Settings for this database, with free ports, the development mailbox, and client limits that
+    /// no test reaches.
     pub(crate) fn new(database: &Database) -> Self {
         let dir = Arc::new(TempDir::new("register"));
         Self { arguments: Vec::new(), environment: Vec::new(), dir }
@@ -29,7 +29,7 @@ impl Settings {
             .with("--ip-limit", "off")
     }
 
-    /// A flag with its value; the last one of a name is the one that counts.
+    /// Sets a flag. A later value replaces an earlier one.
     pub(crate) fn with(mut self, flag: &str, value: impl Display) -> Self {
         if let Some(at) = self.arguments.iter().position(|argument| argument == flag) {
             self.arguments[at + 1] = value.to_string();
@@ -44,7 +44,7 @@ impl Settings {
         self
     }
 
-    /// Mail by this SES, with credentials from the environment.
+    /// Sends mail by this SES, with credentials from the environment.
     pub(crate) fn ses(self, ses: &Ses) -> Self {
         self.with("--mail", "ses")
             .with("--ses-endpoint", ses.endpoint())
@@ -55,17 +55,17 @@ impl Settings {
             .environment("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    /// Waits until it serves.
+    /// Starts a copy, and waits until it serves.
     pub(crate) async fn start(&self) -> Service {
         self.spawn().ready().await
     }
 
-    /// Does not wait.
+    /// Starts a copy without waiting.
     pub(crate) fn spawn(&self) -> Service {
         let mut command = Command::new(env!("CARGO_BIN_EXE_register"));
         command.args(&self.arguments).current_dir(self.dir.path()).env_clear();
-        // The mark by which ./test finds what tests leave running, and what a program needs to run
-        // at all.
+        // The variables by which `./test` finds processes left running, and those that every
+        // program needs.
         for name in ["PATH", "TMPDIR", "TRUNKLINE_TEST_RUN"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -76,7 +76,7 @@ impl Settings {
         Service::new(child, log, Arc::clone(&self.dir))
     }
 
-    /// Both outputs into one file of that process, in their order.
+    /// Both outputs go into one file of the process, in order.
     fn launch(&self, mut command: Command) -> (Child, std::path::PathBuf) {
         let log = (0..).map(|number| self.dir.join(&format!("log-{number}"))).find(|path| !path.exists()).unwrap();
         let file = File::options().append(true).create_new(true).open(&log).unwrap();

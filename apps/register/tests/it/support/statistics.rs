@@ -29,7 +29,7 @@ pub(crate) fn auc_by_chance(a: usize, b: usize) -> f64 {
     3.29 * ((a + b + 1.0) / (12.0 * a * b)).sqrt()
 }
 
-/// The smallest sample that at least that share of all does not exceed.
+/// Smallest sample that at least this share of all samples does not exceed.
 pub(crate) fn quantile(samples: &[f64], share: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! A proxy to a database that drops connections silently, as routers and power failures do.
+//! Proxy to a database that drops connections silently, as routers and power failures do.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::Database;
 
-/// Gone when dropped, with all that goes over it.
+/// Proxy. Its drop ends all connections through it.
 pub(crate) struct Wire {
     url: Url,
     lost: watch::Sender<()>,
@@ -29,13 +29,12 @@ impl Wire {
         Self { url, lost, _tasks: tasks }
     }
 
-    /// The database's, over this.
+    /// URL of the database through this proxy.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// From now on nothing comes through on the connections that there are, and none of them ends.
-    /// New ones are as good as ever.
+    /// Silences the open connections without closing them. New connections work.
     pub(crate) fn lose(&self) {
         self.lost.send_replace(());
     }

@@ -1,11 +1,11 @@
-//! The API: what it takes, what it refuses, and how often.
+//! API: accepted input, refusals and rate limits.
 
 use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
 
-use super::inside::{Heard, Inside, Up};
+use super::inside::{Inside, RouterResponse, Up};
 use crate::support::{PASSWORD, until};
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -25,8 +25,8 @@ async fn a_registration_sends_a_mail_whose_token_activates() {
     up.down().await;
 }
 
-/// All that differs from one answer to the next by its nature.
-fn stable(heard: &Heard) -> Vec<(String, String)> {
+/// Removes the parts that differ between any two responses.
+fn stable(heard: &RouterResponse) -> Vec<(String, String)> {
     let mut headers: Vec<_> = heard
         .headers
         .iter()
@@ -56,7 +56,7 @@ async fn known_and_unknown_addresses_get_the_same_response() {
     up.down().await;
 }
 
-async fn refused(up: &Up, body: &[u8], status: u16) -> Heard {
+async fn refused(up: &Up, body: &[u8], status: u16) -> RouterResponse {
     let heard = up.post("/api/register", body.to_vec()).await;
     assert_eq!(heard.status, status, "{} {heard:?}", String::from_utf8_lossy(&body[..body.len().min(80)]));
     heard.problem();
@@ -208,7 +208,7 @@ async fn other_methods_and_paths_are_refused_as_problems() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_concerns_one_client_only() {
-    // One at a time, and the next in half an hour.
+    // The allowance is two requests; one returns every half hour.
     let up = Inside::new().rate(2, Duration::from_secs(3600)).trust("192.0.2.1").up().await;
     let from = async |client: &str, path: &str| {
         let headers = [("content-type", "application/json"), ("x-forwarded-for", client)];
@@ -225,7 +225,7 @@ async fn a_limit_concerns_one_client_only() {
         assert!((1_700..=1_800).contains(&wait), "{wait}");
     }
     assert_eq!(from("198.51.100.2", "/api/register").await.status, 422);
-    // A page for people, and it is no less limited.
+    // Pages are limited as well.
     let heard = from("198.51.100.1", "/register").await;
     assert_eq!((heard.status.as_u16(), heard.header("content-type")), (429, "text/html; charset=utf-8"));
     assert!(heard.headers.contains_key("retry-after"));
@@ -233,7 +233,7 @@ async fn a_limit_concerns_one_client_only() {
     // GET requests are not limited.
     let looked = up.request(Method::GET, "/", &[("x-forwarded-for", "198.51.100.1")], "").await;
     assert_eq!(looked.status, 200);
-    // In IPv6 a network counts as one.
+    // An IPv6 network counts as one client.
     for (client, status) in [("2001:db8::1", 422), ("2001:db8::2", 422), ("2001:db8::3", 429), ("2001:db8:0:1::1", 422)]
     {
         assert_eq!(from(client, "/api/register").await.status, status, "{client}");

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use http::Method;
 
-use super::inside::{Heard, Inside, Up};
+use super::inside::{Inside, RouterResponse, Up};
 
-/// One of each kind: pages, problems, files, JSON, redirects, nothing at all.
-async fn all_kinds(up: &Up) -> Vec<Heard> {
+/// One response of each kind: page, problem, file, JSON, redirect, empty.
+async fn all_kinds(up: &Up) -> Vec<RouterResponse> {
     let mut all = Vec::new();
     let page = up.get("/").await.body;
     let style = page.split('"').find(|part| part.starts_with("/assets/style")).unwrap();
@@ -60,7 +60,7 @@ async fn responses_over_https_have_strict_transport_security() {
     for heard in [up.get("/").await, up.get("/nothing").await, up.register("a@example.com").await] {
         assert_eq!(heard.header("strict-transport-security"), "max-age=63072000");
     }
-    // The console has no such address.
+    // The console has no such path.
     assert_eq!(up.get_ops("/console").await.header("strict-transport-security"), "");
     up.down().await;
 }

@@ -1,5 +1,4 @@
-//! The application without its servers: what is asked of its routers is answered as over the
-//! network.
+//! Application without its servers: its routers respond as over the network.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -35,7 +34,7 @@ pub(crate) struct Inside {
     address_limit: Limit,
 }
 
-/// The application, up.
+/// Running application.
 pub(crate) struct Up {
     pub(crate) public: Router,
     pub(crate) ops: Router,
@@ -135,21 +134,21 @@ impl Up {
         assert!(ending.is_success(), "{:?}", ending.errors());
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Heard {
+    pub(crate) async fn get(&self, path: &str) -> RouterResponse {
         ask(&self.public, Request::get(path), "").await
     }
 
-    pub(crate) async fn get_ops(&self, path: &str) -> Heard {
+    pub(crate) async fn get_ops(&self, path: &str) -> RouterResponse {
         ask(&self.ops, Request::get(path), "").await
     }
 
-    /// JSON as it stands.
-    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Heard {
+    /// Sends this text as JSON.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> RouterResponse {
         ask(&self.public, Request::post(path).header(header::CONTENT_TYPE, "application/json"), body).await
     }
 
-    /// As a form that a browser sends.
-    pub(crate) async fn send_form(&self, path: &str, body: &str) -> Heard {
+    /// Sends a form, as a browser does.
+    pub(crate) async fn send_form(&self, path: &str, body: &str) -> RouterResponse {
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
@@ -157,12 +156,18 @@ impl Up {
         ask(&self.public, request, body.to_owned()).await
     }
 
-    pub(crate) async fn register(&self, email: &str) -> Heard {
+    pub(crate) async fn register(&self, email: &str) -> RouterResponse {
         let body = serde_json::json!({ "email": email, "password": crate::support::PASSWORD });
         self.post("/api/register", body.to_string()).await
     }
 
-    pub(crate) async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Heard {
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> RouterResponse {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -170,13 +175,13 @@ impl Up {
         ask(&self.public, request, body.to_owned()).await
     }
 
-    /// By another name than the service's address.
-    pub(crate) async fn get_as(&self, host: &str, path: &str, ops: bool) -> Heard {
+    /// Requests a page under this host name.
+    pub(crate) async fn get_as(&self, host: &str, path: &str, ops: bool) -> RouterResponse {
         let router = if ops { &self.ops } else { &self.public };
         ask(router, Request::get(path).header(header::HOST, host), "").await
     }
 
-    /// The token of the newest mail, of so many.
+    /// Token of the newest mail, once this number of mails has arrived.
     pub(crate) async fn token(&self, mails: usize) -> String {
         let mail = until("the mail", async || {
             let all = self.mailbox.newest_first();
@@ -188,8 +193,8 @@ impl Up {
     }
 }
 
-/// From a client's address, as the server says it.
-async fn ask(router: &Router, request: http::request::Builder, body: impl Into<Body>) -> Heard {
+/// Sends the request, with the address of a client as the server would add it.
+async fn ask(router: &Router, request: http::request::Builder, body: impl Into<Body>) -> RouterResponse {
     let peer = SocketAddr::from(([192, 0, 2, 1], 50_000));
     let mut request = request.body(body.into()).unwrap();
     request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("127.0.0.1:3000"));
@@ -197,18 +202,18 @@ async fn ask(router: &Router, request: http::request::Builder, body: impl Into<B
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Heard { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    RouterResponse { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
 }
 
-/// An answer.
+/// Response of a router.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct RouterResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
-impl Heard {
+impl RouterResponse {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -217,7 +222,7 @@ impl Heard {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The problem it tells, which has to be one.
+    /// The body as problem details, which it has to be.
     pub(crate) fn problem(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let problem = self.json();
@@ -228,7 +233,7 @@ impl Heard {
         problem
     }
 
-    /// The fields that it names, with what it says of them.
+    /// Invalid fields and their messages.
     pub(crate) fn errors(&self) -> Vec<(String, String)> {
         let problem = self.problem();
         let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();

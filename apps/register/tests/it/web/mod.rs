@@ -1,5 +1,5 @@
-//! The routers in process: over a real database, with the real outbox and the development mailbox,
-//! and no sockets in between.
+//! Routers in process, without sockets, over a real database with the real outbox and the
+//! development mailbox.
 
 mod api;
 mod headers;

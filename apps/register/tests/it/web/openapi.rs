@@ -1,11 +1,11 @@
-//! The description of the API agrees with the API.
+//! OpenAPI document: it agrees with the API.
 
 use http::Method;
 use serde_json::{Map, Value};
 
 use super::inside::Inside;
 
-/// Every reference that there is below this.
+/// All references below this value.
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(members) => {

@@ -1,11 +1,11 @@
-//! The metrics and the console agree with what the session says of itself.
+//! Metrics and console: they agree with the statistics of the session.
 
 use std::collections::BTreeMap;
 
 use super::inside::{Inside, Up};
 use crate::support::{ServiceFigures, until};
 
-/// The samples of OpenMetrics' text, each once, and each below its own description.
+/// Samples of the OpenMetrics text. Each is unique and follows its own description.
 fn parsed(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     let mut family = "";
@@ -23,7 +23,7 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-/// So many registrations, and all of their mails sent.
+/// Makes this number of registrations, and waits until all mails are sent.
 async fn send(up: &Up, mails: u64) {
     for number in 0..mails {
         assert_eq!(up.register(&format!("m{number}@example.com")).await.status, 204);

@@ -1,13 +1,13 @@
-//! The pages: their words, their forms without scripts, and that nothing in them is inline.
+//! Pages: content, forms without scripts, and nothing inline.
 
 use http::Method;
 
-use super::inside::{Heard, Inside, Up};
+use super::inside::{Inside, RouterResponse, Up};
 use crate::support::until;
 
-/// A browser that has no scripts finds all that it needs, and one that has, nothing that the policy
-/// forbids.
-fn whole(heard: &Heard) -> &Heard {
+/// Asserts that the page works without scripts, and contains nothing that the content security
+/// policy forbids.
+fn whole(heard: &RouterResponse) -> &RouterResponse {
     assert_eq!(heard.header("content-type"), "text/html; charset=utf-8", "{heard:?}");
     let page = heard.body.as_str();
     heard.has("<!doctype html>").has("<html lang=\"en\">").has("<title>").has("name=\"viewport\"");
@@ -35,7 +35,7 @@ fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
     rest.split('"').next().unwrap()
 }
 
-async fn files_of(up: &Up, heard: &Heard, ops: bool) {
+async fn files_of(up: &Up, heard: &RouterResponse, ops: bool) {
     let quoted = heard.body.split('"').filter(|part| part.starts_with("/assets/"));
     let files: Vec<_> = quoted.collect();
     assert!(!files.is_empty());
@@ -92,7 +92,7 @@ async fn a_person_without_scripts_registers_and_activates() {
     whole(&up.get("/check-mail").await).has("href=\"/dev/mail\"");
     let token = up.token(1).await;
 
-    // To look is not to activate, however often.
+    // Viewing the page never activates.
     for _ in 0..3 {
         let page = up.get(&format!("/activate?token={token}")).await;
         whole(&page).has(&format!("value=\"{token}\"")).has("Activate my account");
@@ -145,7 +145,7 @@ async fn a_password_is_measured_as_its_hint_says() {
     let up = Inside::new().up().await;
     let page = up.get("/").await;
     let password = page.has("At least 8 bytes").body.split("<input id=\"password\"").nth(1).unwrap();
-    // A browser counts characters.
+    // A browser counts characters, not bytes.
     assert!(!password.split('>').next().unwrap().contains("length="), "{password}");
     for (password, status) in [("пароль", 303), ("7 bytes", 422), (&"ж".repeat(513), 422)] {
         let form = url::form_urlencoded::Serializer::new("email=jane%40example.com".to_owned());
@@ -167,9 +167,9 @@ async fn a_form_of_another_site_is_refused() {
         (vec![("sec-fetch-site", "same-origin")], 422),
         (vec![("sec-fetch-site", "none")], 422),
         (vec![("origin", "http://127.0.0.1:3000")], 422),
-        // The proxy has changed `Host`.
+        // The proxy has replaced `Host`.
         (vec![("origin", "https://example.com")], 422),
-        // No browser at all.
+        // A client other than a browser.
         (vec![], 422),
     ] {
         for path in ["/register", "/resend"] {
@@ -209,7 +209,8 @@ async fn mails_are_shown_with_their_links() {
     let link = format!("http://127.0.0.1:3000/activate?token={token}");
     let page = up.get(&format!("/dev/mail/{}", mail.id)).await;
     whole(&page).has(&format!("<a href=\"{link}\">{link}</a>")).has("X-Outbox-Id");
-    // In a frame: without scripts, forms, or anything from elsewhere, and its links lead out of it.
+    // The mail is shown in a frame without scripts, forms or external resources. Its links open
+    // outside the frame.
     let frame = up.get(&format!("/dev/mail/{}/html", mail.id)).await;
     let policy = frame.header("content-security-policy");
     for part in ["default-src 'none'", "frame-ancestors 'self'", "sandbox allow-top-navigation-by-user-activation"] {
